@@ -1,0 +1,105 @@
+"""What every command shares: quiet start, readable --help, one line per error."""
+
+import contextlib
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+
+from absl import app, flags, logging
+
+from rumi_tf.errors import RumiError
+
+FLAGS = flags.FLAGS
+
+
+def run(main: Callable[[], None], usage: str) -> None:
+    """Parses the flags, runs `main`, and ends the process.
+
+    Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
+    on the run; 4 files of a run are damaged; 5 training diverged; 130 interrupted.
+
+    Args:
+        main: takes nothing; may raise `RumiError`.
+        usage: what `--help` starts with.
+    """
+    app.run(lambda _: _guarded(main), flags_parser=lambda argv: _parse(argv, usage))
+
+
+def _guarded(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except RumiError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command resumes", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.exit(code)
+
+
+def _parse(argv: list[str], usage: str) -> list[str]:
+    if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
+        print(_help(usage))
+        sys.exit(0)
+    try:
+        rest = FLAGS(argv)
+    except flags.Error as error:
+        _fail(str(error), 2)
+    if FLAGS["verbosity"].using_default_value:  # TensorFlow's export notes are no news to users
+        logging.set_verbosity(logging.WARNING)
+    if rest[1:]:
+        _fail(f"{rest[1]!r} is not a flag; flags look like --name=value", 2)
+    return rest
+
+
+def _help(usage: str) -> str:
+    """The flags under their headings, with defaults, wrapped to the terminal."""
+    width = min(100, max(60, _columns()))
+    lines = [usage.strip(), ""]
+    for section, section_flags in FLAGS.flags_by_module_dict().items():
+        if section.startswith("absl") or section.endswith(".py"):
+            continue
+        lines.append(f"{section}:")
+        for flag in section_flags:
+            name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+            default = "" if flag.default in (None, "", []) else f" [{_shown(flag.default)}]"
+            lines.append(f"  {name}{default}")
+            choices = getattr(flag.parser, "enum_values", None)
+            text = (f"One of {', '.join(choices)}. " if choices else "") + flag.help
+            lines += textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+        lines.append("")
+    lines.append("--flagfile=FILE reads flags from a file, one to a line.")
+    return "\n".join(lines)
+
+
+def _shown(default) -> str:
+    return ",".join(default) if isinstance(default, list) else str(default)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 88
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Keeps the native libraries' start-up notes off stderr while TensorFlow is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)

@@ -1,0 +1,61 @@
+"""Makes images with an exported generator; the same seed makes the same images.
+
+Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --seed=0
+
+--saved_model is the directory saved_model/ of a run of reproduce.train.
+"""
+
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import atomic_path
+
+_SECTION = {"module_name": "Sampling"}
+flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
+flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0, **_SECTION)
+flags.DEFINE_string("grid", None, "PNG file to write a grid of the images to.", **_SECTION)
+flags.DEFINE_string(
+    "npz",
+    None,
+    "NPZ file to write the images to, as `images`: (num, height, width, channels) uint8 in "
+    "[0, 255].",
+    **_SECTION,
+)
+
+
+def main() -> None:
+    """Samples, and prints what was written."""
+    wanted = flags.FLAGS
+    if not wanted.saved_model:
+        raise InvalidInput("saved_model", "name the directory of a SavedModel")
+    outputs = {flag: wanted[flag].value for flag in ("grid", "npz")}
+    if not any(outputs.values()):
+        raise InvalidInput("grid", "name a file to write to with --grid, --npz, or both")
+    for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
+        if outputs[flag] and not outputs[flag].lower().endswith(suffix):
+            raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
+    with _cli.quiet_import():
+        import numpy as np
+
+        from rumi_tf.plotting import save_grid
+        from rumi_tf.sampling import load_sampler, to_bytes
+    sampler = load_sampler(wanted.saved_model)
+    images = sampler.sample(wanted.num, wanted.seed)
+    try:
+        if wanted.grid:
+            flag = "grid"
+            save_grid(wanted.grid, images, sampler.title())
+        if wanted.npz:
+            flag = "npz"
+            with atomic_path(wanted.npz) as temporary:
+                np.savez_compressed(temporary, images=to_bytes(images))
+    except OSError as error:
+        raise InvalidInput(flag, f"cannot write {outputs[flag]}: {error.strerror}") from error
+    for path in filter(None, outputs.values()):
+        print(path)
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

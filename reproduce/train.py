@@ -1,0 +1,50 @@
+"""Trains one GAN, or goes on with a run that was interrupted.
+
+Usage: python -m reproduce.train --dataset=digits --minority_class=5 --objective=rumi_lsgan
+
+Writes a directory under --runs_dir: config.json, log.csv, tensorboard/, samples/*.png,
+checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The directory is named by
+the settings; the same command again resumes the run, or returns at once when it is finished.
+"""
+
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.config import RunConfig, define_flags
+
+define_flags()
+flags.DEFINE_boolean(
+    "dry_run",
+    False,
+    "Check the settings and the data, print the resolved settings and the run directory, stop.",
+    module_name="Output",
+)
+
+
+def main() -> None:
+    """Trains, and prints where the results are."""
+    config = RunConfig.from_flags(flags.FLAGS)
+    with _cli.quiet_import():
+        from rumi_tf import experiment
+    if flags.FLAGS.dry_run:
+        config = experiment.resolve(config)
+        _, split = experiment.prepare(config)
+        print(config.to_json(), end="")
+        print(f"positives: {len(split.indices['positive'])} images")
+        print(f"negatives: {len(split.indices['negative'])} images")
+        print(f"run directory: {experiment.run_directory(config)}")
+        return
+    run = experiment.train(config)
+    for note in run.notes:
+        print(note)
+    if run.reused:
+        print("this run was finished before; nothing was trained")
+    print(f"run directory: {run.directory}")
+    print(f"sample grid:   {run.last_grid}")
+    print(f"saved model:   {run.saved_model}")
+    print(f"to sample:     python -m reproduce.sample --saved_model={run.saved_model} --num=64 "
+          "--grid=grid.png")  # fmt: skip
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

@@ -1,0 +1,221 @@
+"""What happens between iterations: logs, pictures, checkpoints, a stop on NaN, a progress bar.
+
+Every callback reads the iteration from the model, so it does the same after a restart. They are
+called in the order that `experiment` lists them in: the log empties the running means before the
+checkpoint stores them.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from rumi_tf.checkpoints import Checkpoints
+from rumi_tf.errors import TrainingDiverged
+from rumi_tf.files import read_csv, write_csv
+from rumi_tf.plotting import save_grid, tile
+
+
+class Periodic(keras.callbacks.Callback):
+    """Calls `act` after every `every`-th iteration and after the last one."""
+
+    def __init__(self, every: int, last: int):
+        super().__init__()
+        self.every = every
+        self.last = last
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts in iterations of the whole run, not of this process."""
+        iteration = int(self.model.iteration)
+        if iteration % self.every == 0 or iteration == self.last:
+            self.act(iteration, logs)
+
+    def act(self, iteration: int, logs: dict[str, float]) -> None:
+        """What to do; `logs` are the running means."""
+        raise NotImplementedError
+
+
+class StopOnNaN(Periodic):
+    """Ends training with `TrainingDiverged` as soon as a loss is not finite."""
+
+    def __init__(self, checkpoints: Checkpoints):
+        super().__init__(every=1, last=0)
+        self._checkpoints = checkpoints
+
+    def act(self, iteration, logs):
+        """Names the losses and the checkpoint to go back to."""
+        bad = [name for name in ("d_loss", "g_loss") if not math.isfinite(logs[name])]
+        if bad:
+            raise diverged(self._checkpoints, iteration, " and ".join(bad))
+
+
+def diverged(checkpoints: Checkpoints, iteration: int, what: str) -> TrainingDiverged:
+    """The error that names the iteration, what is not finite, and the last good checkpoint."""
+    last = checkpoints.latest() or "none was written yet"
+    return TrainingDiverged(
+        f"{what} became NaN or infinite at iteration {iteration}; last good checkpoint: {last}; "
+        "a smaller --learning_rate is the usual remedy"
+    )
+
+
+class SaveCheckpoint(Periodic):
+    """Writes a checkpoint, unless a weight is not finite."""
+
+    def __init__(self, every: int, last: int, checkpoints: Checkpoints):
+        super().__init__(every, last)
+        self._checkpoints = checkpoints
+
+    def act(self, iteration, logs):
+        """The loss that was logged is from before the update, so the weights are looked at."""
+        if not self._checkpoints.finite():
+            raise diverged(self._checkpoints, iteration, "a weight")
+        self._checkpoints.save()
+
+
+class RunLog(Periodic):
+    """Writes log.csv and TensorBoard scalars: mean losses and scores, and sample diversity.
+
+    `sample_std` is the mean over pixels of the standard deviation over generated images, beside
+    `real_std`, the same of real ones. A generator that has collapsed to one image has 0.
+
+    Args:
+        directory: of the run.
+        every, last: see `Periodic`.
+        sample: () -> (N, H, W, C) images of the generator as it is.
+        real_std: of real positive images.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        every: int,
+        last: int,
+        sample: Callable[[], np.ndarray],
+        real_std: float,
+    ):
+        super().__init__(every, last)
+        self._path = directory / "log.csv"
+        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self._sample = sample
+        self._real_std = real_std
+        self._rows: list[dict] = []
+
+    def on_train_begin(self, logs=None):
+        """Keeps the rows up to the checkpoint that training goes on from."""
+        self._rows = rows_until(self._path, int(self.model.iteration))
+        write_csv(self._path, self._rows)
+
+    def act(self, iteration, logs):
+        """Appends a row of the means since the last one, and starts new means."""
+        row = {"iteration": iteration, **{name: float(value) for name, value in logs.items()}}
+        row["sample_std"] = diversity(self._sample())
+        row["real_std"] = self._real_std
+        self._rows.append(row)
+        write_csv(self._path, self._rows)
+        with self._writer.as_default(step=iteration):
+            for name, value in row.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+        for tracker in self.model.trackers.values():
+            tracker.reset_state()
+
+
+def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
+    """The rows of a log up to an iteration."""
+    return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
+
+
+def diversity(images: np.ndarray) -> float:
+    """Mean over pixels and channels of the standard deviation over images, (N, H, W, C)."""
+    return float(np.mean(np.std(np.asarray(images, np.float64), axis=0)))
+
+
+class SampleGrids(Periodic):
+    """Writes a grid of generated images, always from the same noise, and shows it in TensorBoard.
+
+    Args:
+        directory: of the run.
+        every, last: see `Periodic`.
+        sample: () -> (N, H, W, C) images of the generator as it is.
+        title: of the pictures; the iteration is added.
+    """
+
+    def __init__(
+        self, directory: Path, every: int, last: int, sample: Callable[[], np.ndarray], title: str
+    ):
+        super().__init__(every, last)
+        self._directory = directory / "samples"
+        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self._sample = sample
+        self._title = title
+
+    def act(self, iteration, logs):
+        """One PNG per iteration number, overwritten by the same picture after a restart."""
+        images = self._sample()
+        path = self._directory / f"iteration_{iteration:06d}.png"
+        save_grid(path, images, f"{self._title}, iteration {iteration:,}")
+        with self._writer.as_default(step=iteration):
+            tf.summary.image("samples", tile(images)[np.newaxis])
+        self._writer.flush()
+
+
+class Progress(Periodic):
+    """A bar with losses, images per second and time left; plain lines where there is no terminal.
+
+    Args:
+        last: iterations of the whole run.
+        images: training images that an iteration takes.
+        title: what is training.
+    """
+
+    LINES = 20  # without a terminal: about so many lines for a whole run
+
+    def __init__(self, last: int, images: int, title: str):
+        terminal = sys.stderr.isatty()
+        super().__init__(every=1 if terminal else max(1, last // self.LINES), last=last)
+        self._images = images
+        self._title = title
+        self._bar = None
+        self._terminal = terminal
+
+    def on_train_begin(self, logs=None):
+        """Starts the bar where the run stands."""
+        start = int(self.model.iteration)
+        self._first = self._began = None
+        if self._terminal:
+            self._bar = tqdm(desc=self._title, total=self.last, initial=start, unit="it")
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Starts the clock after the first iteration, which is mostly compilation."""
+        if self._began is None:
+            self._first, self._began = int(self.model.iteration), time.monotonic()
+        super().on_train_batch_end(batch, logs)
+
+    def act(self, iteration, logs):
+        """Shows the running means."""
+        rate = (iteration - self._first) / max(time.monotonic() - self._began, 1e-9)
+        shown = {
+            "d_loss": f"{logs['d_loss']:.3f}",
+            "g_loss": f"{logs['g_loss']:.3f}",
+            "images/s": f"{rate * self._images:.0f}",
+        }
+        if self._bar is not None:
+            self._bar.set_postfix(shown, refresh=False)
+            self._bar.update(iteration - self._bar.n)
+            return
+        words = " ".join(f"{name} {value}" for name, value in shown.items())
+        left = (self.last - iteration) / rate if rate else float("nan")
+        sys.stderr.write(
+            f"{self._title}: iteration {iteration}/{self.last} {words} left {left:.0f}s\n"
+        )
+
+    def on_train_end(self, logs=None):
+        """Leaves the finished bar on the screen."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,368 @@
+"""The frozen description of a run, and its two views: absl flags and JSON."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+from rumi_tf.errors import InvalidInput
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
+SPLITS = (
+    "even", "odd", "overlap", "single", "unbalanced", "animals", "attribute", "classes",
+)
+
+
+def option(
+    default: Any,
+    help_text: str,
+    *,
+    section: str,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    identity: bool = True,
+) -> Any:
+    """A field of `RunConfig`: its default, help and admissible values.
+
+    Args:
+        default: the default; `None` means that the dataset or the objective decides.
+        help_text: what `--help` says: meaning, unit, the paper's value.
+        section: heading it is listed under.
+        choices: the admissible words, if it is a word.
+        low, high: inclusive bounds. above, below: exclusive bounds.
+        identity: whether it decides the result, and so enters the hash of the run.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help_text, "section": section, "choices": choices,
+            "low": low, "high": high, "above": above, "below": below, "identity": identity,
+        },
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a training run. Immutable; checked when it is made.
+
+    Fields that are `None` are filled in by `rumi_tf.experiment.resolve`, from the paper's values
+    for the dataset and objective. Raises `InvalidInput` naming the flag for inadmissible values.
+    """
+
+    dataset: str = option(
+        "digits", section="Data", choices=DATASETS,
+        help_text="Images to learn from. digits: scikit-learn's 8x8 digits resized to 28x28, "
+        "needs no download. folder: your own, one sub-folder of PNG or JPEG files per class. "
+        "Paper: mnist, fashion_mnist, cifar10, celeba.",
+    )
+    data_dir: str = option(
+        "", section="Data", identity=False,
+        help_text="Directory of the data. For mnist, fashion_mnist, cifar10: the TFDS directory, "
+        "filled by a download if need be (default: TFDS's own). For celeba: the same, or the "
+        "directory that holds img_align_celeba/ and list_attr_celeba. For folder: the directory "
+        "that holds one sub-folder per class.",
+    )
+    split: str | None = option(
+        None, section="Data", choices=SPLITS,
+        help_text="Which images are positive (to be learnt) and which negative (to be avoided). "
+        "even, odd: by digit. overlap: 1,2,4,5,7,9 against 0,2,3,6,8,9. single: the one class in "
+        "--positive_classes against all others. unbalanced: --minority_size images of "
+        "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
+        "attribute: CelebA images with --attribute against those without. classes: "
+        "--positive_classes against --negative_classes. Default: unbalanced if --minority_class "
+        "is given, classes if --positive_classes is, else even.",
+    )
+    positive_classes: tuple[str, ...] = option(
+        (), section="Data",
+        help_text="Comma-separated classes to learn, by name or index (splits classes, single).",
+    )
+    negative_classes: tuple[str, ...] = option(
+        (), section="Data",
+        help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
+        "classes with the positives. Default: all classes that are not positive.",
+    )
+    minority_class: str | None = option(
+        None, section="Data",
+        help_text="The under-represented class to learn, by name or index (split unbalanced). "
+        "Paper: each MNIST digit, each CIFAR-10 class, Female and Male of CelebA.",
+    )
+    minority_size: int | None = option(
+        None, section="Data", low=0,
+        help_text="How many images of the minority class are kept, drawn at random by --seed; 0 "
+        "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
+        "cifar10 (250) and celeba; 50 for digits; all for folder.",
+    )
+    attribute: str | None = option(
+        None, section="Data",
+        help_text="CelebA attribute that makes the two classes, by its name in the attribute "
+        "list, e.g. Male, Bald, Wearing_Hat. Default: Male (classes Female and Male).",
+    )
+    image_size: int | None = option(
+        None, section="Data", low=16, high=256,
+        help_text="Height and width of the training images in pixels. Fixed at 28 for digits, "
+        "mnist and fashion_mnist and at 32 for cifar10. celeba: 32, 64 or 128 (default 64). "
+        "folder: 28, or a multiple of 16 (default 64).",
+    )
+    skip_unreadable: bool = option(
+        False, section="Data",
+        help_text="Leave out images of a folder that cannot be read, saying how many, instead "
+        "of stopping at them.",
+    )
+
+    objective: str = option(
+        "rumi_lsgan", section="Objective",
+        help_text="What the networks minimise: sgan, lsgan (on the positives alone), rumi_sgan "
+        "(Eq. 1), rumi_lsgan (Eq. 3-4).",
+    )
+    label_a: float | None = option(
+        None, section="Objective",
+        help_text="Least-squares target a of D for generated images. Paper: 0.",
+    )
+    label_b_pos: float | None = option(
+        None, section="Objective",
+        help_text="Least-squares target b+ of D for positives (b of lsgan). Paper: 2 for "
+        "rumi_lsgan, 1 for lsgan.",
+    )
+    label_b_neg: float | None = option(
+        None, section="Objective",
+        help_text="Least-squares target b- of D for negatives. Paper: -1.",
+    )
+    label_c: float | None = option(
+        None, section="Objective",
+        help_text="Least-squares target c of G. Paper: 1.5 for rumi_lsgan, 1 for lsgan.",
+    )
+    beta_pos: float | None = option(
+        None, section="Objective", low=0,
+        help_text="Weight beta+ of the positives in rumi_lsgan. Not stated in the paper (its "
+        "published code uses 2.5); default 1.",
+    )
+    beta_neg: float | None = option(
+        None, section="Objective", low=0,
+        help_text="Weight beta- of the negatives in rumi_lsgan. Not stated in the paper (its "
+        "published code uses 0.5); default 1.",
+    )
+    alpha_pos: float | None = option(
+        None, section="Objective", low=0, high=1,
+        help_text="Weight alpha+ of the positives in rumi_sgan, in [0, 1] (Lemma 3.1); default 1.",
+    )
+    alpha_neg: float | None = option(
+        None, section="Objective",
+        help_text="Weight alpha- of the negatives in rumi_sgan, at least alpha+ - 1 (Lemma 3.1); "
+        "default 1.",
+    )
+
+    network: str = option(
+        "auto", section="Networks", choices=("auto", "mnist", "cifar10", "celeba"),
+        help_text="DCGAN pair. auto: celeba for the dataset celeba, else mnist at 28 pixels, "
+        "cifar10 at 32, celeba at other sizes.",
+    )
+    width: float = option(
+        1.0, section="Networks", above=0, high=4,
+        help_text="Multiplier of the number of filters of every layer; 1 is the paper's.",
+    )
+    latent_dim: int = option(
+        100, section="Networks", low=1, high=4096,
+        help_text="Dimension of the Gaussian noise. Paper: 100.",
+    )
+    d_batch_norm: str = option(
+        "separate", section="Networks", choices=("separate", "joint", "none"),
+        help_text="How images pass D's batch normalisation: separate: positives, negatives and "
+        "generated images one after another (as in the published code); joint: concatenated; "
+        "none: D has no batch normalisation.",
+    )
+    precision: str = option(
+        "float32", section="Networks", choices=("float32", "mixed_bfloat16"),
+        help_text="Arithmetic of the networks. Paper: float32.",
+    )
+
+    iterations: int = option(
+        10_000, section="Training", low=1,
+        help_text="Generator updates. Paper: 10,000 for unbalanced MNIST, 50,000 for unbalanced "
+        "CIFAR-10 and CelebA, else 100 epochs.",
+    )
+    batch_size: int = option(
+        100, section="Training", low=2,
+        help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
+    )
+    learning_rate: float = option(
+        1e-4, section="Training", above=0, high=1,
+        help_text="Adam's learning rate, for both networks. Paper: 1e-4.",
+    )
+    beta_1: float = option(
+        0.5, section="Training", low=0, below=1,
+        help_text="Adam's decay of the first moment. Paper: 0.5.",
+    )
+    beta_2: float = option(
+        0.999, section="Training", low=0, below=1,
+        help_text="Adam's decay of the second moment. Paper: 0.999.",
+    )
+    d_steps: int = option(
+        2, section="Training", low=1, high=100,
+        help_text="Discriminator updates per generator update. Paper: 2.",
+    )
+    d_schedule: str = option(
+        "split", section="Training", choices=("split", "joint"),
+        help_text="What a discriminator update of a Rumi objective sees: split: positives and "
+        "negatives in turn (the paper's text); joint: both at once (the published code).",
+    )
+    fakes: str = option(
+        "shared", section="Training", choices=("shared", "fresh"),
+        help_text="shared: one batch of generated images serves all updates of an iteration "
+        "(as in the published code, and faster); fresh: every update draws its own. The paper "
+        "does not say.",
+    )
+    update: str = option(
+        "sequential", section="Training", choices=("sequential", "simultaneous"),
+        help_text="Whether G's gradient is taken after D's last update, or before it (as in the "
+        "published code).",
+    )
+    seed: int = option(
+        0, section="Training", low=0, high=2**31 - 1,
+        help_text="Seed of every random draw.",
+    )
+    jit: str = option(
+        "auto", section="Training", choices=("auto", "on", "off"), identity=False,
+        help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
+        "halves the speed.",
+    )
+
+    runs_dir: str = option(
+        "runs", section="Output", identity=False,
+        help_text="Directory under which every run has its own, named by its settings.",
+    )
+    checkpoint_every: int = option(
+        500, section="Output", low=1, identity=False,
+        help_text="Iterations between checkpoints; a killed run resumes from the last.",
+    )
+    sample_every: int = option(
+        500, section="Output", low=1, identity=False,
+        help_text="Iterations between sample grids (PNG).",
+    )
+    log_every: int = option(
+        50, section="Output", low=1,
+        help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
+    )
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the result."""
+        keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
+        # A folder is its own data set; the other data sets are the same wherever they lie.
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
+        if self.dataset == "folder":
+            values["data_dir"] = os.path.realpath(self.data_dir)
+        return values
+
+    def hash(self) -> str:
+        """Ten hexadecimal digits that name this run among all others."""
+        text = json.dumps(self.identity(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def name(self) -> str:
+        """Directory name of the run: readable, and unique by its hash."""
+        what = self.minority_class if self.split == "unbalanced" else None
+        parts = [self.dataset, self.split, what, self.objective, f"seed{self.seed}", self.hash()]
+        words = ("".join(c if c.isalnum() else "_" for c in str(p)) for p in parts if p)
+        return "-".join(words)
+
+    def to_json(self) -> str:
+        """The config as indented JSON; `from_json` is its inverse."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunConfig":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: not a JSON object, or an unknown field.
+            InvalidInput: a value that is not admissible.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("a run configuration is a JSON object")
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    @classmethod
+    def from_flags(cls, flag_values: flags.FlagValues) -> "RunConfig":
+        """Reads the flags that `define_flags` defined."""
+        return cls(**{f.name: flag_values[f.name].value for f in dataclasses.fields(cls)})
+
+
+def define_flags(
+    flag_values: flags.FlagValues = flags.FLAGS, defaults: Mapping[str, Any] | None = None
+) -> None:
+    """Defines one absl flag per field of `RunConfig`; scripts call it, importing does not.
+
+    Args:
+        flag_values: where to define them.
+        defaults: a script's own defaults, by field name.
+    """
+    definers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
+    for field in dataclasses.fields(RunConfig):
+        default = (defaults or {}).get(field.name, field.default)
+        kind = _kind(field)
+        keywords = {"flag_values": flag_values, "module_name": field.metadata["section"]}
+        if field.metadata["choices"]:
+            flags.DEFINE_enum(
+                field.name, default, field.metadata["choices"], field.metadata["help"], **keywords
+            )
+        elif kind is tuple:
+            flags.DEFINE_list(field.name, list(default), field.metadata["help"], **keywords)
+        else:
+            definers.get(kind, flags.DEFINE_string)(
+                field.name, default, field.metadata["help"], **keywords
+            )
+
+
+def _kind(field: dataclasses.Field) -> type:
+    """The Python type of a field's values, leaving out `None`."""
+    for kind in (tuple, bool, int, float, str):
+        if str(field.type).replace("<class '", "").startswith(kind.__name__):
+            return kind
+    raise TypeError(f"no flag type for {field.name}: {field.type}")
+
+
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """The value in the field's type, or `InvalidInput` if it is not admissible."""
+    kind, limits = _kind(field), field.metadata
+    if value is None:
+        if field.default is None:
+            return None
+        raise InvalidInput(field.name, "needs a value")
+    if kind is tuple:
+        if isinstance(value, str) or not all(isinstance(v, str) for v in value):
+            raise InvalidInput(field.name, f"{value!r} is not a list of names")
+        return tuple(v.strip() for v in value if v.strip())
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind:
+        raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise InvalidInput(field.name, f"{value} is not a finite number")
+    if limits["choices"] and value not in limits["choices"]:
+        raise InvalidInput(
+            field.name, f"{value!r} is not one of {', '.join(limits['choices'])}"
+        )
+    for bound, wrong, words in (
+        ("low", lambda b: value < b, "at least"),
+        ("high", lambda b: value > b, "at most"),
+        ("above", lambda b: value <= b, "greater than"),
+        ("below", lambda b: value >= b, "less than"),
+    ):
+        if limits[bound] is not None and wrong(limits[bound]):
+            raise InvalidInput(field.name, f"is {value}, must be {words} {limits[bound]:g}")
+    return value

@@ -1,0 +1,1 @@
+"""Images, the split into positives and negatives, and the stream of training batches."""

@@ -1,0 +1,138 @@
+"""A user's own images: one sub-folder of PNG or JPEG files per class."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from rumi_tf.config import RunConfig
+from rumi_tf.data.images import LabelledImages, from_loader, from_memory
+from rumi_tf.errors import InvalidInput
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+# Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
+MEMORY_LIMIT = 2 * 2**30
+_GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> LabelledImages:
+    """Reads `config.data_dir`; every image is decoded once, so that bad ones are found now.
+
+    Images are resized to a square of `config.image_size` pixels, bilinear with antialiasing,
+    without regard to their aspect ratio. They are grey if all of them are, else RGB;
+    transparency is laid over white; 16-bit images keep their upper 8 bits.
+
+    Raises:
+        InvalidInput: no such directory, no class, a class without images, unreadable images
+            (unless `config.skip_unreadable`).
+    """
+    root = Path(config.data_dir)
+    if not config.data_dir or not root.is_dir():
+        raise InvalidInput(
+            "data_dir",
+            f"{config.data_dir!r} is not a directory; --dataset=folder needs one that "
+            "holds a sub-folder of PNG or JPEG images per class",
+        )
+    classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(classes) < 2:
+        raise InvalidInput(
+            "data_dir", f"{root} has {len(classes)} sub-folders; one per class, at least two"
+        )
+    paths, labels = [], []
+    for label, directory in enumerate(classes):
+        found = sorted(p for p in directory.iterdir() if _is_image(p))
+        paths += found
+        labels += [label] * len(found)
+    modes = dict(_checked(paths, _mode))
+    channels = 1 if all(mode in _GREY_MODES for mode in modes.values() if mode) else 3
+    size = config.image_size
+    in_memory = len(paths) * size * size * channels <= memory_limit
+    readable, decoded = {}, {}
+    for path, image in _checked(paths, lambda p: decode(p, size, channels)):
+        readable[path] = image is not None
+        if in_memory:
+            decoded[path] = image
+    keep = _readable(root, paths, readable, config.skip_unreadable)
+    names = tuple(directory.name for directory in classes)
+    chosen, labels = [paths[k] for k in keep], np.array(labels, np.int32)[keep]
+    for label, name in enumerate(names):
+        if label not in labels:
+            raise InvalidInput("data_dir", f"class {name} in {root} has no readable PNG or JPEG")
+    if in_memory:
+        return from_memory(np.stack([decoded[path] for path in chosen]), labels, names)
+    return from_loader(
+        _loader(chosen, size, channels),
+        labels,
+        names,
+        (size, size, channels),
+        content="\n".join(f"{p.relative_to(root)} {p.stat().st_size}" for p in chosen).encode(),
+        name=lambda k: str(chosen[k].relative_to(root)),
+    )
+
+
+def decode(path: Path, size: int, channels: int) -> np.ndarray:
+    """One image file as a (size, size, channels) uint8 array.
+
+    Raises:
+        OSError, SyntaxError, ValueError, Image.DecompressionBombError: it cannot be read.
+    """
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        if image.width * image.height > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels are more than Pillow's limit")
+        image.load()
+        if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip
+            image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+        elif image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("L" if channels == 1 else "RGB")
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(size, size, channels)
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def _mode(path: Path) -> str:
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        return image.mode
+
+
+def _checked(paths: Iterable[Path], function) -> Iterator[tuple[Path, object]]:
+    """Pairs of a path and the function's result, `None` for an unreadable image; in order."""
+
+    def attempt(path: Path):
+        try:
+            return path, function(path)
+        except _UNREADABLE:
+            return path, None
+
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        # `decode` refuses such images itself, and says so to the user in our own words.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield from pool.map(attempt, paths)
+
+
+def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: bool) -> list[int]:
+    bad = [path for path in paths if not readable[path]]
+    if bad and not skip:
+        raise InvalidInput(
+            "data_dir",
+            f"{len(bad)} of {len(paths)} images in {root} cannot be read, the first is "
+            f"{bad[0].relative_to(root)}; mend them, or leave them out with --skip_unreadable",
+        )
+    return [k for k, path in enumerate(paths) if readable[path]]
+
+
+def _loader(paths: list[Path], size: int, channels: int):
+    def load(index: tf.Tensor) -> tf.Tensor:
+        image = tf.numpy_function(lambda k: decode(paths[k], size, channels), [index], tf.uint8)
+        return tf.ensure_shape(image, (size, size, channels))
+
+    return load

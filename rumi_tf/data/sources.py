@@ -1,0 +1,130 @@
+"""The data sets by name."""
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rumi_tf.config import RunConfig
+from rumi_tf.data.images import LabelledImages, from_memory, unreadable, without
+from rumi_tf.errors import InvalidInput
+
+# Image sizes that a data set may be trained at; the first is the default.
+IMAGE_SIZES = {
+    "digits": (28,), "mnist": (28,), "fashion_mnist": (28,), "cifar10": (32,),
+    "celeba": (64, 32, 128), "folder": (64, 28, *range(16, 257, 16)),
+}  # fmt: skip
+DIGITS_TEST_SHARE = 0.2
+
+
+def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
+    """Loads the data set of a resolved configuration.
+
+    Args:
+        config: names the data set, its directory and the image size.
+        part: `train` or `test`; what the paper trains on is `train`.
+
+    Raises:
+        InvalidInput: the data cannot be found, read or downloaded.
+    """
+    return _SOURCES[config.dataset](config, part)
+
+
+def _digits(config: RunConfig, part: str) -> LabelledImages:
+    """scikit-learn's 1,797 handwritten digits; 1,437 for training, 360 for testing."""
+    import tensorflow as tf
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    halves = train_test_split(
+        np.arange(len(bunch.target)),
+        test_size=DIGITS_TEST_SHARE,
+        random_state=0,  # fixed: which images are held out is part of the data set
+        stratify=bunch.target,
+    )
+    keep = np.sort(halves[("train", "test").index(part)])
+    pixels = bunch.images[keep, ..., None] * (255 / 16)
+    pixels = tf.image.resize(pixels, (28, 28), method="bilinear").numpy()
+    return from_memory(np.round(pixels), bunch.target[keep], tuple("0123456789"))
+
+
+def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:
+    import tensorflow_datasets as tfds
+
+    builder = tfds_builder(config, config.dataset)
+    data = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
+    names = tuple(builder.info.features["label"].names)
+    return from_memory(data["image"], data["label"], names)
+
+
+def _celeba(config: RunConfig, part: str) -> LabelledImages:
+    from rumi_tf.data.celeba import load_celeba
+
+    images = load_celeba(config, lambda: tfds_builder(config, "celeb_a"), part)
+    return without(images, unreadable(images)) if config.skip_unreadable else images
+
+
+def _folder(config: RunConfig, part: str) -> LabelledImages:
+    from rumi_tf.data.folder import load_folder
+
+    if part != "train":
+        raise InvalidInput("dataset", f"a folder has no {part} part")
+    return load_folder(config)
+
+
+_SOURCES: dict[str, Callable[[RunConfig, str], LabelledImages]] = {
+    "digits": _digits,
+    "mnist": _in_memory_tfds,
+    "fashion_mnist": _in_memory_tfds,
+    "cifar10": _in_memory_tfds,
+    "celeba": _celeba,
+    "folder": _folder,
+}
+
+
+def tfds_builder(config: RunConfig, name: str):
+    """The TFDS builder of a data set, prepared; downloads it, with TFDS's progress bar, if absent.
+
+    Raises:
+        InvalidInput: it is not there and cannot be downloaded.
+    """
+    import tensorflow_datasets as tfds
+
+    data_dir = os.path.expanduser(config.data_dir) or None
+    if data_dir and not os.path.isdir(data_dir):
+        raise InvalidInput(
+            "data_dir", f"{data_dir} is not a directory; create it to have {name} downloaded there"
+        )
+    tfds.disable_progress_bar() if not os.isatty(2) else tfds.enable_progress_bar()
+    builder = tfds.builder(name, data_dir=data_dir)
+    if builder.is_prepared():
+        return builder
+    created = [
+        Path(builder.data_root) / name
+        for name in (".", name, "downloads")
+        if not (Path(builder.data_root) / name).exists()
+    ]
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        # Whatever stopped it (no network, no space, a quota of the host), the user's way out is
+        # the same.
+        _remove_empty(created)
+        reason = str(error).splitlines()[0][:200] if str(error) else ""
+        raise InvalidInput(
+            "data_dir",
+            f"{name} is not prepared in {builder.data_root} and could not be downloaded "
+            f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
+        ) from error
+    return builder
+
+
+def _remove_empty(roots: Sequence[Path]) -> None:
+    """Removes the empty directories at and below `roots`, deepest first."""
+    for root in roots:
+        for path, _, _ in os.walk(root, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)

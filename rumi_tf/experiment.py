@@ -1,0 +1,399 @@
+"""A run from its configuration to its files: resolve, prepare, train or resume, export."""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import filelock
+import keras
+import numpy as np
+import tensorflow as tf
+
+import rumi_tf
+from rumi_tf import randomness
+from rumi_tf.callbacks import Progress, RunLog, SampleGrids, SaveCheckpoint, StopOnNaN, diversity
+from rumi_tf.checkpoints import Checkpoints
+from rumi_tf.config import RunConfig
+from rumi_tf.data.batches import batch_stream
+from rumi_tf.data.images import LabelledImages, unreadable
+from rumi_tf.data.sources import IMAGE_SIZES, load_images
+from rumi_tf.data.splits import MINORITY_SIZES, Split, default_split, make_split
+from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
+from rumi_tf.export import export_generator
+from rumi_tf.files import remove_temporaries, write_json, write_text
+from rumi_tf.model import AdversarialModel, Schedule
+from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
+from rumi_tf.objectives import OBJECTIVES, Objective
+
+GRID = 64  # images in a sample grid, and in the measure of diversity
+REAL_FOR_DIVERSITY = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        directory: where its files are.
+        summary: what summary.json says.
+        reused: whether it had been finished before.
+        notes: what the user should know about how it went.
+    """
+
+    directory: Path
+    summary: dict
+    reused: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def saved_model(self) -> Path:
+        """The exported generator, for `reproduce.sample`."""
+        return self.directory / "saved_model"
+
+    @property
+    def last_grid(self) -> Path:
+        """The sample grid of the last iteration."""
+        return self.directory / "samples" / f"iteration_{self.summary['iterations']:06d}.png"
+
+
+# ----- resolving ----------------------------------------------------------------------------------
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Fills in what the dataset and the objective decide, and checks what needs no data.
+
+    Raises:
+        InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
+    """
+    objective = _objective_class(config)
+    values = {"split": config.split or default_split(config)}
+    values["image_size"] = _image_size(config)
+    if config.network == "auto":
+        values["network"] = network_for(config.dataset, values["image_size"])
+    if config.dataset == "celeba":
+        values["attribute"] = config.attribute or "Male"
+    if values["split"] == "unbalanced" and config.minority_size is None:
+        values["minority_size"] = MINORITY_SIZES[config.dataset]
+    for name, default in objective.defaults.items():
+        if getattr(config, name) is None:
+            values[name] = default
+    config = dataclasses.replace(config, **values)
+    _reject_unused(config, objective)
+    if not size_fits(config.network, config.image_size):
+        raise InvalidInput(
+            "network", f"{config.network} cannot make images of {config.image_size} pixels"
+        )
+    make_objective(config).schedule(config.d_schedule, config.d_steps)
+    return config
+
+
+def make_objective(config: RunConfig) -> Objective:
+    """The objective of a resolved configuration, with its parameters."""
+    kind = _objective_class(config)
+    return kind(**{name: getattr(config, name) for name in kind.defaults})
+
+
+def _objective_class(config: RunConfig) -> type[Objective]:
+    try:
+        return OBJECTIVES[config.objective]
+    except KeyError:
+        known = ", ".join(OBJECTIVES)
+        raise InvalidInput("objective", f"{config.objective!r} is not one of {known}") from None
+
+
+def _image_size(config: RunConfig) -> int:
+    sizes = IMAGE_SIZES[config.dataset]
+    size = config.image_size or sizes[0]
+    if size not in sizes:
+        words = ", ".join(map(str, sorted(sizes)))
+        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
+    return size
+
+
+def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
+    """Raises for a flag that was given and would have no effect."""
+    used = {
+        "positive_classes": config.split in ("classes", "single"),
+        "negative_classes": config.split == "classes",
+        "minority_class": config.split == "unbalanced",
+        "minority_size": config.split == "unbalanced",
+    }
+    for flag, effective in used.items():
+        if getattr(config, flag) not in (None, ()) and not effective:
+            raise InvalidInput(flag, f"has no effect with --split={config.split}")
+    if config.attribute is not None and config.dataset != "celeba":
+        raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
+    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
+        if getattr(config, name) is not None and name not in objective.defaults:
+            raise InvalidInput(name, f"has no effect with --objective={config.objective}")
+
+
+# ----- preparing ----------------------------------------------------------------------------------
+
+
+def prepare(config: RunConfig) -> tuple[LabelledImages, Split]:
+    """Loads the data of a resolved configuration and splits it."""
+    images = load_images(config)
+    return images, make_split(config, images.labels, images.class_names)
+
+
+def run_directory(config: RunConfig) -> Path:
+    """Where the run of a resolved configuration lives."""
+    return Path(config.runs_dir).expanduser() / config.name()
+
+
+def make_model(config: RunConfig, image_shape: Sequence[int]) -> AdversarialModel:
+    """Networks, objective, schedule and optimizers of a resolved configuration, compiled."""
+    objective = make_objective(config)
+    common = {
+        "network": config.network,
+        "image_shape": tuple(image_shape),
+        "width": config.width,
+        "seed": config.seed,
+        "dtype": config.precision,
+    }
+    model = AdversarialModel(
+        Generator(latent_dim=config.latent_dim, **common),
+        Discriminator(batch_norm=config.d_batch_norm != "none", **common),
+        objective,
+        Schedule(
+            objective.schedule(config.d_schedule, config.d_steps),
+            config.fakes,
+            config.update,
+            config.d_batch_norm,
+        ),
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+    adam = {
+        "learning_rate": config.learning_rate,
+        "beta_1": config.beta_1,
+        "beta_2": config.beta_2,
+    }
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    model.compile(
+        keras.optimizers.Adam(**adam, name="generator_adam"),
+        keras.optimizers.Adam(**adam, name="discriminator_adam"),
+        jit_compile={"auto": on_gpu, "on": True, "off": False}[config.jit],
+    )
+    return model
+
+
+def make_batches(
+    config: RunConfig, model: AdversarialModel, images: LabelledImages, split: Split, start: int
+) -> tf.data.Dataset:
+    """The batches of iterations `start` to the last."""
+    subsets = model.objective.subsets
+    updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.updates]
+    return batch_stream(
+        images, split.indices, updates, batch_size=config.batch_size, seed=config.seed,
+        start=start, stop=config.iterations,
+    )  # fmt: skip
+
+
+# ----- running ------------------------------------------------------------------------------------
+
+
+def train(config: RunConfig) -> Run:
+    """Trains the run that `config` describes, resumes it, or returns it if it is finished.
+
+    Args:
+        config: resolved or not.
+
+    Raises:
+        InvalidInput: the configuration, the data or the output directory cannot be used; nothing
+            has been written.
+        RunBusy: another process is training this run.
+        RunDamaged: what the run left on disk cannot be used.
+        TrainingDiverged: a loss or weight became NaN or infinite.
+    """
+    config = resolve(config)
+    directory = run_directory(config)
+    done = _summary(directory)
+    # Anybody can change a folder, so there a finished run counts only for the same images.
+    if done and config.dataset != "folder":
+        return Run(directory, done, reused=True)
+    images, split = prepare(config)
+    with _locked(directory):
+        _claim(config, directory, images)
+        done = _summary(directory)
+        if done:
+            return Run(directory, done, reused=True)
+        return _train(config, directory, images, split)
+
+
+def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Split) -> Run:
+    remove_temporaries(directory)
+    model = make_model(config, images.image_shape)
+    checkpoints = Checkpoints(directory / "checkpoints", model.state())
+    notes = [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    start = int(model.iteration)
+    if start:
+        notes.append(f"resumed at iteration {start}")
+    began = time.monotonic()
+    if start < config.iterations:
+        try:
+            model.fit(
+                make_batches(config, model, images, split, start),
+                steps_per_epoch=config.iterations - start,
+                epochs=1,
+                verbose=0,
+                shuffle=False,
+                callbacks=_callbacks(config, directory, model, checkpoints, images, split),
+            )
+        except tf.errors.OpError as error:
+            _explain(error, config, images)
+    seconds = time.monotonic() - began
+    export_generator(
+        model.generator,
+        directory / "saved_model",
+        directory / "generator.keras",
+        {
+            "dataset": config.dataset,
+            "objective": config.objective,
+            "image_shape": list(images.image_shape),
+            "class_names": list(images.class_names),
+            "positive_classes": list(split.positive_classes),
+            "config_hash": config.hash(),
+            "seed": config.seed,
+            "iterations": config.iterations,
+        },
+    )
+    summary = {
+        "iterations": config.iterations,
+        "resumed_at": start,
+        "milliseconds_per_iteration": 1000 * seconds / max(1, config.iterations - start),
+        "positives": len(split.indices["positive"]),
+        "negatives": len(split.indices["negative"]),
+    }
+    write_json(directory / "summary.json", summary)
+    return Run(directory, summary, reused=False, notes=tuple(notes))
+
+
+def _callbacks(
+    config: RunConfig,
+    directory: Path,
+    model: AdversarialModel,
+    checkpoints: Checkpoints,
+    images: LabelledImages,
+    split: Split,
+) -> list[keras.callbacks.Callback]:
+    last = config.iterations
+    noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
+    generate = tf.function(lambda: model.generator(noise, training=False))
+    positives = split.indices["positive"][:REAL_FOR_DIVERSITY]
+    real_std = diversity(images.gather(tf.constant(positives)).numpy())
+    what = config.minority_class or config.split
+    title = f"{config.objective}, {config.dataset} {what}"
+    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
+
+    def sample() -> np.ndarray:
+        return generate().numpy()
+
+    return [
+        StopOnNaN(checkpoints),
+        Progress(last, taken, title),
+        RunLog(directory, config.log_every, last, sample, real_std),
+        SampleGrids(directory, config.sample_every, last, sample, title),
+        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
+    ]
+
+
+def _explain(error: tf.errors.OpError, config: RunConfig, images: LabelledImages) -> None:
+    """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
+    bad = unreadable(images) if config.dataset in ("celeba", "folder") else []
+    if not len(bad):
+        raise error
+    raise InvalidInput(
+        "data_dir",
+        f"{len(bad)} of {len(images)} images cannot be decoded, the first is "
+        f"{images.name(int(bad[0]))}; mend them, or leave them out with --skip_unreadable",
+    ) from error
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Makes the directory and holds its lock; a killed holder's lock is free again."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(directory / "lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
+    except OSError as error:
+        raise InvalidInput("runs_dir", f"cannot write to {directory}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
+    """Writes what the run is; raises if the directory holds another one or other data."""
+    data = {"fingerprint": images.fingerprint, "images": len(images)}
+    try:
+        before = json.loads((directory / "data.json").read_text(encoding="utf-8"))
+        known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        write_text(directory / "config.json", config.to_json())
+        write_json(directory / "environment.json", environment())
+        write_json(directory / "data.json", data)
+        return
+    except (ValueError, InvalidInput) as error:
+        raise RunDamaged(f"config.json or data.json in {directory} is damaged: {error}") from error
+    if known.identity() != config.identity():
+        raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
+    if before != data:
+        raise RunDamaged(
+            f"the images have changed since {directory} was begun; train with another --runs_dir, "
+            "or delete that directory"
+        )
+
+
+def _summary(directory: Path) -> dict | None:
+    """What a finished run says of itself; `None` while it is not finished."""
+    try:
+        return json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
+def environment() -> dict:
+    """Versions, commit and device, for `environment.json`."""
+    packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
+    return {
+        "rumi_tf": rumi_tf.__version__,
+        "commit": _commit(),
+        **{name: metadata.version(name) for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "devices": [
+            tf.config.experimental.get_device_details(d).get("device_name", d.name)
+            for d in tf.config.list_physical_devices()
+        ],
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this package lies in, if it lies in one."""
+    root = Path(rumi_tf.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True,
+            timeout=10, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return out.stdout.strip()

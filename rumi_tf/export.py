@@ -1,0 +1,30 @@
+"""Writes a trained generator in the two forms that others can load."""
+
+import os
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from rumi_tf.files import atomic_path, write_json
+from rumi_tf.sampling import METADATA
+
+
+def export_generator(
+    generator: keras.Model, saved_model: str | os.PathLike, keras_file: str | os.PathLike,
+    metadata: dict,
+) -> None:  # fmt: skip
+    """Exports a generator as a TF SavedModel, to sample from, and as a .keras file, to go on with.
+
+    Args:
+        generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
+        saved_model: directory of the SavedModel; its signature `serve` takes the noise.
+        keras_file: path that ends in .keras.
+        metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
+    """
+    noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
+    with atomic_path(saved_model) as temporary:
+        generator.export(str(temporary), verbose=False, input_signature=[noise])
+        write_json(Path(temporary) / METADATA, metadata)
+    with atomic_path(keras_file) as temporary:
+        generator.save(temporary)

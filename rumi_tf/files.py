@@ -1,0 +1,78 @@
+"""Atomic output: a file or directory appears under its name complete, or not at all."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary sibling path; what is written there replaces `target` on success.
+
+    Works for files and directories. The temporary name keeps the target's suffix, because
+    writers such as Keras choose the format by it. An exception leaves `target` as it was.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    _remove(temporary)
+    try:
+        yield temporary
+        if target.is_dir():  # it cannot be renamed over while it holds files, only moved away
+            old = target.with_name(f".tmp-{os.getpid()}-old-{target.name}")
+            os.replace(target, old)
+            os.replace(temporary, target)
+            _remove(old)
+        else:
+            os.replace(temporary, target)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove_temporaries(directory: str | os.PathLike) -> None:
+    """Deletes what killed writers left in `directory`; call it only while holding its lock."""
+    for path in Path(directory).rglob(".tmp-*"):
+        _remove(path)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Writes indented JSON atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows atomically; the first row's keys, in order, are the columns."""
+    buffer = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    write_text(path, buffer.getvalue())
+
+
+def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Reads rows as strings; a file that is absent has none."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,233 @@
+"""The DCGAN generators and discriminators of the Rumi-GAN experiments.
+
+The layer tables are those of the authors' published code; the paper gives only the family
+(DCGAN, Radford et al., ICLR 2016). All kernels are 5x5, padding `same`, Glorot-uniform.
+"""
+
+import dataclasses
+
+import keras
+from keras import layers
+
+from rumi_tf.randomness import initializer_seeds
+
+KERNEL = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorSpec:
+    """One column of the generators' table.
+
+    Attributes:
+        upsampling: image size over the size of the first feature map.
+        stem: filters of the dense layer that makes the first map; 0 takes the noise itself as a
+            map of one pixel.
+        stem_norm: whether batch normalisation follows the stem.
+        blocks: (filters, stride) of the transposed convolutions; each is followed by batch
+            normalisation and LeakyReLU. 0 filters stand for the number of image channels.
+        output_stride: stride of the last transposed convolution, which is followed by tanh.
+        bias: whether dense layers and convolutions have one.
+        momentum: of batch normalisation.
+        slope: of LeakyReLU.
+    """
+
+    upsampling: int
+    stem: int
+    stem_norm: bool
+    blocks: tuple[tuple[int, int], ...]
+    output_stride: int
+    bias: bool
+    momentum: float = 0.99
+    slope: float = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscriminatorSpec:
+    """One column of the discriminators' table.
+
+    Attributes:
+        filters: of the convolutions with stride 2; each is followed by batch normalisation and
+            LeakyReLU.
+        hidden: units of the dense layer before the score; 0 for none.
+        hidden_slope: slope of the LeakyReLU after it; `None` leaves it linear.
+        momentum: of batch normalisation.
+        slope: of LeakyReLU.
+    """
+
+    filters: tuple[int, ...]
+    hidden: int
+    hidden_slope: float | None = None
+    momentum: float = 0.99
+    slope: float = 0.3
+
+
+GENERATORS = {
+    "mnist": GeneratorSpec(
+        upsampling=4, stem=256, stem_norm=True, blocks=((128, 1), (64, 2), (32, 1), (0, 2)),
+        output_stride=1, bias=False,
+    ),
+    "cifar10": GeneratorSpec(
+        upsampling=32, stem=0, stem_norm=False, blocks=((512, 2), (256, 2), (128, 2), (64, 2)),
+        output_stride=2, bias=True, momentum=0.9, slope=0.1,
+    ),
+    "celeba": GeneratorSpec(
+        upsampling=16, stem=1024, stem_norm=False, blocks=((512, 2), (256, 2), (128, 2)),
+        output_stride=2, bias=True,
+    ),
+}  # fmt: skip
+DISCRIMINATORS = {
+    "mnist": DiscriminatorSpec(filters=(64, 64, 128), hidden=50, hidden_slope=0.3),
+    "cifar10": DiscriminatorSpec(filters=(64, 128, 256, 512), hidden=50, momentum=0.9, slope=0.1),
+    "celeba": DiscriminatorSpec(filters=(64, 128, 256, 512), hidden=0),
+}
+
+
+def network_for(dataset: str, image_size: int) -> str:
+    """The network that `--network=auto` means."""
+    if dataset == "celeba":
+        return "celeba"
+    return {28: "mnist", 32: "cifar10"}.get(image_size, "celeba")
+
+
+def size_fits(network: str, image_size: int) -> bool:
+    """Whether a network can make and judge square images of this size."""
+    step = GENERATORS[network].upsampling
+    return image_size == step if network == "cifar10" else image_size % step == 0
+
+
+def _scaled(filters: int, width: float) -> int:
+    return max(1, round(filters * width))
+
+
+class _Network(keras.Model):
+    """What generator and discriminator share: their constructor's arguments and layer stack."""
+
+    def __init__(self, network: str, image_shape, width: float, seed: int, stream: str, **kwargs):
+        super().__init__(**kwargs)
+        self._arguments = {
+            "network": network, "image_shape": list(image_shape), "width": width, "seed": seed,
+        }  # fmt: skip
+        self._seeds = iter(initializer_seeds(seed, stream, 16))
+
+    def get_config(self):
+        return {**super().get_config(), **self._arguments}
+
+    def _weights(self, layer: type, *args, **kwargs) -> layers.Layer:
+        """A layer with weights, Glorot-uniform by its own seed, in the network's precision."""
+        start = keras.initializers.GlorotUniform(seed=next(self._seeds))
+        return layer(*args, kernel_initializer=start, dtype=self.dtype_policy, **kwargs)
+
+    def _norm_and_slope(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
+        stack = [layers.LeakyReLU(slope, dtype=self.dtype_policy)]
+        if norm:
+            stack.insert(0, layers.BatchNormalization(momentum=momentum, dtype=self.dtype_policy))
+        return stack
+
+
+def _run(stack: list[layers.Layer], x, training):
+    for layer in stack:
+        takes_training = isinstance(layer, layers.BatchNormalization)
+        x = layer(x, training=training) if takes_training else layer(x)
+    return x
+
+
+@keras.saving.register_keras_serializable(package="rumi_tf")
+class Generator(_Network):
+    """Noise (B, latent_dim) -> images (B, H, W, C) in (-1, 1), float32.
+
+    Args:
+        network: key of `GENERATORS`.
+        image_shape: (H, W, C), H = W a size that the network fits.
+        latent_dim: dimension of the noise.
+        width: multiplier of the number of filters.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(
+        self, *, network: str, image_shape, latent_dim: int = 100, width: float = 1.0,
+        seed: int = 0, name: str = "generator", **kwargs,
+    ):  # fmt: skip
+        super().__init__(network, image_shape, width, seed, "generator", name=name, **kwargs)
+        self._arguments["latent_dim"] = self.latent_dim = latent_dim
+        spec, (size, _, channels) = GENERATORS[network], image_shape
+        base, stem = size // spec.upsampling, _scaled(spec.stem, width)
+        slope = {"momentum": spec.momentum, "slope": spec.slope}
+        self._stack = []
+        if spec.stem:
+            units = base * base * stem
+            self._stack += [
+                self._weights(layers.Dense, units, use_bias=spec.bias),
+                *self._norm_and_slope(spec.stem_norm, **slope),
+                layers.Reshape((base, base, stem), dtype=self.dtype_policy),
+            ]
+        else:
+            self._stack.append(layers.Reshape((1, 1, latent_dim), dtype=self.dtype_policy))
+        for filters, stride in spec.blocks:
+            filters = _scaled(filters, width) if filters else channels
+            self._stack.append(self._convolution(filters, stride, spec.bias))
+            self._stack += self._norm_and_slope(True, **slope)
+        self._stack.append(self._convolution(channels, spec.output_stride, spec.bias))
+        self._stack.append(layers.Activation("tanh", dtype="float32"))
+        self.build((None, latent_dim))
+
+    def _convolution(self, filters: int, stride: int, bias: bool) -> layers.Layer:
+        return self._weights(
+            layers.Conv2DTranspose, filters, KERNEL, strides=stride, padding="same", use_bias=bias
+        )
+
+    def build(self, input_shape):
+        shape = input_shape
+        for layer in self._stack:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, noise, training=False):
+        return _run(self._stack, noise, training)
+
+
+@keras.saving.register_keras_serializable(package="rumi_tf")
+class Discriminator(_Network):
+    """Images (B, H, W, C) in [-1, 1] -> {"score": (B,) float32}, the raw score without bounds.
+
+    Args:
+        network: key of `DISCRIMINATORS`.
+        image_shape: (H, W, C).
+        width: multiplier of the number of filters and hidden units.
+        batch_norm: whether it has batch normalisation.
+        seed: seed of the initial weights.
+    """
+
+    def __init__(
+        self, *, network: str, image_shape, width: float = 1.0, batch_norm: bool = True,
+        seed: int = 0, name: str = "discriminator", **kwargs,
+    ):  # fmt: skip
+        super().__init__(network, image_shape, width, seed, "discriminator", name=name, **kwargs)
+        self._arguments["batch_norm"] = batch_norm
+        spec = DISCRIMINATORS[network]
+        self._stack = []
+        for filters in spec.filters:
+            self._stack += [
+                self._weights(
+                    layers.Conv2D, _scaled(filters, width), KERNEL, strides=2, padding="same"
+                ),
+                *self._norm_and_slope(batch_norm, spec.momentum, spec.slope),
+            ]
+        self._stack.append(layers.Flatten(dtype=self.dtype_policy))
+        if spec.hidden:
+            self._stack.append(self._weights(layers.Dense, _scaled(spec.hidden, width)))
+        if spec.hidden_slope is not None:
+            self._stack.append(layers.LeakyReLU(spec.hidden_slope, dtype=self.dtype_policy))
+        self._score = self._weights(layers.Dense, 1)
+        self.build((None, *image_shape))
+
+    def build(self, input_shape):
+        shape = input_shape
+        for layer in [*self._stack, self._score]:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, images, training=False):
+        features = _run(self._stack, images, training)
+        return {"score": keras.ops.cast(self._score(features)[:, 0], "float32")}

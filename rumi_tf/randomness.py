@@ -1,0 +1,64 @@
+"""Every random draw as a pure function of (seed, stream, step, position).
+
+No generator state exists anywhere, so training state is weights, optimizers and a step count.
+"""
+
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+
+def stream_number(name: str) -> int:
+    """A stable 31-bit number for a named stream of draws."""
+    return zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def numpy_generator(seed: int, stream: str) -> np.random.Generator:
+    """A NumPy generator for draws made once, outside the training loop."""
+    return np.random.default_rng([seed, stream_number(stream)])
+
+
+def initializer_seeds(seed: int, stream: str, count: int) -> list[int]:
+    """Independent integer seeds for the `count` weight initialisers of a network."""
+    return [int(s) for s in numpy_generator(seed, stream).integers(0, 2**31 - 1, size=count)]
+
+
+def normal(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
+    """Standard normal float32 tensor for iteration `step`; `draw` tells apart draws within it."""
+    key = tf.constant([seed % 2**31, stream_number(stream)], tf.int32)
+    key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
+    key = tf.random.experimental.stateless_fold_in(key, draw)
+    return tf.random.stateless_normal(shape, key)
+
+
+def epoch_shuffle(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:
+    """Indices at the given positions of an endless concatenation of shuffled epochs.
+
+    Args:
+        positions: (B,) int64, positions in the concatenation, from 0.
+        size: number of items; each run of `size` positions from a multiple of `size` is one
+            epoch, a permutation of 0..size-1.
+        seed: seed of the run.
+        stream: name of what is being shuffled.
+
+    Returns:
+        (B,) int64 indices in [0, size), a pure function of the arguments.
+    """
+    positions = tf.cast(positions, tf.int64)
+    keys = tf.stack(
+        [
+            tf.fill(tf.shape(positions), tf.constant(seed, tf.int64)),
+            tf.fill(tf.shape(positions), tf.constant(stream_number(stream), tf.int64)),
+            positions // size,
+        ],
+        axis=-1,
+    )
+    # tf.random.experimental.index_shuffle pads a matrix of seeds along the wrong axis
+    # (TensorFlow 2.21), so the operation under it is called with one seed per element.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=positions % size,
+        seed=keys,
+        max_index=tf.fill(tf.shape(positions), tf.constant(size - 1, tf.int64)),
+        rounds=4,
+    )

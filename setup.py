@@ -1,0 +1,36 @@
+"""Packaging of rumi_tf; every requirement is bounded, tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+
+setup(
+    name="rumi_tf",
+    version="0.1.0",
+    description="Rumi-GAN and UAC-GAN in TensorFlow 2 / Keras: GANs for unbalanced image data",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    packages=find_namespace_packages(include=["rumi_tf*", "reproduce*", "figures*"]),
+    install_requires=[
+        "absl-py>=2.1,<3",
+        "filelock>=3.13,<5",
+        "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
+        "keras>=3.10,<4",
+        "matplotlib>=3.8,<4",
+        "numpy>=1.26,<3",
+        "pillow>=10.3,<14",
+        "scikit-learn>=1.4,<2",
+        "scipy>=1.11,<2",
+        "tensorboard>=2.20,<2.22",
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.9,<5",
+        "tqdm>=4.66,<5",
+    ],
+    extras_require={"dev": ["pytest>=8,<10", "ruff>=0.8,<1"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
