@@ -52,7 +52,7 @@ def from_memory(
         labels=labels,
         class_names=class_names,
         image_shape=tuple(images.shape[1:]),
-        gather=lambda indices: scale(tf.gather(tensor, indices)),
+        gather=lambda indices: scale(tf.gather(tensor, tf.cast(indices, tf.int64))),
         fingerprint=digest.hexdigest(),
     )
 
@@ -79,7 +79,7 @@ def from_loader(
     def gather(indices: tf.Tensor) -> tf.Tensor:
         signature = tf.TensorSpec(image_shape, tf.float32)
         one = lambda index: tf.ensure_shape(tf.cast(load(index), tf.float32), image_shape)  # noqa: E731
-        return scale(tf.map_fn(one, indices, fn_output_signature=signature))
+        return scale(tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=signature))
 
     labels = np.asarray(labels, np.int32)
     digest = hashlib.sha256(content)
@@ -102,7 +102,7 @@ def without(images: LabelledImages, dropped: np.ndarray) -> LabelledImages:
     return dataclasses.replace(
         images,
         labels=images.labels[kept],
-        gather=lambda indices: images.gather(tf.gather(index, indices)),
+        gather=lambda indices: images.gather(tf.gather(index, tf.cast(indices, tf.int64))),
         fingerprint=hashlib.sha256(images.fingerprint.encode() + kept.tobytes()).hexdigest(),
         name=lambda k: images.name(int(kept[k])),
     )

@@ -17,6 +17,17 @@ IMAGE_SIZES = {
     "celeba": (64, 32, 128), "folder": (64, 28, *range(16, 257, 16)),
 }  # fmt: skip
 DIGITS_TEST_SHARE = 0.2
+# By label; a prepared TFDS directory may have lost them.
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+        "Bag", "Ankle boot",
+    ),
+    "cifar10": (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+}  # fmt: skip
 
 
 def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
@@ -56,8 +67,7 @@ def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:
 
     builder = tfds_builder(config, config.dataset)
     data = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
-    names = tuple(builder.info.features["label"].names)
-    return from_memory(data["image"], data["label"], names)
+    return from_memory(data["image"], data["label"], CLASS_NAMES[config.dataset])
 
 
 def _celeba(config: RunConfig, part: str) -> LabelledImages:

@@ -1,0 +1,47 @@
+"""Fixtures that the tests share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parent.parent
+# Prepared TFDS directories that stand in for downloads; tests that need them skip without.
+TFDS = Path(os.environ.get("RUMI_TF_TFDS_DIR", ROOT.parent / "shared" / "datasets" / "tfds"))
+
+
+@pytest.fixture
+def tfds_dir() -> str:
+    if not TFDS.is_dir():
+        pytest.skip(f"no prepared TFDS data at {TFDS}; name another with RUMI_TF_TFDS_DIR")
+    return str(TFDS)
+
+
+@pytest.fixture
+def tfds_sample_dir() -> str:
+    sample = TFDS.with_name("tfds_sample")
+    if not sample.is_dir():
+        pytest.skip(f"no prepared TFDS data at {sample}")
+    return str(sample)
+
+
+def start(module: str, *flags: str, cwd=ROOT) -> subprocess.Popen:
+    """Starts `python -m module flags...` as a user would."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *flags],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+
+def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
+    """Runs `python -m module flags...` to its end."""
+    process = start(module, *flags, cwd=cwd)
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -1,0 +1,193 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from rumi_tf.config import RunConfig
+from rumi_tf.data.celeba import read_attributes, record_offsets
+from rumi_tf.data.images import unreadable
+from rumi_tf.data.sources import load_images
+from rumi_tf.data.splits import make_split
+from rumi_tf.errors import InvalidInput
+from rumi_tf.experiment import resolve
+
+# A short list, with the three that are used far from their official columns.
+ATTRIBUTES = ("Wearing_Hat", "Bald", "Young", "Male")
+COUNT = 40
+
+
+def picture(k):
+    """A 178x218 image: a ramp inside the crop, black outside of it."""
+    image = np.zeros((218, 178, 3), np.uint8)
+    image[38:178, 18:158] = 40 + 4 * k
+    return Image.fromarray(image)
+
+
+def values(k):
+    return {"Wearing_Hat": k % 5 == 0, "Bald": k % 7 == 0, "Young": True, "Male": k % 4 == 0}
+
+
+def write_tree(root, kind="txt", nested=False):
+    images = root / "img_align_celeba"
+    images = images / "img_align_celeba" if nested else images
+    images.mkdir(parents=True)
+    names = [f"{k + 1:06d}.jpg" for k in range(COUNT)]
+    for k, name in enumerate(names):
+        picture(k).save(images / name, quality=95)
+    signs = [["1" if values(k)[a] else "-1" for a in ATTRIBUTES] for k in range(COUNT)]
+    if kind == "txt":
+        rows = [str(COUNT), " ".join(ATTRIBUTES)]
+        rows += [f"{n}  {'  '.join(s)}" for n, s in zip(names, signs, strict=True)]
+    else:
+        rows = [",".join(("image_id", *ATTRIBUTES))]
+        rows += [",".join((n, *s)) for n, s in zip(names, signs, strict=True)]
+    (root / f"list_attr_celeba.{kind}").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def config(root, **more):
+    return resolve(RunConfig(dataset="celeba", data_dir=str(root), image_size=32, **more))
+
+
+@pytest.mark.parametrize("kind, nested", [("txt", False), ("csv", True)])
+def test_official_layout_by_attribute_name(tmp_path, kind, nested):
+    settings = config(write_tree(tmp_path, kind, nested), split="attribute", attribute="Bald")
+    images = load_images(settings)
+    assert images.labels.tolist() == [int(k % 7 == 0) for k in range(COUNT)]
+    assert images.class_names == ("not Bald", "Bald")
+    pixels = images.gather([0, 10, 39]).numpy()
+    assert pixels.shape == (3, 32, 32, 3)
+    for got, k in zip(pixels, (0, 10, 39), strict=True):  # the crop holds no black border
+        assert got == pytest.approx((40 + 4 * k) / 127.5 - 1, abs=0.03)
+
+
+def test_both_genders_as_minority(tmp_path):
+    root = write_tree(tmp_path)
+    for gender, count in (("Female", 30), ("male", 10)):
+        settings = config(root, minority_class=gender)
+        images = load_images(settings)
+        split = make_split(settings, images.labels, images.class_names)
+        assert images.class_names == ("Female", "Male")
+        assert len(split.indices["positive"]) == max(1, round(0.05 * count))
+        assert len(split.indices["negative"]) == COUNT - count
+
+
+def test_partition_is_respected_where_it_is_present(tmp_path):
+    root = write_tree(tmp_path)
+    rows = [f"{k + 1:06d}.jpg {0 if k < 25 else 1 if k < 30 else 2}" for k in range(COUNT)]
+    (root / "list_eval_partition.txt").write_text("\n".join(rows))
+    settings = config(root, split="attribute")
+    assert (len(load_images(settings)), len(load_images(settings, "test"))) == (25, 10)
+
+
+def test_unreadable_images_are_found_and_skipped_on_demand(tmp_path):
+    root = write_tree(tmp_path)
+    victim = root / "img_align_celeba" / "000004.jpg"
+    victim.write_bytes(victim.read_bytes()[:200])
+    images = load_images(config(root, split="attribute"))
+    assert [images.name(k) for k in unreadable(images)] == ["000004.jpg"]
+    fewer = load_images(config(root, split="attribute", skip_unreadable=True))
+    assert len(fewer) == COUNT - 1 and fewer.name(3) == "000005.jpg"
+    np.testing.assert_array_equal(fewer.gather([3]), images.gather([4]))
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        ("missing image", "000002.jpg"),
+        ("short row", "line 5"),
+        ("odd value", "line 5"),
+        ("path in name", "not a file name"),
+        ("no directory", "img_align_celeba"),
+        ("empty list", "no image"),
+    ],
+)
+def test_damaged_layouts_are_named(tmp_path, damage, words):
+    root = write_tree(tmp_path)
+    table = root / "list_attr_celeba.txt"
+    lines = table.read_text().splitlines()
+    if damage == "missing image":
+        (root / "img_align_celeba" / "000002.jpg").unlink()
+    elif damage == "no directory":
+        (root / "img_align_celeba").rename(root / "elsewhere")
+    elif damage == "empty list":
+        lines = lines[:2]
+    else:
+        name, *row = lines[4].split()
+        row = row[:-1] if damage == "short row" else row
+        row[0] = "2" if damage == "odd value" else row[0]
+        name = "../" + name if damage == "path in name" else name
+        lines[4] = " ".join((name, *row))
+    table.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InvalidInput, match=words) as caught:
+        load_images(config(root, split="attribute"))
+    assert caught.value.flag == "data_dir"
+
+
+def test_wrong_attribute_says_what_was_meant(tmp_path):
+    root = write_tree(tmp_path)
+    with pytest.raises(InvalidInput, match="did you mean Wearing_Hat"):
+        load_images(config(root, split="attribute", attribute="wearing_hat"))
+
+
+def test_csv_and_txt_agree(tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    one = read_attributes(write_tree(tmp_path / "a", "txt") / "list_attr_celeba.txt")
+    two = read_attributes(write_tree(tmp_path / "b", "csv") / "list_attr_celeba.csv")
+    assert one[:2] == two[:2]
+    np.testing.assert_array_equal(one[2], two[2])
+
+
+def test_record_offsets_find_what_tensorflow_wrote(tmp_path):
+    path = str(tmp_path / "x.tfrecord")
+    records = [b"a" * n for n in (0, 1, 1000)]
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    data = open(path, "rb").read()
+    assert [data[o : o + n] for o, n in record_offsets(path)] == records
+    open(path, "wb").write(data[:-7])
+    with pytest.raises(InvalidInput, match="truncated"):
+        record_offsets(path)
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A small `celeb_a` in TFDS's own on-disk form, in several shards."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder("celeb_a", data_dir=str(tmp_path))
+    builder.data_path.mkdir(parents=True)
+    identity = tfds.core.DatasetIdentity.from_builder(builder)
+    info = tfds.core.DatasetInfo(builder=identity, features=builder.info.features)
+    writer = tfds.core.SequentialWriter(info, 7)
+    writer.initialize_splits(["train", "test"])
+    attributes = dict.fromkeys(builder.info.features["attributes"], False)
+    landmarks = dict.fromkeys(builder.info.features["landmarks"], 0)
+    for part, numbers in (("train", range(30)), ("test", range(30, COUNT))):
+        for k in numbers:
+            example = {
+                "image": np.asarray(picture(k)),
+                "attributes": {**attributes, **values(k)},
+                "landmarks": landmarks,
+                "identity": {"Identity_No": k},
+            }
+            writer.add_examples({part: [example]})
+    writer.close_all()
+    return tmp_path
+
+
+def test_tfds_is_read_by_index_from_its_shards(prepared):
+    settings = config(prepared, split="attribute", attribute="Wearing_Hat")
+    images = load_images(settings)
+    assert len(images) == 30 and len(load_images(settings, "test")) == 10
+    assert images.labels.tolist() == [int(k % 5 == 0) for k in range(30)]
+    for got, k in zip(images.gather([29, 0, 13]).numpy(), (29, 0, 13), strict=True):
+        assert got == pytest.approx((40 + 4 * k) / 127.5 - 1, abs=0.03)
+
+
+def test_tfds_wrong_attribute(prepared):
+    with pytest.raises(InvalidInput, match="no attribute 'Hat'"):
+        load_images(config(prepared, split="attribute", attribute="Hat"))

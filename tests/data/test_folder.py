@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rumi_tf.config import RunConfig
+from rumi_tf.data.folder import decode, load_folder
+from rumi_tf.errors import InvalidInput
+
+
+def write(root, name, array, **keywords):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **keywords)
+    return path
+
+
+def colour(value, size=20):
+    return np.full((size, size, 3), value, np.uint8)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for k in range(3):
+        write(tmp_path, f"cats/{k}.png", colour(40 * k))
+        write(tmp_path, f"dogs/a name with spaces ü {k}.JPG", colour(200), format="JPEG")
+    (tmp_path / "cats" / "notes.txt").write_text("not an image")
+    (tmp_path / ".hidden").mkdir()
+    return tmp_path
+
+
+def load(root, **values):
+    return load_folder(RunConfig(dataset="folder", data_dir=str(root), image_size=16, **values))
+
+
+def test_classes_labels_and_pixels(tree):
+    images = load(tree)
+    assert images.class_names == ("cats", "dogs")
+    assert images.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert images.image_shape == (16, 16, 3)
+    pixels = images.gather(np.arange(6)).numpy()
+    assert pixels[2] == pytest.approx(80 / 127.5 - 1, abs=1e-6)
+    assert pixels[4] == pytest.approx(200 / 127.5 - 1, abs=0.02)
+
+
+def test_lazy_loading_gives_the_same_images(tree):
+    settings = RunConfig(dataset="folder", data_dir=str(tree), image_size=16)
+    memory, lazy = load_folder(settings), load_folder(settings, memory_limit=0)
+    order = np.array([5, 0, 3])
+    np.testing.assert_array_equal(memory.gather(order), lazy.gather(order))
+    assert lazy.name(0) == "cats/0.png"
+
+
+def test_fingerprint_follows_the_content(tree):
+    before = load(tree).fingerprint
+    assert load(tree).fingerprint == before
+    write(tree, "cats/0.png", colour(41))
+    assert load(tree).fingerprint != before
+
+
+def test_grey_if_all_are_grey(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path, f"{name}/0.png", np.full((9, 9), 77, np.uint8))
+    assert load(tmp_path).image_shape == (16, 16, 1)
+    write(tmp_path, "b/1.png", colour(77))
+    images = load(tmp_path)
+    assert images.image_shape == (16, 16, 3)
+    assert images.gather([0]).numpy() == pytest.approx(77 / 127.5 - 1, abs=1e-6)
+
+
+def test_kinds_of_pixels(tmp_path):
+    deep = write(tmp_path, "x/deep.png", np.full((9, 9), 77 * 256 + 5, np.uint16))
+    assert (decode(deep, 4, 1) == 77).all()
+    clear = np.zeros((9, 9, 4), np.uint8)
+    assert (decode(write(tmp_path, "x/clear.png", clear), 4, 3) == 255).all()
+    assert (decode(write(tmp_path, "x/one.png", np.ones((9, 9), bool)), 4, 3) == 255).all()
+    palette = Image.fromarray(colour(100)).quantize(4)
+    palette.save(tmp_path / "x" / "p.png")
+    assert (np.abs(decode(tmp_path / "x" / "p.png", 4, 3).astype(int) - 100) <= 1).all()
+
+
+def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
+    (tree / "cats" / "1.png").write_bytes((tree / "cats" / "1.png").read_bytes()[:60])
+    (tree / "dogs" / "zero.jpg").write_bytes(b"")
+    with pytest.raises(InvalidInput) as caught:
+        load(tree)
+    assert "2 of 7" in str(caught.value) and "cats/1.png" in str(caught.value)
+    assert "--skip_unreadable" in str(caught.value)
+    assert load(tree, skip_unreadable=True).labels.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_an_announced_giant_is_unreadable_and_not_decoded(tree, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399)
+    with pytest.raises(InvalidInput, match="6 of 6"):
+        load(tree)
+
+
+def test_another_format_behind_the_suffix_is_unreadable(tree):
+    Image.fromarray(colour(1)).save(tree / "cats" / "0.png", format="GIF")
+    with pytest.raises(InvalidInput, match=r"cats/0\.png"):
+        load(tree)
+
+
+@pytest.mark.parametrize("shape", ["absent", "file", "empty", "one class", "class without images"])
+def test_directories_that_are_no_data_set(tmp_path, shape):
+    root = tmp_path / "data"
+    if shape == "file":
+        root.write_text("")
+    elif shape != "absent":
+        root.mkdir()
+    if shape in ("one class", "class without images"):
+        write(root, "a/0.png", colour(0))
+    if shape == "class without images":
+        (root / "b").mkdir()
+    with pytest.raises(InvalidInput) as caught:
+        load(root)
+    assert caught.value.flag == "data_dir" and "\n" not in str(caught.value)

@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+
+from rumi_tf.config import RunConfig
+from rumi_tf.data.sources import load_images
+from rumi_tf.data.splits import make_split
+from rumi_tf.errors import InvalidInput
+from rumi_tf.experiment import resolve
+
+TEN = tuple("0123456789")
+LABELS = np.repeat(np.arange(10), 30)
+
+
+def split(labels=LABELS, names=TEN, **values):
+    return make_split(RunConfig(**{"dataset": "mnist", **values}), labels, names)
+
+
+def sizes(parts):
+    return len(parts.indices["positive"]), len(parts.indices["negative"])
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return {}
+
+
+def real(dataset, directory, loaded, **values):
+    config = resolve(RunConfig(dataset=dataset, data_dir=directory, **values))
+    if dataset not in loaded:
+        loaded[dataset] = load_images(config)
+    images = loaded[dataset]
+    return images, make_split(config, images.labels, images.class_names)
+
+
+def test_published_counts_of_mnist(tfds_dir, loaded):
+    assert sizes(real("mnist", tfds_dir, loaded, split="even")[1]) == (29_492, 30_508)
+    assert sizes(real("mnist", tfds_dir, loaded, split="odd")[1]) == (30_508, 29_492)
+    assert sizes(real("mnist", tfds_dir, loaded, split="overlap")[1]) == (36_177, 35_730)
+    images, few = real("mnist", tfds_dir, loaded, minority_class="5")
+    assert sizes(few) == (200, 60_000 - 5_421)
+    assert set(images.labels[few.indices["positive"]]) == {5}
+    assert 5 not in images.labels[few.indices["negative"]]
+
+
+def test_published_counts_of_cifar10(tfds_dir, loaded):
+    assert sizes(real("cifar10", tfds_dir, loaded, minority_class="horse")[1]) == (250, 45_000)
+    animals = real("cifar10", tfds_dir, loaded, split="animals")[1]
+    assert sizes(animals) == (30_000, 20_000)
+
+
+def test_fashion_overlap_uses_the_same_label_indices():
+    labels = np.repeat(np.arange(10), 6000)
+    assert sizes(split(labels, dataset="fashion_mnist", split="overlap")) == (36_000, 36_000)
+
+
+def test_overlapping_sides_share_exactly_the_images_of_2_and_9():
+    parts = split(split="overlap")
+    shared = np.intersect1d(parts.indices["positive"], parts.indices["negative"])
+    assert set(LABELS[shared]) == {2, 9} and len(shared) == 60
+    assert len(parts.indices["all"]) == 300
+
+
+def test_minority_is_random_by_seed_and_not_the_first_images():
+    chosen = {
+        seed: split(split="unbalanced", minority_class="3", minority_size=10, seed=seed).indices[
+            "positive"
+        ]
+        for seed in (0, 1)
+    }
+    assert set(LABELS[chosen[0]]) == {3} and len(set(chosen[0])) == 10
+    assert chosen[0].tolist() != chosen[1].tolist()
+    assert chosen[0].tolist() != np.flatnonzero(LABELS == 3)[:10].tolist()
+    again = split(split="unbalanced", minority_class="3", minority_size=10, seed=0)
+    assert again.indices["positive"].tolist() == chosen[0].tolist()
+
+
+def test_minority_size_zero_keeps_all_and_none_keeps_the_share():
+    labels = np.repeat([0, 1], [1000, 400])
+    common = {"dataset": "celeba", "split": "unbalanced", "minority_class": "female"}
+    assert sizes(split(labels, ("Female", "Male"), **common)) == (50, 400)
+    assert sizes(split(labels, ("Female", "Male"), minority_size=0, **common)) == (1000, 400)
+
+
+def test_free_classes_by_name_index_and_case():
+    names = ("apple", "pear", "plum")
+    labels = np.repeat([0, 1, 2], 5)
+    common = {"dataset": "folder", "split": "classes"}
+    parts = split(labels, names, positive_classes=("PEAR", "2"), **common)
+    assert (parts.positive_classes, parts.negative_classes) == ((1, 2), (0,))
+    parts = split(
+        labels, names, positive_classes=("pear",), negative_classes=("pear", "apple"), **common
+    )
+    assert (parts.positive_classes, parts.negative_classes) == ((1,), (0, 1))
+    parts = split(labels, names, dataset="folder", split="single", positive_classes=("plum",))
+    assert (parts.positive_classes, parts.negative_classes) == ((2,), (0, 1))
+
+
+def test_a_numeric_class_name_beats_an_index():
+    parts = split(
+        np.array([0, 1, 2]), ("2", "1", "0"), dataset="folder", split="classes",
+        positive_classes=("2",),
+    )  # fmt: skip
+    assert parts.positive_classes == (0,)
+
+
+@pytest.mark.parametrize(
+    "flag, values",
+    [
+        ("minority_class", {"split": "unbalanced"}),
+        ("minority_class", {"split": "unbalanced", "minority_class": "11"}),
+        ("minority_class", {"split": "unbalanced", "minority_class": "cat"}),
+        (
+            "minority_size",
+            {"split": "unbalanced", "minority_class": "1", "minority_size": 31},
+        ),
+        ("positive_classes", {"split": "classes"}),
+        ("positive_classes", {"split": "classes", "positive_classes": ("x",)}),
+        ("negative_classes", {"split": "classes", "positive_classes": TEN}),
+        ("positive_classes", {"split": "single", "positive_classes": ("1", "2")}),
+        ("split", {"split": "animals"}),
+        ("split", {"split": "attribute"}),
+        ("split", {"split": "even", "dataset": "folder"}),
+    ],
+)
+def test_bad_split_names_the_flag(flag, values):
+    with pytest.raises(InvalidInput) as caught:
+        split(**values)
+    assert caught.value.flag == flag
+
+
+def test_a_class_without_images_is_an_empty_side():
+    with pytest.raises(InvalidInput, match="no image of 7"):
+        split(LABELS[LABELS != 7], split="unbalanced", minority_class="7", minority_size=0)

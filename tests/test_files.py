@@ -1,0 +1,50 @@
+import os
+
+import pytest
+
+from rumi_tf import files
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+    with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_target_is_absent_until_the_write_ends(tmp_path):
+    target = tmp_path / "deep" / "a.keras"
+    with files.atomic_path(target) as temporary:
+        assert temporary.suffix == ".keras"
+        temporary.write_text("x")
+        assert not target.exists()
+    assert target.read_text() == "x"
+
+
+def test_directories_are_replaced_whole(tmp_path):
+    target = tmp_path / "model"
+    for word in ("one", "two"):
+        with files.atomic_path(target) as temporary:
+            temporary.mkdir()
+            (temporary / word).write_text(word)
+    assert os.listdir(target) == ["two"]
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_remove_temporaries_spares_everything_else(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / ".tmp-1-x").write_text("left over")
+    (tmp_path / ".tmp-2-d").mkdir()
+    (tmp_path / "kept").write_text("")
+    files.remove_temporaries(tmp_path)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["kept", "sub"]
+
+
+def test_csv_round_trip(tmp_path):
+    rows = [{"a": "1", "b": "x, y"}, {"a": "2", "b": 'say "z"'}]
+    files.write_csv(tmp_path / "t.csv", rows)
+    assert files.read_csv(tmp_path / "t.csv") == rows
+    assert files.read_csv(tmp_path / "absent.csv") == []

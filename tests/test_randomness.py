@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from rumi_tf.randomness import epoch_shuffle, initializer_seeds, normal, numpy_generator
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 200, 1000])
+def test_every_epoch_is_a_permutation(size):
+    epochs = epoch_shuffle(np.arange(5 * size), size, 3, "s").numpy().reshape(5, size)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(size), (5, 1)))
+
+
+def test_epochs_seeds_and_streams_differ():
+    first = epoch_shuffle(np.arange(200), 200, 3, "s").numpy()
+    for positions, seed, stream in (
+        (np.arange(200, 400), 3, "s"), (np.arange(200), 4, "s"), (np.arange(200), 3, "t"),
+    ):  # fmt: skip
+        other = epoch_shuffle(positions, 200, seed, stream).numpy()
+        assert np.mean(first == other) < 0.1
+
+
+def test_a_position_does_not_depend_on_its_neighbours():
+    together = epoch_shuffle(np.arange(95, 130), 100, 0, "s").numpy()
+    alone = [int(epoch_shuffle(np.array([p]), 100, 0, "s")[0]) for p in range(95, 130)]
+    assert together.tolist() == alone
+
+
+def test_permutations_are_about_uniform():
+    epochs = epoch_shuffle(np.arange(3 * 6000), 3, 1, "s").numpy().reshape(-1, 3)
+    _, counts = np.unique(epochs, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert counts.min() > 0.7 * counts.mean()  # the cipher behind it is not exactly uniform
+
+
+def test_normal_is_pure_and_standard():
+    draw = normal((500, 100), 1, "noise", 7)
+    np.testing.assert_array_equal(draw, normal((500, 100), 1, "noise", 7))
+    assert stats.kstest(draw.numpy().ravel(), "norm").pvalue > 1e-3
+    for other in (
+        normal((500, 100), 2, "noise", 7), normal((500, 100), 1, "grid", 7),
+        normal((500, 100), 1, "noise", 8), normal((500, 100), 1, "noise", 7, draw=1),
+    ):  # fmt: skip
+        assert abs(np.corrcoef(draw.numpy().ravel(), other.numpy().ravel())[0, 1]) < 0.02
+
+
+def test_seeds_of_streams_are_reproducible_and_apart():
+    assert initializer_seeds(0, "a", 8) == initializer_seeds(0, "a", 8)
+    assert len(set(initializer_seeds(0, "a", 8) + initializer_seeds(0, "b", 8))) == 16
+    assert numpy_generator(1, "a").random() == numpy_generator(1, "a").random()
