@@ -209,8 +209,10 @@ class Progress(Periodic):
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(iteration - self._bar.n)
             return
+        if not rate:  # nothing can be said after the first iteration
+            return
         words = " ".join(f"{name} {value}" for name, value in shown.items())
-        left = (self.last - iteration) / rate if rate else float("nan")
+        left = (self.last - iteration) / rate
         sys.stderr.write(
             f"{self._title}: iteration {iteration}/{self.last} {words} left {left:.0f}s\n"
         )

@@ -1,7 +1,10 @@
 """Checkpoints of a training state, of which a damaged one is passed over."""
 
 import os
+import re
+import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -13,24 +16,33 @@ KEPT = 3
 class Checkpoints:
     """The newest checkpoints of a state, in one directory.
 
+    They are found by their files' names. TensorFlow writes the index of a checkpoint last, under
+    its final name only when it is complete; a list of checkpoints beside them (as
+    `tf.train.CheckpointManager` keeps it) would be one more file that can be damaged.
+
     Args:
         directory: where they are.
         state: named lists of variables, among them `iteration`; see `AdversarialModel.state`.
     """
 
     def __init__(self, directory: str | os.PathLike, state: Mapping[str, Sequence[tf.Variable]]):
+        self._directory = Path(directory)
         self._iteration = state["iteration"][0]
         self._variables = [v for variables in state.values() for v in variables]
         self._checkpoint = tf.train.Checkpoint(**{k: list(v) for k, v in state.items()})
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(directory), KEPT)
 
     def save(self) -> str:
         """Writes the state as it is now; returns the checkpoint's path prefix."""
-        return self._manager.save(checkpoint_number=int(self._iteration))
+        self._directory.mkdir(parents=True, exist_ok=True)
+        prefix = str(self._directory / f"ckpt-{int(self._iteration)}")
+        self._checkpoint.write(prefix)
+        for old in self._prefixes()[KEPT:]:
+            self._delete(old)
+        return prefix
 
     def latest(self) -> str | None:
         """Path prefix of the newest checkpoint."""
-        return self._manager.latest_checkpoint
+        return next(iter(self._prefixes()), None)
 
     def finite(self) -> bool:
         """Whether no variable holds a NaN or an infinity."""
@@ -42,25 +54,41 @@ class Checkpoints:
         """Restores the newest checkpoint that can be read; without any, leaves the state alone.
 
         Returns:
-            Names of the newer checkpoints that had to be passed over.
+            Names of the newer checkpoints that had to be passed over; they are deleted.
 
         Raises:
             RunDamaged: there are checkpoints, and none of them can be read.
         """
+        before = [v.numpy() for v in self._variables]
         damaged = []
-        for prefix in reversed(self._manager.checkpoints):
-            before = [v.numpy() for v in self._variables]
+        for prefix in self._prefixes():
             try:
-                self._checkpoint.restore(prefix).assert_consumed()
-                return damaged
-            except (tf.errors.OpError, AssertionError, ValueError, OSError):
-                for variable, value in zip(self._variables, before, strict=True):
-                    variable.assign(value)
-                damaged.append(os.path.basename(prefix))
+                self._checkpoint.read(prefix).assert_consumed()
+            except Exception:
+                # TensorFlow raises a dozen different types here, by which byte is damaged.
+                damaged.append(prefix)
+                continue
+            for newer in damaged:
+                self._delete(newer)
+            return [os.path.basename(newer) for newer in damaged]
+        for variable, value in zip(self._variables, before, strict=True):
+            variable.assign(value)
         if damaged:
+            names = ", ".join(os.path.basename(prefix) for prefix in damaged)
             raise RunDamaged(
-                f"none of the checkpoints {', '.join(damaged)} in {self._manager.directory} can "
-                "be read; delete the run's directory to train it anew"
+                f"none of the checkpoints {names} in {self._directory} can be read; delete the "
+                "run's directory to train it anew"
             )
-        return damaged
+        return []
 
+    def _prefixes(self) -> list[str]:
+        """Path prefixes of the checkpoints, the newest first."""
+        found = [re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in self._directory.glob("*")]
+        numbers = sorted((int(match[1]) for match in found if match), reverse=True)
+        return [str(self._directory / f"ckpt-{number}") for number in numbers]
+
+    def _delete(self, prefix: str) -> None:
+        """Removes a checkpoint, its index first: without it the rest is nothing."""
+        Path(f"{prefix}.index").unlink(missing_ok=True)
+        for path in self._directory.glob(f"{os.path.basename(prefix)}[._]*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

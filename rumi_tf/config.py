@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from absl import flags
@@ -14,7 +14,14 @@ from rumi_tf.errors import InvalidInput
 
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
 SPLITS = (
-    "even", "odd", "overlap", "single", "unbalanced", "animals", "attribute", "classes",
+    "even",
+    "odd",
+    "overlap",
+    "single",
+    "unbalanced",
+    "animals",
+    "attribute",
+    "classes",
 )
 
 
@@ -43,8 +50,14 @@ def option(
     return dataclasses.field(
         default=default,
         metadata={
-            "help": help_text, "section": section, "choices": choices,
-            "low": low, "high": high, "above": above, "below": below, "identity": identity,
+            "help": help_text,
+            "section": section,
+            "choices": choices,
+            "low": low,
+            "high": high,
+            "above": above,
+            "below": below,
+            "identity": identity,
         },
     )
 
@@ -58,20 +71,26 @@ class RunConfig:
     """
 
     dataset: str = option(
-        "digits", section="Data", choices=DATASETS,
+        "digits",
+        section="Data",
+        choices=DATASETS,
         help_text="Images to learn from. digits: scikit-learn's 8x8 digits resized to 28x28, "
         "needs no download. folder: your own, one sub-folder of PNG or JPEG files per class. "
         "Paper: mnist, fashion_mnist, cifar10, celeba.",
     )
     data_dir: str = option(
-        "", section="Data", identity=False,
+        "",
+        section="Data",
+        identity=False,
         help_text="Directory of the data. For mnist, fashion_mnist, cifar10: the TFDS directory, "
         "filled by a download if need be (default: TFDS's own). For celeba: the same, or the "
         "directory that holds img_align_celeba/ and list_attr_celeba. For folder: the directory "
         "that holds one sub-folder per class.",
     )
     split: str | None = option(
-        None, section="Data", choices=SPLITS,
+        None,
+        section="Data",
+        choices=SPLITS,
         help_text="Which images are positive (to be learnt) and which negative (to be avoided). "
         "even, odd: by digit. overlap: 1,2,4,5,7,9 against 0,2,3,6,8,9. single: the one class in "
         "--positive_classes against all others. unbalanced: --minority_size images of "
@@ -81,173 +100,246 @@ class RunConfig:
         "is given, classes if --positive_classes is, else even.",
     )
     positive_classes: tuple[str, ...] = option(
-        (), section="Data",
+        (),
+        section="Data",
         help_text="Comma-separated classes to learn, by name or index (splits classes, single).",
     )
     negative_classes: tuple[str, ...] = option(
-        (), section="Data",
+        (),
+        section="Data",
         help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
         "classes with the positives. Default: all classes that are not positive.",
     )
     minority_class: str | None = option(
-        None, section="Data",
+        None,
+        section="Data",
         help_text="The under-represented class to learn, by name or index (split unbalanced). "
         "Paper: each MNIST digit, each CIFAR-10 class, Female and Male of CelebA.",
     )
     minority_size: int | None = option(
-        None, section="Data", low=0,
+        None,
+        section="Data",
+        low=0,
         help_text="How many images of the minority class are kept, drawn at random by --seed; 0 "
         "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
         "cifar10 (250) and celeba; 50 for digits; all for folder.",
     )
     attribute: str | None = option(
-        None, section="Data",
+        None,
+        section="Data",
         help_text="CelebA attribute that makes the two classes, by its name in the attribute "
         "list, e.g. Male, Bald, Wearing_Hat. Default: Male (classes Female and Male).",
     )
     image_size: int | None = option(
-        None, section="Data", low=16, high=256,
+        None,
+        section="Data",
+        low=16,
+        high=256,
         help_text="Height and width of the training images in pixels. Fixed at 28 for digits, "
         "mnist and fashion_mnist and at 32 for cifar10. celeba: 32, 64 or 128 (default 64). "
         "folder: 28, or a multiple of 16 (default 64).",
     )
     skip_unreadable: bool = option(
-        False, section="Data",
+        False,
+        section="Data",
         help_text="Leave out images of a folder that cannot be read, saying how many, instead "
         "of stopping at them.",
     )
 
     objective: str = option(
-        "rumi_lsgan", section="Objective",
+        "rumi_lsgan",
+        section="Objective",
         help_text="What the networks minimise: sgan, lsgan (on the positives alone), rumi_sgan "
         "(Eq. 1), rumi_lsgan (Eq. 3-4).",
     )
     label_a: float | None = option(
-        None, section="Objective",
+        None,
+        section="Objective",
         help_text="Least-squares target a of D for generated images. Paper: 0.",
     )
     label_b_pos: float | None = option(
-        None, section="Objective",
+        None,
+        section="Objective",
         help_text="Least-squares target b+ of D for positives (b of lsgan). Paper: 2 for "
         "rumi_lsgan, 1 for lsgan.",
     )
     label_b_neg: float | None = option(
-        None, section="Objective",
+        None,
+        section="Objective",
         help_text="Least-squares target b- of D for negatives. Paper: -1.",
     )
     label_c: float | None = option(
-        None, section="Objective",
+        None,
+        section="Objective",
         help_text="Least-squares target c of G. Paper: 1.5 for rumi_lsgan, 1 for lsgan.",
     )
     beta_pos: float | None = option(
-        None, section="Objective", low=0,
+        None,
+        section="Objective",
+        low=0,
         help_text="Weight beta+ of the positives in rumi_lsgan. Not stated in the paper (its "
         "published code uses 2.5); default 1.",
     )
     beta_neg: float | None = option(
-        None, section="Objective", low=0,
+        None,
+        section="Objective",
+        low=0,
         help_text="Weight beta- of the negatives in rumi_lsgan. Not stated in the paper (its "
         "published code uses 0.5); default 1.",
     )
     alpha_pos: float | None = option(
-        None, section="Objective", low=0, high=1,
+        None,
+        section="Objective",
+        low=0,
+        high=1,
         help_text="Weight alpha+ of the positives in rumi_sgan, in [0, 1] (Lemma 3.1); default 1.",
     )
     alpha_neg: float | None = option(
-        None, section="Objective",
+        None,
+        section="Objective",
         help_text="Weight alpha- of the negatives in rumi_sgan, at least alpha+ - 1 (Lemma 3.1); "
         "default 1.",
     )
 
     network: str = option(
-        "auto", section="Networks", choices=("auto", "mnist", "cifar10", "celeba"),
+        "auto",
+        section="Networks",
+        choices=("auto", "mnist", "cifar10", "celeba"),
         help_text="DCGAN pair. auto: celeba for the dataset celeba, else mnist at 28 pixels, "
         "cifar10 at 32, celeba at other sizes.",
     )
     width: float = option(
-        1.0, section="Networks", above=0, high=4,
+        1.0,
+        section="Networks",
+        above=0,
+        high=4,
         help_text="Multiplier of the number of filters of every layer; 1 is the paper's.",
     )
     latent_dim: int = option(
-        100, section="Networks", low=1, high=4096,
+        100,
+        section="Networks",
+        low=1,
+        high=4096,
         help_text="Dimension of the Gaussian noise. Paper: 100.",
     )
     d_batch_norm: str = option(
-        "separate", section="Networks", choices=("separate", "joint", "none"),
+        "separate",
+        section="Networks",
+        choices=("separate", "joint", "none"),
         help_text="How images pass D's batch normalisation: separate: positives, negatives and "
         "generated images one after another (as in the published code); joint: concatenated; "
         "none: D has no batch normalisation.",
     )
     precision: str = option(
-        "float32", section="Networks", choices=("float32", "mixed_bfloat16"),
+        "float32",
+        section="Networks",
+        choices=("float32", "mixed_bfloat16"),
         help_text="Arithmetic of the networks. Paper: float32.",
     )
 
     iterations: int = option(
-        10_000, section="Training", low=1,
+        10_000,
+        section="Training",
+        low=1,
         help_text="Generator updates. Paper: 10,000 for unbalanced MNIST, 50,000 for unbalanced "
         "CIFAR-10 and CelebA, else 100 epochs.",
     )
     batch_size: int = option(
-        100, section="Training", low=2,
+        100,
+        section="Training",
+        low=2,
         help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
     )
     learning_rate: float = option(
-        1e-4, section="Training", above=0, high=1,
+        1e-4,
+        section="Training",
+        above=0,
+        high=1,
         help_text="Adam's learning rate, for both networks. Paper: 1e-4.",
     )
     beta_1: float = option(
-        0.5, section="Training", low=0, below=1,
+        0.5,
+        section="Training",
+        low=0,
+        below=1,
         help_text="Adam's decay of the first moment. Paper: 0.5.",
     )
     beta_2: float = option(
-        0.999, section="Training", low=0, below=1,
+        0.999,
+        section="Training",
+        low=0,
+        below=1,
         help_text="Adam's decay of the second moment. Paper: 0.999.",
     )
     d_steps: int = option(
-        2, section="Training", low=1, high=100,
+        2,
+        section="Training",
+        low=1,
+        high=100,
         help_text="Discriminator updates per generator update. Paper: 2.",
     )
     d_schedule: str = option(
-        "split", section="Training", choices=("split", "joint"),
+        "split",
+        section="Training",
+        choices=("split", "joint"),
         help_text="What a discriminator update of a Rumi objective sees: split: positives and "
         "negatives in turn (the paper's text); joint: both at once (the published code).",
     )
     fakes: str = option(
-        "shared", section="Training", choices=("shared", "fresh"),
+        "shared",
+        section="Training",
+        choices=("shared", "fresh"),
         help_text="shared: one batch of generated images serves all updates of an iteration "
         "(as in the published code, and faster); fresh: every update draws its own. The paper "
         "does not say.",
     )
     update: str = option(
-        "sequential", section="Training", choices=("sequential", "simultaneous"),
+        "sequential",
+        section="Training",
+        choices=("sequential", "simultaneous"),
         help_text="Whether G's gradient is taken after D's last update, or before it (as in the "
         "published code).",
     )
     seed: int = option(
-        0, section="Training", low=0, high=2**31 - 1,
+        0,
+        section="Training",
+        low=0,
+        high=2**31 - 1,
         help_text="Seed of every random draw.",
     )
     jit: str = option(
-        "auto", section="Training", choices=("auto", "on", "off"), identity=False,
+        "auto",
+        section="Training",
+        choices=("auto", "on", "off"),
+        identity=False,
         help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
         "halves the speed.",
     )
 
     runs_dir: str = option(
-        "runs", section="Output", identity=False,
+        "runs",
+        section="Output",
+        identity=False,
         help_text="Directory under which every run has its own, named by its settings.",
     )
     checkpoint_every: int = option(
-        500, section="Output", low=1, identity=False,
+        500,
+        section="Output",
+        low=1,
+        identity=False,
         help_text="Iterations between checkpoints; a killed run resumes from the last.",
     )
     sample_every: int = option(
-        500, section="Output", low=1, identity=False,
+        500,
+        section="Output",
+        low=1,
+        identity=False,
         help_text="Iterations between sample grids (PNG).",
     )
     log_every: int = option(
-        50, section="Output", low=1,
+        50,
+        section="Output",
+        low=1,
         help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
     )
 
@@ -297,24 +389,24 @@ class RunConfig:
         return cls(**values)
 
     @classmethod
-    def from_flags(cls, flag_values: flags.FlagValues) -> "RunConfig":
-        """Reads the flags that `define_flags` defined."""
-        return cls(**{f.name: flag_values[f.name].value for f in dataclasses.fields(cls)})
+    def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
+        """Reads the flags that `define_flags` defined; `others` gives fields that have none."""
+        named = {f.name for f in dataclasses.fields(cls)} - set(others)
+        return cls(**{name: flag_values[name].value for name in named}, **others)
 
 
-def define_flags(
-    flag_values: flags.FlagValues = flags.FLAGS, defaults: Mapping[str, Any] | None = None
-) -> None:
+def define_flags(flag_values: flags.FlagValues = flags.FLAGS, omit: Collection[str] = ()) -> None:
     """Defines one absl flag per field of `RunConfig`; scripts call it, importing does not.
 
     Args:
         flag_values: where to define them.
-        defaults: a script's own defaults, by field name.
+        omit: fields that the script sets itself.
     """
     definers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
     for field in dataclasses.fields(RunConfig):
-        default = (defaults or {}).get(field.name, field.default)
-        kind = _kind(field)
+        if field.name in omit:
+            continue
+        default, kind = field.default, _kind(field)
         keywords = {"flag_values": flag_values, "module_name": field.metadata["section"]}
         if field.metadata["choices"]:
             flags.DEFINE_enum(
@@ -354,9 +446,7 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if kind is float and not math.isfinite(value):
         raise InvalidInput(field.name, f"{value} is not a finite number")
     if limits["choices"] and value not in limits["choices"]:
-        raise InvalidInput(
-            field.name, f"{value!r} is not one of {', '.join(limits['choices'])}"
-        )
+        raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(limits['choices'])}")
     for bound, wrong, words in (
         ("low", lambda b: value < b, "at least"),
         ("high", lambda b: value > b, "at most"),

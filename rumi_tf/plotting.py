@@ -42,7 +42,9 @@ def save_grid(path: str | os.PathLike, images: np.ndarray, title: str) -> None:
 
 
 def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
-    """Writes titled grids side by side as a PNG file; every image pixel stays a square.
+    """Writes titled grids side by side as PNG or PDF, by the suffix.
+
+    Every image pixel stays a square.
 
     Args:
         path: the file.
@@ -68,4 +70,6 @@ def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> No
         axes.set_title(title, fontsize=size, pad=8)
         x += panel + margin
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI)
+        # The date is left out of the file, so that the same picture is the same bytes.
+        pdf = {"metadata": {"CreationDate": None}} if temporary.suffix == ".pdf" else {}
+        figure.savefig(temporary, dpi=DPI, **pdf)

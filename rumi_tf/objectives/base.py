@@ -35,7 +35,7 @@ class Objective(abc.ABC):
             setattr(self, name, value)
         self.check()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most objectives admit everything
         """Raises `InvalidInput` where the parameters are not admissible together."""
 
     @abc.abstractmethod

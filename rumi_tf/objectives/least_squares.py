@@ -59,9 +59,11 @@ class RumiLSGAN(LSGAN):
     def terms(self):
         fake = super().terms()["fake"]
         return {
-            "positive": lambda out: self.beta_pos
-            * losses.least_squares(out["score"], self.label_b_pos),
-            "negative": lambda out: self.beta_neg
-            * losses.least_squares(out["score"], self.label_b_neg),
+            "positive": lambda out: (
+                self.beta_pos * losses.least_squares(out["score"], self.label_b_pos)
+            ),
+            "negative": lambda out: (
+                self.beta_neg * losses.least_squares(out["score"], self.label_b_neg)
+            ),
             "fake": fake,
         }

@@ -1,5 +1,3 @@
-import io
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -141,14 +139,14 @@ def test_csv_and_txt_agree(tmp_path):
 
 
 def test_record_offsets_find_what_tensorflow_wrote(tmp_path):
-    path = str(tmp_path / "x.tfrecord")
+    path = tmp_path / "x.tfrecord"
     records = [b"a" * n for n in (0, 1, 1000)]
-    with tf.io.TFRecordWriter(path) as writer:
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
-    data = open(path, "rb").read()
+    data = path.read_bytes()
     assert [data[o : o + n] for o, n in record_offsets(path)] == records
-    open(path, "wb").write(data[:-7])
+    path.write_bytes(data[:-7])
     with pytest.raises(InvalidInput, match="truncated"):
         record_offsets(path)
 

@@ -1,0 +1,69 @@
+"""Draws samples of several objectives beside real images, training what is not trained yet.
+
+Usage: python -m figures.samples --dataset=digits --minority_class=5 --out=pictures
+
+Takes the flags of reproduce.train, which hold for every objective in --objectives. Writes
+samples.png, samples.pdf and samples.csv to --out; runs under --runs_dir are reused or resumed.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import read_csv, write_csv
+
+define_flags(omit=("objective",))
+_SECTION = {"module_name": "Figure"}
+flags.DEFINE_list(
+    "objectives", ["lsgan", "rumi_lsgan"], "Objectives to compare, comma-separated.", **_SECTION
+)
+flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSV.", **_SECTION)
+flags.DEFINE_integer("num", 64, "Images in each panel.", lower_bound=1, **_SECTION)
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    if not wanted.objectives:
+        raise InvalidInput("objectives", "name at least one objective")
+    with _cli.quiet_import():
+        from rumi_tf import experiment, plotting, sampling
+    configs = [
+        experiment.resolve(RunConfig.from_flags(wanted, objective=name))
+        for name in wanted.objectives
+    ]
+    images, split = experiment.prepare(configs[0])
+    positives = split.indices["positive"][: wanted.num]
+    panels = {f"real: {len(split.indices['positive'])} images": images.gather(positives).numpy()}
+    rows = []
+    for config in configs:
+        run = experiment.train(config)
+        print(f"{config.objective}: {run.directory}")
+        panels[f"{config.objective}, {config.iterations:,} iterations"] = sampling.load_sampler(
+            run.saved_model
+        ).sample(wanted.num, config.seed)
+        rows.append(
+            {
+                "objective": config.objective,
+                "run": run.directory,
+                **run.summary,
+                "sample_std": read_csv(run.directory / "log.csv")[-1]["sample_std"],
+                "real_std": read_csv(run.directory / "log.csv")[-1]["real_std"],
+            }
+        )
+    out = Path(wanted.out)
+    try:
+        for name in ("samples.png", "samples.pdf"):
+            plotting.save_panels(out / name, panels)
+            print(out / name)
+        write_csv(out / "samples.csv", rows)
+        print(out / "samples.csv")
+    except OSError as error:
+        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rumi_tf import experiment
+from rumi_tf.callbacks import diversity, rows_until
+from rumi_tf.config import RunConfig
+from rumi_tf.errors import TrainingDiverged
+from rumi_tf.files import read_csv, write_csv
+
+TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "checkpoint_every": 2}
+
+
+def config(tmp_path, **values):
+    values = {"split": "even", "iterations": 5, "runs_dir": str(tmp_path), **TINY, **values}
+    return experiment.resolve(RunConfig(**values))
+
+
+def test_diversity_of_known_images():
+    images = np.zeros((2, 3, 3, 1))
+    assert diversity(images) == 0
+    images[1, 0] = 2  # a third of the pixels differ, by a standard deviation of 1
+    assert diversity(images) == pytest.approx(1 / 3)
+
+
+def test_rows_until_drops_what_comes_after(tmp_path):
+    write_csv(tmp_path / "log.csv", [{"iteration": k} for k in (2, 4, 6)])
+    assert [r["iteration"] for r in rows_until(tmp_path / "log.csv", 4)] == ["2", "4"]
+
+
+def test_log_has_a_row_per_interval_and_one_for_the_rest(tmp_path):
+    run = experiment.train(config(tmp_path))
+    rows = read_csv(run.directory / "log.csv")
+    assert [int(row["iteration"]) for row in rows] == [2, 4, 5]
+    for row in rows:
+        assert 0 < float(row["sample_std"]) < 1 and 0.1 < float(row["real_std"]) < 1
+    grids = sorted(p.name for p in (run.directory / "samples").iterdir())
+    assert grids == ["iteration_000003.png", "iteration_000005.png"]
+
+
+def test_tensorboard_has_the_scalars_of_the_log_and_the_grids(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = experiment.train(config(tmp_path))
+    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={"tensors": 0})
+    events.Reload()
+    rows = read_csv(run.directory / "log.csv")
+    points = events.Tensors("d_loss")
+    assert [e.step for e in points] == [2, 4, 5]
+    for point, row in zip(points, rows, strict=True):
+        value = float(tf.make_ndarray(point.tensor_proto))
+        assert value == pytest.approx(float(row["d_loss"]), rel=1e-6)
+    assert [e.step for e in events.Tensors("samples")] == [3, 5]
+
+
+def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
+    settings = config(tmp_path, iterations=50, label_c=1e30, checkpoint_every=1)
+    with pytest.raises(TrainingDiverged) as caught:
+        experiment.train(settings)
+    message = str(caught.value)
+    assert "iteration 1;" in message and "g_loss" in message and "none was written" in message
+    assert not (experiment.run_directory(settings) / "summary.json").exists()
+
+
+def test_bad_weights_are_never_saved(tmp_path):
+    """The loss of an iteration is from before its update: the weights can be worse."""
+    settings = config(tmp_path)
+    images, _ = experiment.prepare(settings)
+    model = experiment.make_model(settings, images.image_shape)
+    checkpoints = experiment.Checkpoints(tmp_path / "c", model.state())
+    model.generator.trainable_variables[0].assign(
+        np.full(model.generator.trainable_variables[0].shape, np.nan)
+    )
+    save = experiment.SaveCheckpoint(1, 1, checkpoints)
+    with pytest.raises(TrainingDiverged, match="a weight became NaN"):
+        save.act(1, {})
+    assert checkpoints.latest() is None

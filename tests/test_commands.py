@@ -1,0 +1,169 @@
+"""Every command as a user types it: help, dry run, flagfiles, and bad input."""
+
+import json
+import os
+
+import pytest
+from PIL import Image
+
+from rumi_tf import experiment
+from rumi_tf.config import RunConfig
+from tests.conftest import ROOT, command
+
+TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
+SAMPLE = ("reproduce.sample", "--grid={out}/g.png")
+BAD = [
+    # dataset, class, objective, split
+    ("dataset", (*TRAIN, "--dataset=minst")),
+    ("objective", (*TRAIN, "--objective=wgangp")),
+    ("split", (*TRAIN, "--split=odds")),
+    ("split", (*TRAIN, "--split=animals")),
+    ("minority_class", (*TRAIN, "--minority_class=ten")),
+    ("minority_class", (*TRAIN, "--split=unbalanced")),
+    ("minority_class", (*TRAIN, "--split=even", "--minority_class=3")),
+    ("minority_size", (*TRAIN, "--minority_class=3", "--minority_size=1000")),
+    ("positive_classes", (*TRAIN, "--positive_classes=1,x")),
+    ("negative_classes", (*TRAIN, "--positive_classes=1", "--negative_classes=12")),
+    ("attribute", (*TRAIN, "--attribute=Bald")),
+    ("image_size", (*TRAIN, "--image_size=32")),
+    ("network", (*TRAIN, "--network=celeba")),
+    # data that is not there
+    ("data_dir", (*TRAIN, "--dataset=folder")),
+    ("data_dir", (*TRAIN, "--dataset=folder", "--data_dir={out}/absent")),
+    ("data_dir", (*TRAIN, "--dataset=folder", "--data_dir={bad_images}", "--image_size=32")),
+    ("data_dir", (*TRAIN, "--dataset=mnist", "--data_dir={out}/absent")),
+    ("attribute", (*TRAIN, "--dataset=celeba", "--data_dir={celeba}", "--attribute=Hat")),
+    # numbers
+    ("batch_size", (*TRAIN, "--batch_size=0")),
+    ("batch_size", (*TRAIN, "--batch_size=many")),
+    ("width", (*TRAIN, "--width=-1")),
+    ("learning_rate", (*TRAIN, "--learning_rate=nan")),
+    ("iterations", ("reproduce.train", "--iterations=0")),
+    ("d_steps", (*TRAIN, "--d_steps=3")),
+    ("seed", (*TRAIN, "--seed=-1")),
+    ("label_a", (*TRAIN, "--label_a=1")),
+    ("label_b_pos", (*TRAIN, "--label_b_pos=-2")),
+    ("beta_pos", (*TRAIN, "--objective=lsgan", "--beta_pos=2")),
+    ("alpha_neg", (*TRAIN, "--objective=rumi_sgan", "--alpha_neg=-0.5")),
+    ("fakes", (*TRAIN, "--fakes=none")),
+    # places that cannot be written to
+    ("runs_dir", (*TRAIN, "--runs_dir={file}/runs")),
+    ("runs_dir", (*TRAIN, "--runs_dir=/proc/runs")),
+    # the command line itself
+    ("iteratons", (*TRAIN, "--iteratons=5")),
+    ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
+    ("extra", (*TRAIN, "extra")),
+    # sampling
+    ("saved_model", SAMPLE),
+    ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
+    ("saved_model", (*SAMPLE, "--saved_model={images}")),
+    ("num", (*SAMPLE, "--saved_model=x", "--num=0")),
+    ("grid", ("reproduce.sample", "--saved_model=x")),
+    ("grid", ("reproduce.sample", "--saved_model=x", "--grid={out}/g.jpeg")),
+    ("npz", ("reproduce.sample", "--saved_model=x", "--npz={out}/s.npy")),
+    # figures
+    ("objectives", ("figures.samples", "--objectives=")),
+    ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
+]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    root = tmp_path_factory.mktemp("places")
+    places = {name: root / name for name in ("out", "images", "bad_images", "celeba", "file")}
+    places["file"].write_text("")
+    places["out"].mkdir()
+    for name in ("images", "bad_images"):
+        for label in "ab":
+            (places[name] / label).mkdir(parents=True)
+            Image.new("L", (32, 32), 9).save(places[name] / label / "0.png")
+    (places["bad_images"] / "a" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    (places["celeba"] / "img_align_celeba").mkdir(parents=True)
+    Image.new("RGB", (178, 218)).save(places["celeba"] / "img_align_celeba" / "000001.jpg")
+    (places["celeba"] / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1 -1\n")
+    return places
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag, line", BAD, ids=[" ".join(b[1]) for b in BAD])
+def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, places):
+    before = sorted(places["out"].rglob("*"))
+    done = command(*(word.format(**places) for word in line))
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert flag in done.stderr
+    assert sorted(places["out"].rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["reproduce.train", "reproduce.sample", "figures.samples"])
+def test_help_lists_every_flag_with_its_text(module):
+    done = command(module, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.splitlines()[0].endswith(".") and "Usage: python -m" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    if module == "reproduce.train":
+        for name in RunConfig.__dataclass_fields__:
+            assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
+
+
+@pytest.mark.slow
+def test_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
+    done = command(
+        "reproduce.train", "--minority_class=3", "--dry_run", f"--runs_dir={tmp_path / 'runs'}"
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    text, _, rest = done.stdout.partition("\n}\n")
+    config = RunConfig.from_json(text + "\n}")
+    assert (config.split, config.label_c, config.image_size) == ("unbalanced", 1.5, 28)
+    assert "positives: 50 images" in rest and str(experiment.run_directory(config)) in rest
+    assert os.listdir(tmp_path) == []
+
+
+FLAGFILES = sorted((ROOT / "flags").rglob("*.flags"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FLAGFILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
+    """Cases name other data sets; what remains of them is parsed and resolved below."""
+    if path.parent.name == "cases":
+        config = RunConfig.from_json(case_as_json(path))
+        assert experiment.resolve(config).iterations >= 10_000
+        return
+    done = command(
+        "figures.samples" if path.name == "demo.flags" else "reproduce.train",
+        f"--flagfile={path}",
+        "--iterations=2", "--width=0.05", "--batch_size=8", "--dataset=digits",
+        f"--runs_dir={tmp_path / 'runs'}", *([f"--out={tmp_path}"] if "demo" in path.name else []),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for directory in (tmp_path / "runs").iterdir():
+        assert (directory / "saved_model" / "saved_model.pb").is_file()
+        assert json.loads((directory / "summary.json").read_text())["iterations"] == 2
+
+
+def case_as_json(path) -> str:
+    values = {}
+    for line in path.read_text().splitlines():
+        if line.startswith("--"):
+            name, _, value = line[2:].partition("=")
+            kind = RunConfig.__dataclass_fields__[name].type
+            values[name] = int(value) if "int" in str(kind) else value
+    return json.dumps(values)
+
+
+@pytest.mark.slow
+def test_a_folder_of_images_trains_and_samples(places, tmp_path):
+    done = command(
+        "reproduce.train", "--dataset=folder", f"--data_dir={places['images']}",
+        "--minority_class=a", "--image_size=32", "--iterations=2", "--width=0.05",
+        "--batch_size=4", f"--runs_dir={tmp_path}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    line = next(x for x in done.stdout.splitlines() if x.startswith("to sample:"))
+    words = line.replace("grid.png", str(tmp_path / "grid.png")).split()
+    done = command(*words[words.index("-m") + 1 :])
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "grid.png").size[1] > 100

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rumi_tf.plotting import save_grid, save_panels, tile
+
+
+def flat(*levels, channels=1, size=4):
+    images = np.zeros((len(levels), size, size, channels), np.float32)
+    return images + np.array(levels, np.float32)[:, None, None, None]
+
+
+def test_tile_places_images_row_by_row_on_white():
+    canvas = tile(flat(-1, 0, 1, -1, 0), columns=3, gap=2)
+    assert canvas.shape == (10, 16, 3)
+    assert [canvas[0, x, 0] for x in (0, 6, 12)] == [0, 0.5, 1]
+    assert [canvas[6, x, 0] for x in (0, 6, 12)] == [0, 0.5, 1]  # the last place stays white
+    assert (canvas[4:6] == 1).all() and (canvas[:, 4:6] == 1).all()
+
+
+def test_tile_clips_and_keeps_colours():
+    images = np.zeros((1, 2, 2, 3), np.float32)
+    images[..., 0], images[..., 1], images[..., 2] = -5, 5, 0
+    assert tile(images)[0, 0].tolist() == [0, 1, 0.5]
+
+
+def test_grey_and_colour_pixels_reach_the_file_unblurred(tmp_path):
+    save_grid(tmp_path / "g.png", flat(-1, 1, 0, -1, size=28), "title")
+    pixels = np.asarray(Image.open(tmp_path / "g.png").convert("RGB")).astype(int)
+    seen = {tuple(p) for p in pixels[60:-20, 20:-20].reshape(-1, 3)}
+    assert {(0, 0, 0), (255, 255, 255)} <= seen
+    assert all(p in ((0, 0, 0), (255, 255, 255)) or abs(p[0] - 127) <= 1 for p in seen)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_the_same_panels_are_the_same_bytes(tmp_path, suffix):
+    panels = {"one": flat(-1, 0, 1), "two, with a long title to fit": flat(1, channels=3)}
+    for name in ("a", "b"):
+        save_panels((tmp_path / name).with_suffix(suffix), panels)
+    first = (tmp_path / "a").with_suffix(suffix).read_bytes()
+    assert first == (tmp_path / "b").with_suffix(suffix).read_bytes() and len(first) > 1000

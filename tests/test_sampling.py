@@ -1,0 +1,115 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from rumi_tf.errors import InvalidInput
+from rumi_tf.export import export_generator
+from rumi_tf.networks.dcgan import Generator
+from rumi_tf.sampling import load_sampler, to_bytes
+from tests.conftest import ROOT, command
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("export")
+    generator = Generator(network="mnist", image_shape=(28, 28, 1), latent_dim=9, width=0.1)
+    about = {"objective": "lsgan", "dataset": "digits", "iterations": 1200}
+    export_generator(generator, directory / "saved_model", directory / "g.keras", about)
+    return generator, directory
+
+
+def test_saved_model_and_keras_file_are_the_generator(exported):
+    generator, directory = exported
+    noise = tf.random.normal((5, 9))
+    expected = generator(noise, training=False).numpy()
+    sampler = load_sampler(directory / "saved_model")
+    np.testing.assert_allclose(sampler.generate(noise), expected, atol=1e-6)
+    again = keras.models.load_model(directory / "g.keras", safe_mode=True)
+    np.testing.assert_allclose(again(noise, training=False), expected, atol=1e-6)
+    assert sampler.title() == "lsgan, digits, iteration 1,200"
+
+
+def test_image_k_of_a_seed_does_not_depend_on_how_many_are_asked_for(exported):
+    sampler = load_sampler(exported[1] / "saved_model")
+    many = sampler.sample(230, seed=4)
+    assert many.shape == (230, 28, 28, 1)
+    np.testing.assert_array_equal(sampler.sample(7, seed=4), many[:7])
+    assert not np.array_equal(sampler.sample(7, seed=5), many[:7])
+    assert np.abs(many[:100] - many[100:200]).max() > 1e-3
+
+
+def test_bytes_cover_the_range():
+    values = np.array([-1.5, -1, 0, 1, 2.0])
+    assert to_bytes(values).tolist() == [0, 0, 128, 255, 255]
+
+
+def test_command_writes_the_same_images_in_every_process(exported, tmp_path):
+    model = f"--saved_model={exported[1] / 'saved_model'}"
+    for name in ("a", "b"):
+        done = command(
+            "reproduce.sample", model, "--num=10", "--seed=3", f"--npz={tmp_path / name}.npz",
+            f"--grid={tmp_path / name}.png",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [str(tmp_path / f"{name}.png"), str(tmp_path / f"{name}.npz")]
+    one, two = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("a", "b"))
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (10, 28, 28, 1) and one.dtype == np.uint8
+    np.testing.assert_array_equal(
+        one, to_bytes(load_sampler(exported[1] / "saved_model").sample(10, 3))
+    )
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert Image.open(tmp_path / "a.png").size[0] > 200
+
+
+def test_sampling_never_imports_the_training_code(exported):
+    code = (
+        "import sys; from rumi_tf.sampling import load_sampler; "
+        f"load_sampler({str(exported[1] / 'saved_model')!r}).sample(2, 0); "
+        "import reproduce.sample; "
+        "print([m for m in sys.modules if m.startswith('rumi_tf.') and m.split('.')[1] in "
+        "('model', 'objectives', 'losses', 'networks', 'experiment', 'data', 'callbacks')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_model_that_is_no_generator_is_refused(tmp_path):
+    class Adder(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((3,))])
+        def serve(self, x):
+            return x + 1
+
+    module = Adder()
+    tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serve": module.serve})
+    with pytest.raises(InvalidInput, match="does not map noise"):
+        load_sampler(tmp_path / "m")
+    tf.saved_model.save(module, str(tmp_path / "n"))
+    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+        load_sampler(tmp_path / "n")
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "saved_model.pb").write_bytes(b"\x08\x01 nonsense")
+    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+        load_sampler(tmp_path / "o")
+
+
+def test_the_parent_directory_gets_a_hint(exported):
+    with pytest.raises(InvalidInput, match="did you mean"):
+        load_sampler(exported[1])
+
+
+def test_metadata_is_optional(exported, tmp_path):
+    import shutil
+
+    copy = tmp_path / "m"
+    shutil.copytree(exported[1] / "saved_model", copy)
+    about = copy / "assets.extra" / "rumi_tf.json"
+    assert json.loads(about.read_text())["objective"] == "lsgan"
+    about.unlink()
+    assert load_sampler(copy).title() == "generated images"
