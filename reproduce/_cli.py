@@ -51,8 +51,8 @@ def _parse(argv: list[str], usage: str) -> list[str]:
         rest = FLAGS(argv)
     except flags.Error as error:
         _fail(str(error), 2)
-    if FLAGS["verbosity"].using_default_value:  # TensorFlow's export notes are no news to users
-        logging.set_verbosity(logging.WARNING)
+    if FLAGS["verbosity"].using_default_value:  # the libraries' notes are no news to users
+        logging.set_verbosity(logging.ERROR)
     if rest[1:]:
         _fail(f"{rest[1]!r} is not a flag; flags look like --name=value", 2)
     return rest

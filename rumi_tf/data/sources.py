@@ -112,10 +112,11 @@ def tfds_builder(config: RunConfig, name: str):
     builder = tfds.builder(name, data_dir=data_dir)
     if builder.is_prepared():
         return builder
+    root = Path(builder.data_dir).parents[1]  # of root/name/version
     created = [
-        Path(builder.data_root) / name
-        for name in (".", name, "downloads")
-        if not (Path(builder.data_root) / name).exists()
+        directory
+        for directory in (root, root / name, root / "downloads")
+        if not directory.exists()
     ]
     try:
         builder.download_and_prepare()
@@ -126,7 +127,7 @@ def tfds_builder(config: RunConfig, name: str):
         reason = str(error).splitlines()[0][:200] if str(error) else ""
         raise InvalidInput(
             "data_dir",
-            f"{name} is not prepared in {builder.data_root} and could not be downloaded "
+            f"{name} is not prepared in {root} and could not be downloaded "
             f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
         ) from error
     return builder
