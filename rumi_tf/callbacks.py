@@ -5,6 +5,7 @@ called in the order that `experiment` lists them in: the log empties the running
 checkpoint stores them.
 """
 
+import abc
 import math
 import sys
 import time
@@ -22,7 +23,7 @@ from rumi_tf.files import read_csv, write_csv
 from rumi_tf.plotting import save_grid, tile
 
 
-class Periodic(keras.callbacks.Callback):
+class Periodic(keras.callbacks.Callback, abc.ABC):
     """Calls `act` after every `every`-th iteration and after the last one."""
 
     def __init__(self, every: int, last: int):
@@ -36,9 +37,9 @@ class Periodic(keras.callbacks.Callback):
         if iteration % self.every == 0 or iteration == self.last:
             self.act(iteration, logs)
 
+    @abc.abstractmethod
     def act(self, iteration: int, logs: dict[str, float]) -> None:
         """What to do; `logs` are the running means."""
-        raise NotImplementedError
 
 
 class StopOnNaN(Periodic):

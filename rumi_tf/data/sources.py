@@ -2,6 +2,9 @@
 
 import contextlib
 import os
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -119,6 +122,7 @@ def tfds_builder(config: RunConfig, name: str):
         if not directory.exists()
     ]
     try:
+        _check_reachable(builder)
         builder.download_and_prepare()
     except Exception as error:
         # Whatever stopped it (no network, no space, a quota of the host), the user's way out is
@@ -131,6 +135,18 @@ def tfds_builder(config: RunConfig, name: str):
             f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
         ) from error
     return builder
+
+
+def _check_reachable(builder) -> None:
+    """Raises `OSError` on a machine without network, where TFDS would retry for minutes."""
+    hosts = sorted({urllib.parse.urlsplit(url).hostname for url in builder.url_infos})
+    if not hosts or urllib.request.getproxies():
+        return
+    for host in hosts:
+        with contextlib.suppress(OSError):
+            socket.getaddrinfo(host, 443)
+            return
+    raise ConnectionError(f"no network: {hosts[0]} is not known")
 
 
 def _remove_empty(roots: Sequence[Path]) -> None:
