@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 .PHONY: demo test clean
 
 demo: $(VENV)/installed
-	$(BIN)/python -m figures.samples --flagfile=flags/demo.flags --out=demo
+	$(BIN)/python -m figures.samples --flagfile=flags/demo.flags --num=49 --out=demo
 
 test: $(VENV)/installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
 $(VENV)/installed: setup.py pyproject.toml

@@ -12,7 +12,9 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_namespace_packages(include=["rumi_tf*", "reproduce*", "figures*"]),
+    packages=find_namespace_packages(
+        include=["rumi_tf", "rumi_tf.*", "reproduce", "reproduce.*", "figures", "figures.*"]
+    ),
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.13,<5",

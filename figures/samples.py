@@ -27,8 +27,10 @@ flags.DEFINE_integer("num", 64, "Images in each panel.", lower_bound=1, **_SECTI
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
     if not wanted.objectives:
         raise InvalidInput("objectives", "name at least one objective")
+    _cli.check_output("out", str(out / "samples.png"))
     with _cli.quiet_import():
         from rumi_tf import experiment, plotting, sampling
     configs = [
@@ -36,8 +38,8 @@ def main() -> None:
         for name in wanted.objectives
     ]
     images, split = experiment.prepare(configs[0])
-    positives = split.indices["positive"][: wanted.num]
-    panels = {f"real: {len(split.indices['positive'])} images": images.gather(positives).numpy()}
+    real = experiment.real_positives(images, split, wanted.num, wanted.seed)
+    panels = {f"real: {len(split.indices['positive'])} images": real}
     rows = []
     for config in configs:
         run = experiment.train(config)
@@ -54,7 +56,6 @@ def main() -> None:
                 "real_std": read_csv(run.directory / "log.csv")[-1]["real_std"],
             }
         )
-    out = Path(wanted.out)
     try:
         for name in ("samples.png", "samples.pdf"):
             plotting.save_panels(out / name, panels)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from absl import app, flags, logging
 
-from rumi_tf.errors import RumiError
+from rumi_tf.errors import InvalidInput, RumiError
 
 FLAGS = flags.FLAGS
 
@@ -17,7 +17,8 @@ def run(main: Callable[[], None], usage: str) -> None:
     """Parses the flags, runs `main`, and ends the process.
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
-    on the run; 4 files of a run are damaged; 5 training diverged; 130 interrupted.
+    on the run; 4 files of a run are damaged; 5 training diverged; 130 interrupted; 141 the output's
+    reader went away.
 
     Args:
         main: takes nothing; may raise `RumiError`.
@@ -34,8 +35,26 @@ def _guarded(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _fail("interrupted; the same command resumes", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _nobody_reads()
+
+
+def _nobody_reads() -> None:
+    """Ends as a process ends that writes to a closed pipe, without a second error at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
+
+
+def check_output(flag: str, path: str) -> None:
+    """Raises `InvalidInput` unless a file can be written at `path`; writes nothing."""
+    place = os.path.abspath(path)
+    if os.path.isdir(place):
+        raise InvalidInput(flag, f"{path} is a directory; name a file")
+    place = os.path.dirname(place)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    # /proc and the like take no files, whoever asks.
+    if not os.path.isdir(place) or not os.access(place, os.W_OK) or place.startswith("/proc"):
+        raise InvalidInput(flag, f"cannot write {path}: {place} is not a writable directory")
 
 
 def _fail(message: str, code: int) -> None:
@@ -45,7 +64,10 @@ def _fail(message: str, code: int) -> None:
 
 def _parse(argv: list[str], usage: str) -> list[str]:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(_help(usage))
+        try:
+            print(_help(usage), flush=True)
+        except BrokenPipeError:
+            _nobody_reads()
         sys.exit(0)
     try:
         rest = FLAGS(argv)
@@ -93,6 +115,9 @@ def _columns() -> int:
 def quiet_import() -> Iterator[None]:
     """Keeps the native libraries' start-up notes off stderr while TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if sys.stderr is None:  # it was closed before the command started
+        yield
+        return
     sys.stderr.flush()
     kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)

@@ -5,6 +5,8 @@ Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=
 --saved_model is the directory saved_model/ of a run of reproduce.train.
 """
 
+import os
+
 from absl import flags
 
 from reproduce import _cli
@@ -14,7 +16,9 @@ from rumi_tf.files import atomic_path
 _SECTION = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
 flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, **_SECTION)
-flags.DEFINE_integer("seed", 0, "Seed of the noise.", lower_bound=0, **_SECTION)
+flags.DEFINE_integer(
+    "seed", 0, "Seed of the noise.", lower_bound=0, upper_bound=2**31 - 1, **_SECTION
+)
 flags.DEFINE_string("grid", None, "PNG file to write a grid of the images to.", **_SECTION)
 flags.DEFINE_string(
     "npz",
@@ -30,27 +34,29 @@ def main() -> None:
     wanted = flags.FLAGS
     if not wanted.saved_model:
         raise InvalidInput("saved_model", "name the directory of a SavedModel")
-    outputs = {flag: wanted[flag].value for flag in ("grid", "npz")}
+    outputs = {flag: os.path.expanduser(wanted[flag].value or "") for flag in ("grid", "npz")}
     if not any(outputs.values()):
         raise InvalidInput("grid", "name a file to write to with --grid, --npz, or both")
     for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
         if outputs[flag] and not outputs[flag].lower().endswith(suffix):
             raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
+        if outputs[flag]:
+            _cli.check_output(flag, outputs[flag])
     with _cli.quiet_import():
         import numpy as np
 
         from rumi_tf.plotting import save_grid
         from rumi_tf.sampling import load_sampler, to_bytes
-    sampler = load_sampler(wanted.saved_model)
+    sampler = load_sampler(os.path.expanduser(wanted.saved_model))
     images = sampler.sample(wanted.num, wanted.seed)
     try:
-        if wanted.grid:
+        if outputs["grid"]:
             flag = "grid"
-            save_grid(wanted.grid, images, sampler.title())
-        if wanted.npz:
+            save_grid(outputs["grid"], images, sampler.title())
+        if outputs["npz"]:
             flag = "npz"
-            with atomic_path(wanted.npz) as temporary:
-                np.savez_compressed(temporary, images=to_bytes(images))
+            with atomic_path(outputs["npz"]) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, images=to_bytes(images))
     except OSError as error:
         raise InvalidInput(flag, f"cannot write {outputs[flag]}: {error.strerror}") from error
     for path in filter(None, outputs.values()):

@@ -28,8 +28,10 @@ def main() -> None:
         from rumi_tf import experiment
     if flags.FLAGS.dry_run:
         config = experiment.resolve(config)
-        _, split = experiment.prepare(config)
+        images, split = experiment.prepare(config)
         print(config.to_json(), end="")
+        if images.note:
+            print(images.note)
         print(f"positives: {len(split.indices['positive'])} images")
         print(f"negatives: {len(split.indices['negative'])} images")
         print(f"run directory: {experiment.run_directory(config)}")

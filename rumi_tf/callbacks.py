@@ -6,10 +6,13 @@ checkpoint stores them.
 """
 
 import abc
+import contextlib
 import math
+import os
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -20,7 +23,7 @@ from tqdm import tqdm
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.errors import TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
-from rumi_tf.plotting import save_grid, tile
+from rumi_tf.plotting import save_grid
 
 
 class Periodic(keras.callbacks.Callback, abc.ABC):
@@ -79,6 +82,31 @@ class SaveCheckpoint(Periodic):
         self._checkpoints.save()
 
 
+class TensorBoard:
+    """The run's one TensorBoard writer.
+
+    Event files cannot be cut back to a checkpoint, so after a restart they are written anew.
+    """
+
+    def __init__(self, directory: Path):
+        self._directory = directory / "tensorboard"
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(self._directory))
+
+    def scalars(self, row: Mapping[str, str | float]) -> None:
+        """Shows a row of the log."""
+        with self._writer.as_default(step=int(row["iteration"])):
+            for name, value in row.items():
+                tf.summary.scalar(name, float(value))
+        self._writer.flush()
+
+    def grid(self, iteration: int, path: Path) -> None:
+        """Shows a PNG file."""
+        with self._writer.as_default(step=iteration):
+            tf.summary.image("samples", tf.io.decode_png(path.read_bytes(), channels=3)[None])
+        self._writer.flush()
+
+
 class RunLog(Periodic):
     """Writes log.csv and TensorBoard scalars: mean losses and scores, and sample diversity.
 
@@ -90,6 +118,7 @@ class RunLog(Periodic):
         every, last: see `Periodic`.
         sample: () -> (N, H, W, C) images of the generator as it is.
         real_std: of real positive images.
+        board: shows the same in TensorBoard.
     """
 
     def __init__(
@@ -99,10 +128,11 @@ class RunLog(Periodic):
         last: int,
         sample: Callable[[], np.ndarray],
         real_std: float,
+        board: TensorBoard,
     ):
         super().__init__(every, last)
         self._path = directory / "log.csv"
-        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self._board = board
         self._sample = sample
         self._real_std = real_std
         self._rows: list[dict] = []
@@ -111,6 +141,8 @@ class RunLog(Periodic):
         """Keeps the rows up to the checkpoint that training goes on from."""
         self._rows = rows_until(self._path, int(self.model.iteration))
         write_csv(self._path, self._rows)
+        for row in self._rows:
+            self._board.scalars(row)
 
     def act(self, iteration, logs):
         """Appends a row of the means since the last one, and starts new means."""
@@ -119,10 +151,7 @@ class RunLog(Periodic):
         row["real_std"] = self._real_std
         self._rows.append(row)
         write_csv(self._path, self._rows)
-        with self._writer.as_default(step=iteration):
-            for name, value in row.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()
+        self._board.scalars(row)
         for tracker in self.model.trackers.values():
             tracker.reset_state()
 
@@ -145,25 +174,71 @@ class SampleGrids(Periodic):
         every, last: see `Periodic`.
         sample: () -> (N, H, W, C) images of the generator as it is.
         title: of the pictures; the iteration is added.
+        board: shows the same in TensorBoard.
     """
 
     def __init__(
-        self, directory: Path, every: int, last: int, sample: Callable[[], np.ndarray], title: str
+        self,
+        directory: Path,
+        every: int,
+        last: int,
+        sample: Callable[[], np.ndarray],
+        title: str,
+        board: TensorBoard,
     ):
         super().__init__(every, last)
         self._directory = directory / "samples"
-        self._writer = tf.summary.create_file_writer(str(directory / "tensorboard"))
+        self._board = board
         self._sample = sample
         self._title = title
+
+    def on_train_begin(self, logs=None):
+        """Shows the grids up to the checkpoint that training goes on from."""
+        for path in sorted(self._directory.glob("iteration_*.png")):
+            iteration = int(path.stem.removeprefix("iteration_"))
+            if iteration <= int(self.model.iteration):
+                self._board.grid(iteration, path)
 
     def act(self, iteration, logs):
         """One PNG per iteration number, overwritten by the same picture after a restart."""
         images = self._sample()
         path = self._directory / f"iteration_{iteration:06d}.png"
         save_grid(path, images, f"{self._title}, iteration {iteration:,}")
-        with self._writer.as_default(step=iteration):
-            tf.summary.image("samples", tile(images)[np.newaxis])
-        self._writer.flush()
+        self._board.grid(iteration, path)
+
+
+class Clock(keras.callbacks.Callback):
+    """Times the iterations after the first, which is mostly compilation.
+
+    What happens between iterations (logs, grids, checkpoints) is part of the time.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.iterations = 0
+        self._began = self._last = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Starts the clock after the first iteration."""
+        self._last = time.monotonic()
+        if self._began is None:
+            self._began = self._last
+        else:
+            self.iterations += 1
+
+    def milliseconds(self) -> float | None:
+        """Mean time of an iteration; `None` if there were too few to time."""
+        if not self.iterations:
+            return None
+        return 1000 * (self._last - self._began) / self.iterations
+
+
+def has_terminal() -> bool:
+    """Whether stderr is a terminal with room for a progress bar."""
+    try:
+        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 class Progress(Periodic):
@@ -178,7 +253,7 @@ class Progress(Periodic):
     LINES = 20  # without a terminal: about so many lines for a whole run
 
     def __init__(self, last: int, images: int, title: str):
-        terminal = sys.stderr.isatty()
+        terminal = has_terminal()
         super().__init__(every=1 if terminal else max(1, last // self.LINES), last=last)
         self._images = images
         self._title = title
@@ -214,9 +289,10 @@ class Progress(Periodic):
             return
         words = " ".join(f"{name} {value}" for name, value in shown.items())
         left = (self.last - iteration) / rate
-        sys.stderr.write(
-            f"{self._title}: iteration {iteration}/{self.last} {words} left {left:.0f}s\n"
-        )
+        with contextlib.suppress(OSError):  # nobody reads any more; training goes on
+            sys.stderr.write(
+                f"{self._title}: iteration {iteration}/{self.last} {words} left {left:.0f}s\n"
+            )
 
     def on_train_end(self, logs=None):
         """Leaves the finished bar on the screen."""

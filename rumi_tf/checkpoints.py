@@ -16,9 +16,10 @@ KEPT = 3
 class Checkpoints:
     """The newest checkpoints of a state, in one directory.
 
-    They are found by their files' names. TensorFlow writes the index of a checkpoint last, under
-    its final name only when it is complete; a list of checkpoints beside them (as
-    `tf.train.CheckpointManager` keeps it) would be one more file that can be damaged.
+    They are found by their files' names: a list of checkpoints beside them (as
+    `tf.train.CheckpointManager` keeps it) would be one more file that can be damaged. TensorFlow
+    writes the index of a checkpoint last, so a writer that is killed leaves one without an index
+    or with a part of it, which cannot be read and is passed over.
 
     Args:
         directory: where they are.
@@ -54,7 +55,8 @@ class Checkpoints:
         """Restores the newest checkpoint that can be read; without any, leaves the state alone.
 
         Returns:
-            Names of the newer checkpoints that had to be passed over; they are deleted.
+            Names of the newer checkpoints that had to be passed over; their indices are renamed
+            to `.damaged`, so that they are not tried again.
 
         Raises:
             RunDamaged: there are checkpoints, and none of them can be read.
@@ -69,7 +71,7 @@ class Checkpoints:
                 damaged.append(prefix)
                 continue
             for newer in damaged:
-                self._delete(newer)
+                os.replace(f"{newer}.index", f"{newer}.damaged")
             return [os.path.basename(newer) for newer in damaged]
         for variable, value in zip(self._variables, before, strict=True):
             variable.assign(value)

@@ -176,7 +176,7 @@ class RunConfig:
     beta_pos: float | None = option(
         None,
         section="Objective",
-        low=0,
+        above=0,
         help_text="Weight beta+ of the positives in rumi_lsgan. Not stated in the paper (its "
         "published code uses 2.5); default 1.",
     )
@@ -191,7 +191,6 @@ class RunConfig:
         None,
         section="Objective",
         low=0,
-        high=1,
         help_text="Weight alpha+ of the positives in rumi_sgan, in [0, 1] (Lemma 3.1); default 1.",
     )
     alpha_neg: float | None = option(
@@ -311,7 +310,6 @@ class RunConfig:
         "auto",
         section="Training",
         choices=("auto", "on", "off"),
-        identity=False,
         help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
         "halves the speed.",
     )
@@ -350,15 +348,20 @@ class RunConfig:
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result."""
         keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
-        # A folder is its own data set; the other data sets are the same wherever they lie.
         values = {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
-        if self.dataset == "folder":
+        if self.dataset in ("folder", "celeba"):  # the others are the same wherever they lie
             values["data_dir"] = os.path.realpath(self.data_dir)
         return values
 
     def hash(self) -> str:
-        """Ten hexadecimal digits that name this run among all others."""
-        text = json.dumps(self.identity(), sort_keys=True)
+        """Ten hexadecimal digits that name this run among all others.
+
+        Fields at their defaults are left out, so that a field which is added later does not
+        rename the runs of today. For the same reason a default is never changed.
+        """
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        chosen = {k: v for k, v in self.identity().items() if v != defaults[k]}
+        text = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def name(self) -> str:

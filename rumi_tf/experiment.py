@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +18,16 @@ import tensorflow as tf
 
 import rumi_tf
 from rumi_tf import randomness
-from rumi_tf.callbacks import Progress, RunLog, SampleGrids, SaveCheckpoint, StopOnNaN, diversity
+from rumi_tf.callbacks import (
+    Clock,
+    Progress,
+    RunLog,
+    SampleGrids,
+    SaveCheckpoint,
+    StopOnNaN,
+    TensorBoard,
+    diversity,
+)
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.data.batches import batch_stream
@@ -74,8 +82,14 @@ def resolve(config: RunConfig) -> RunConfig:
         InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
     """
     objective = _objective_class(config)
-    values = {"split": config.split or default_split(config)}
-    values["image_size"] = _image_size(config)
+    values = {
+        "split": config.split or default_split(config),
+        "image_size": _image_size(config),
+        "data_dir": os.path.expanduser(config.data_dir),
+        "runs_dir": os.path.expanduser(config.runs_dir),
+    }
+    if len(objective.subsets) == 1:  # there is nothing to split
+        values["d_schedule"] = "joint"
     if config.network == "auto":
         values["network"] = network_for(config.dataset, values["image_size"])
     if config.dataset == "celeba":
@@ -87,6 +101,7 @@ def resolve(config: RunConfig) -> RunConfig:
             values[name] = default
     config = dataclasses.replace(config, **values)
     _reject_unused(config, objective)
+    _check_directories(config)
     if not size_fits(config.network, config.image_size):
         raise InvalidInput(
             "network", f"{config.network} cannot make images of {config.image_size} pixels"
@@ -118,6 +133,22 @@ def _image_size(config: RunConfig) -> int:
     return size
 
 
+def _check_directories(config: RunConfig) -> None:
+    if config.dataset == "digits" or not config.data_dir:
+        return
+    data = Path(config.data_dir)
+    if not data.is_dir():
+        raise InvalidInput("data_dir", f"{config.data_dir} is not a directory")
+    if config.dataset == "folder" and Path(config.runs_dir).resolve().is_relative_to(
+        data.resolve()
+    ):
+        raise InvalidInput(
+            "runs_dir",
+            f"{config.runs_dir} lies in --data_dir, where it would be taken for a class; name "
+            "a directory elsewhere",
+        )
+
+
 def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
     """Raises for a flag that was given and would have no effect."""
     used = {
@@ -147,7 +178,7 @@ def prepare(config: RunConfig) -> tuple[LabelledImages, Split]:
 
 def run_directory(config: RunConfig) -> Path:
     """Where the run of a resolved configuration lives."""
-    return Path(config.runs_dir).expanduser() / config.name()
+    return Path(config.runs_dir) / config.name()
 
 
 def make_model(config: RunConfig, image_shape: Sequence[int]) -> AdversarialModel:
@@ -232,13 +263,15 @@ def train(config: RunConfig) -> Run:
 
 def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Split) -> Run:
     remove_temporaries(directory)
+    notes = [images.note] if images.note else []
+    notes += _record_environment(directory / "environment.json")
     model = make_model(config, images.image_shape)
     checkpoints = Checkpoints(directory / "checkpoints", model.state())
-    notes = [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
     start = int(model.iteration)
     if start:
         notes.append(f"resumed at iteration {start}")
-    began = time.monotonic()
+    clock = Clock()
     if start < config.iterations:
         try:
             model.fit(
@@ -247,30 +280,32 @@ def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Sp
                 epochs=1,
                 verbose=0,
                 shuffle=False,
-                callbacks=_callbacks(config, directory, model, checkpoints, images, split),
+                callbacks=[
+                    *_callbacks(config, directory, model, checkpoints, images, split),
+                    clock,
+                ],
             )
         except tf.errors.OpError as error:
             _explain(error, config, images)
-    seconds = time.monotonic() - began
     export_generator(
         model.generator,
         directory / "saved_model",
         directory / "generator.keras",
         {
-            "dataset": config.dataset,
-            "objective": config.objective,
+            "config": dataclasses.asdict(config),
+            "config_hash": config.hash(),
+            "data_fingerprint": images.fingerprint,
             "image_shape": list(images.image_shape),
             "class_names": list(images.class_names),
             "positive_classes": list(split.positive_classes),
-            "config_hash": config.hash(),
-            "seed": config.seed,
-            "iterations": config.iterations,
+            "negative_classes": list(split.negative_classes),
         },
     )
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
-        "milliseconds_per_iteration": 1000 * seconds / max(1, config.iterations - start),
+        "iterations_timed": clock.iterations,
+        "milliseconds_per_iteration": clock.milliseconds(),
         "positives": len(split.indices["positive"]),
         "negatives": len(split.indices["negative"]),
     }
@@ -289,8 +324,7 @@ def _callbacks(
     last = config.iterations
     noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
     generate = tf.function(lambda: model.generator(noise, training=False))
-    positives = split.indices["positive"][:REAL_FOR_DIVERSITY]
-    real_std = diversity(images.gather(tf.constant(positives)).numpy())
+    real_std = diversity(real_positives(images, split, REAL_FOR_DIVERSITY, config.seed))
     what = config.minority_class or config.split
     title = f"{config.objective}, {config.dataset} {what}"
     taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
@@ -298,18 +332,27 @@ def _callbacks(
     def sample() -> np.ndarray:
         return generate().numpy()
 
+    board = TensorBoard(directory)
     return [
         StopOnNaN(checkpoints),
         Progress(last, taken, title),
-        RunLog(directory, config.log_every, last, sample, real_std),
-        SampleGrids(directory, config.sample_every, last, sample, title),
+        RunLog(directory, config.log_every, last, sample, real_std, board),
+        SampleGrids(directory, config.sample_every, last, sample, title, board),
         SaveCheckpoint(config.checkpoint_every, last, checkpoints),
     ]
 
 
+def real_positives(images: LabelledImages, split: Split, num: int, seed: int) -> np.ndarray:
+    """At most `num` positive images, drawn at random: (n, H, W, C) float32 in [-1, 1]."""
+    order = randomness.numpy_generator(seed, "real").permutation(split.indices["positive"])
+    return images.gather(tf.constant(order[:num])).numpy()
+
+
 def _explain(error: tf.errors.OpError, config: RunConfig, images: LabelledImages) -> None:
     """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
-    bad = unreadable(images) if config.dataset in ("celeba", "folder") else []
+    lazy = config.dataset in ("celeba", "folder")
+    out_of_memory = isinstance(error, tf.errors.ResourceExhaustedError)
+    bad = unreadable(images) if lazy and not out_of_memory else []
     if not len(bad):
         raise error
     raise InvalidInput(
@@ -344,7 +387,6 @@ def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
         known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         write_text(directory / "config.json", config.to_json())
-        write_json(directory / "environment.json", environment())
         write_json(directory / "data.json", data)
         return
     except (ValueError, InvalidInput) as error:
@@ -364,6 +406,22 @@ def _summary(directory: Path) -> dict | None:
         return json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def _record_environment(path: Path) -> list[str]:
+    """Adds this session to the run's environments; returns what a resumer should know."""
+    try:
+        sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+    except (OSError, ValueError, KeyError, TypeError):
+        sessions = []
+    now = environment()
+    changed = sorted(
+        name
+        for name, value in now.items()
+        if sessions and name != "started" and sessions[-1].get(name) != value
+    )
+    write_json(path, {"sessions": [*sessions, now]})
+    return [f"resumed with another {name} than before" for name in changed]
 
 
 def environment() -> dict:

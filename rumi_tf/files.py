@@ -16,7 +16,11 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary sibling path; what is written there replaces `target` on success.
 
     Works for files and directories. The temporary name keeps the target's suffix, because
-    writers such as Keras choose the format by it. An exception leaves `target` as it was.
+    writers such as Keras choose the format by it. An exception leaves `target` as it was. What is
+    written survives the death of the process at any moment, not a loss of power.
+
+    Raises:
+        IsADirectoryError: a file was written, and `target` is a directory.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +28,8 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     _remove(temporary)
     try:
         yield temporary
-        if target.is_dir():  # it cannot be renamed over while it holds files, only moved away
+        if temporary.is_dir() and target.is_dir():
+            # A directory that holds files cannot be renamed over, only moved away.
             old = target.with_name(f".tmp-{os.getpid()}-old-{target.name}")
             os.replace(target, old)
             os.replace(temporary, target)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -67,9 +68,10 @@ def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> No
         axes.imshow(grid, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
         size = min(11, 1.75 * panel / max(1, len(title)))  # points that fit above the panel
-        axes.set_title(title, fontsize=size, pad=8)
+        axes.set_title(title, fontsize=size, pad=8, parse_math=False)
         x += panel + margin
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script
         # The date is left out of the file, so that the same picture is the same bytes.
         pdf = {"metadata": {"CreationDate": None}} if temporary.suffix == ".pdf" else {}
         figure.savefig(temporary, dpi=DPI, **pdf)

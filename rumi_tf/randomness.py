@@ -25,11 +25,16 @@ def initializer_seeds(seed: int, stream: str, count: int) -> list[int]:
 
 
 def normal(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
-    """Standard normal float32 tensor for iteration `step`; `draw` tells apart draws within it."""
+    """Standard normal float32 tensor for iteration `step`; `draw` tells apart draws within it.
+
+    XLA makes other normal numbers of the same random bits, which is why `jit` is a part of a
+    run's identity.
+    """
     key = tf.constant([seed % 2**31, stream_number(stream)], tf.int32)
     key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
     key = tf.random.experimental.stateless_fold_in(key, draw)
-    return tf.random.stateless_normal(shape, key)
+    # The algorithm is named because the automatic choice depends on the device.
+    return tf.random.stateless_normal(shape, key, alg="philox")
 
 
 def epoch_shuffle(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:

@@ -44,7 +44,8 @@ class Sampler:
 
     def title(self) -> str:
         """What the images are, for a picture's title."""
-        known = [self.metadata.get(key) for key in ("objective", "dataset", "iterations")]
+        config = self.metadata.get("config", {})
+        known = [config.get(key) for key in ("objective", "dataset", "iterations")]
         if None in known:
             return "generated images"
         return "{}, {}, iteration {:,}".format(*known)
@@ -72,7 +73,8 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         serve = model.signatures["serve"]
         (spec,) = serve.structured_input_signature[1].values()
         (output,) = serve.structured_outputs.values()
-    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # TensorFlow raises a dozen different types here, by which byte of which file is wrong.
         raise InvalidInput(
             "saved_model", f"{directory} cannot be used as a generator ({type(error).__name__})"
         ) from error

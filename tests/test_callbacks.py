@@ -53,6 +53,32 @@ def test_tensorboard_has_the_scalars_of_the_log_and_the_grids(tmp_path):
     assert [e.step for e in events.Tensors("samples")] == [3, 5]
 
 
+def test_tensorboard_of_a_resumed_run_has_every_point_once(tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    class Killed(Exception):
+        pass
+
+    act = experiment.SaveCheckpoint.act
+
+    def die_after_the_second(self, iteration, logs):
+        act(self, iteration, logs)
+        if iteration == 4:
+            raise Killed
+
+    settings = config(tmp_path, iterations=9, log_every=3)
+    monkeypatch.setattr(experiment.SaveCheckpoint, "act", die_after_the_second)
+    with pytest.raises(Killed):
+        experiment.train(settings)
+    monkeypatch.undo()
+    run = experiment.train(settings)
+    assert "resumed at iteration 4" in run.notes
+    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={"tensors": 0})
+    events.Reload()
+    assert [e.step for e in events.Tensors("d_loss")] == [3, 6, 9]
+    assert [e.step for e in events.Tensors("samples")] == [3, 6, 9]
+
+
 def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
     settings = config(tmp_path, iterations=50, label_c=1e30, checkpoint_every=1)
     with pytest.raises(TrainingDiverged) as caught:

@@ -64,6 +64,22 @@ BAD = [
     # figures
     ("objectives", ("figures.samples", "--objectives=")),
     ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
+    ("out", ("figures.samples", "--iterations=1", "--runs_dir={out}/runs", "--out=/proc/x")),
+    # what would be destroyed
+    ("grid", ("reproduce.sample", "--saved_model=x", "--grid={directory}")),
+    ("npz", (*SAMPLE, "--saved_model=x", "--npz=/proc/x.npz")),
+    (
+        "runs_dir",
+        (
+            *TRAIN[:1],
+            "--dataset=folder",
+            "--data_dir={images}",
+            "--runs_dir={images}/runs",
+            "--minority_class=a",
+            "--image_size=32",
+        ),
+    ),
+    ("data_dir", (*TRAIN, "--dataset=mnist", "--data_dir={damaged}", "--split=even")),
 ]
 
 
@@ -72,6 +88,11 @@ def places(tmp_path_factory):
     root = tmp_path_factory.mktemp("places")
     places = {name: root / name for name in ("out", "images", "bad_images", "celeba", "file")}
     places["file"].write_text("")
+    places["directory"] = root / "directory.png"
+    places["directory"].mkdir()
+    places["damaged"] = root / "damaged"
+    (places["damaged"] / "mnist" / "3.0.1").mkdir(parents=True)
+    (places["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
     places["out"].mkdir()
     for name in ("images", "bad_images"):
         for label in "ab":

@@ -34,6 +34,15 @@ def test_directories_are_replaced_whole(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_a_file_never_replaces_a_directory(tmp_path):
+    (tmp_path / "keep.png").mkdir()
+    (tmp_path / "keep.png" / "thesis.txt").write_text("years of work")
+    with pytest.raises(IsADirectoryError):
+        files.write_text(tmp_path / "keep.png", "x")
+    assert (tmp_path / "keep.png" / "thesis.txt").read_text() == "years of work"
+    assert os.listdir(tmp_path) == ["keep.png"]
+
+
 def test_remove_temporaries_spares_everything_else(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / ".tmp-1-x").write_text("left over")

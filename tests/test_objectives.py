@@ -106,6 +106,10 @@ def test_split_needs_whole_rounds():
     [
         ("rumi_lsgan", {"label_b_pos": -1}, "label_b_pos"),
         ("rumi_lsgan", {"label_a": 0.6}, "label_a"),
+        ("rumi_lsgan", {"beta_neg": 2.0}, "beta_neg"),
+        ("rumi_lsgan", {"beta_neg": 0.0, "label_b_pos": -5.0}, "label_b_pos"),
+        ("lsgan", {"label_a": 1.0}, "label_b_pos"),
+        ("rumi_sgan", {"alpha_pos": 1.5}, "alpha_pos"),
         ("rumi_sgan", {"alpha_pos": 0.5, "alpha_neg": -0.6}, "alpha_neg"),
         ("lsgan", {"beta_pos": 2}, "beta_pos"),
     ],
@@ -117,5 +121,6 @@ def test_inadmissible_parameters_name_their_flag(name, parameters, flag):
 
 
 def test_bounds_of_the_lemmas_are_admissible():
-    OBJECTIVES["rumi_lsgan"](label_a=0.5)
+    OBJECTIVES["rumi_lsgan"](label_a=0.5, beta_neg=0.9)
+    OBJECTIVES["rumi_lsgan"](beta_neg=1.99)
     OBJECTIVES["rumi_sgan"](alpha_pos=0.5, alpha_neg=-0.5)

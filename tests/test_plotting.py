@@ -32,6 +32,11 @@ def test_grey_and_colour_pixels_reach_the_file_unblurred(tmp_path):
     assert all(p in ((0, 0, 0), (255, 255, 255)) or abs(p[0] - 127) <= 1 for p in seen)
 
 
+def test_any_class_name_can_be_a_title(tmp_path):
+    save_grid(tmp_path / "g.png", flat(0), "日本$x^$ \\frac{")
+    assert (tmp_path / "g.png").stat().st_size > 500
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_the_same_panels_are_the_same_bytes(tmp_path, suffix):
     panels = {"one": flat(-1, 0, 1), "two, with a long title to fit": flat(1, channels=3)}

@@ -29,6 +29,10 @@ def only_run(runs_dir) -> Path:
     return directory
 
 
+def checkpoint_numbers(runs_dir) -> list[int]:
+    return [int(p.stem[5:]) for p in Path(runs_dir).glob("*/checkpoints/ckpt-*.index")]
+
+
 def final_weights(directory) -> dict[str, np.ndarray]:
     reader = tf.train.load_checkpoint(str(directory / "checkpoints" / "ckpt-120"))
     names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
@@ -56,18 +60,36 @@ def whole(tmp_path_factory):
 
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(whole, tmp_path):
+    """Each kill comes a random moment after a checkpoint that is written further on each time."""
     moments = random.Random(0)
-    for _ in range(4):
+    for iteration in (7, 35, 70, 105):
         process = start("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
-        # Some time after the first checkpoint there is something to lose; before, little.
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < until:
-            if list(tmp_path.glob("*/checkpoints/*.index")):
+            if any(n >= iteration for n in checkpoint_numbers(tmp_path)):
                 break
-            time.sleep(0.02)
-        time.sleep(moments.uniform(0, 4))
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.05))
+        assert process.poll() is None, "it ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    done = command("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert "resumed at iteration" in done.stdout
+    assert_same_run(whole, only_run(tmp_path))
+
+
+def test_killed_while_exporting_it_exports_anew(whole, tmp_path):
+    process = start("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
+    until = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < until:
+        if list(tmp_path.glob("*/.tmp-*saved_model")):
+            break
+        time.sleep(0.002)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (only_run(tmp_path) / "saved_model").exists()
     done = command("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert_same_run(whole, only_run(tmp_path))
@@ -110,7 +132,7 @@ def test_a_second_process_on_the_same_run_says_so_and_stops(tmp_path):
     assert len(second.stderr.splitlines()) == 1 and "another process" in second.stderr
 
 
-def test_evaluating_or_logging_more_often_does_not_disturb_training(whole, tmp_path):
+def test_more_grids_and_fewer_checkpoints_do_not_disturb_training(whole, tmp_path):
     flags = (*FLAGS, "--sample_every=11", "--checkpoint_every=50", f"--runs_dir={tmp_path}")
     assert command("reproduce.train", *flags).returncode == 0
     a, b = final_weights(whole), final_weights(only_run(tmp_path))
@@ -166,5 +188,7 @@ def test_changed_images_are_noticed(tmp_path):
 def test_run_directory_says_what_it_is(whole):
     config = RunConfig.from_json((whole / "config.json").read_text())
     assert (config.label_b_pos, config.split, config.minority_size) == (2.0, "unbalanced", 50)
-    environment = json.loads((whole / "environment.json").read_text())
-    assert environment["tensorflow"] == tf.__version__
+    (session,) = json.loads((whole / "environment.json").read_text())["sessions"]
+    assert session["tensorflow"] == tf.__version__
+    summary = json.loads((whole / "summary.json").read_text())
+    assert summary["iterations_timed"] == 119 and summary["milliseconds_per_iteration"] > 0

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ from tests.conftest import ROOT, command
 def exported(tmp_path_factory):
     directory = tmp_path_factory.mktemp("export")
     generator = Generator(network="mnist", image_shape=(28, 28, 1), latent_dim=9, width=0.1)
-    about = {"objective": "lsgan", "dataset": "digits", "iterations": 1200}
+    about = {"config": {"objective": "lsgan", "dataset": "digits", "iterations": 1200}}
     export_generator(generator, directory / "saved_model", directory / "g.keras", about)
     return generator, directory
 
@@ -93,6 +94,10 @@ def test_a_model_that_is_no_generator_is_refused(tmp_path):
     tf.saved_model.save(module, str(tmp_path / "n"))
     with pytest.raises(InvalidInput, match="cannot be used as a generator"):
         load_sampler(tmp_path / "n")
+    shutil.copytree(tmp_path / "m", tmp_path / "p")
+    next((tmp_path / "p" / "variables").glob("*.data*")).write_bytes(b"")
+    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+        load_sampler(tmp_path / "p")
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "saved_model.pb").write_bytes(b"\x08\x01 nonsense")
     with pytest.raises(InvalidInput, match="cannot be used as a generator"):
@@ -105,11 +110,9 @@ def test_the_parent_directory_gets_a_hint(exported):
 
 
 def test_metadata_is_optional(exported, tmp_path):
-    import shutil
-
     copy = tmp_path / "m"
     shutil.copytree(exported[1] / "saved_model", copy)
     about = copy / "assets.extra" / "rumi_tf.json"
-    assert json.loads(about.read_text())["objective"] == "lsgan"
+    assert json.loads(about.read_text())["config"]["objective"] == "lsgan"
     about.unlink()
     assert load_sampler(copy).title() == "generated images"

@@ -74,13 +74,13 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     Raises:
         InvalidInput: naming the line that is not as it should be.
     """
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        if path.suffix == ".csv":
-            rows = list(csv.reader(file))
-            names, first = (rows[0][1:] if rows else []), 1
-        else:
-            rows = [line.split() for line in file]
-            names, first = (rows[1] if len(rows) > 1 else []), 2
+    lines = _text_lines(path)
+    if path.suffix == ".csv":
+        rows = list(csv.reader(lines))
+        names, first = (rows[0][1:] if rows else []), 1
+    else:
+        rows = [line.split() for line in lines]
+        names, first = (rows[1] if len(rows) > 1 else []), 2
     files, values = [], []
     for number, row in enumerate(rows[first:], start=first + 1):
         if not row:
@@ -99,14 +99,26 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     return files, list(names), np.array(values)
 
 
-def _training_files(root: Path, part: str) -> set[str] | None:
-    """Names in a part of the official partition, or `None` where the partition is absent."""
+def _text_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InvalidInput("data_dir", f"{path} is not a text file") from None
+
+
+def _files_of_part(root: Path, part: str) -> set[str] | None:
+    """Names in a part of the official partition; `None`, all of them, where it is absent."""
     for name in ("list_eval_partition.txt", "list_eval_partition.csv"):
         for path in (root / name, root / "Eval" / name):
             if path.is_file():
                 code = {"train": "0", "test": "2"}[part]
-                rows = (line.replace(",", " ").split() for line in path.read_text().splitlines())
-                return {row[0] for row in rows if len(row) == 2 and row[1] == code}
+                rows = [line.replace(",", " ").split() for line in _text_lines(path)]
+                chosen = {row[0] for row in rows if len(row) == 2 and row[1] == code}
+                if not chosen:
+                    raise InvalidInput("data_dir", f"{path} has no image of its {part} part")
+                return chosen
+    if part != "train":
+        raise InvalidInput("data_dir", f"{root} has no list_eval_partition, so no {part} part")
     return None
 
 
@@ -127,7 +139,7 @@ def _from_directory(root: Path, config: RunConfig, part: str) -> LabelledImages:
             f"{len(missing)} of {len(names)} images in {table.name} are not in {directory}, "
             f"the first is {missing[0]}",
         )
-    wanted = _training_files(root, part)
+    wanted = _files_of_part(root, part)
     keep = np.array([wanted is None or name in wanted for name in names])
     chosen = [name for name, kept in zip(names, keep, strict=True) if kept]
     labels = values[keep, attributes.index(config.attribute)].astype(np.int32)

@@ -1,5 +1,7 @@
 """A user's own images: one sub-folder of PNG or JPEG files per class."""
 
+import dataclasses
+import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader, from_memory
@@ -43,8 +45,9 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         raise InvalidInput(
             "data_dir", f"{root} has {len(classes)} sub-folders; one per class, at least two"
         )
-    paths, labels = [], []
+    paths, labels, others = [], [], 0
     for label, directory in enumerate(classes):
+        others += sum(not _is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
         found = sorted(p for p in directory.iterdir() if _is_image(p))
         paths += found
         labels += [label] * len(found)
@@ -63,16 +66,29 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
     for label, name in enumerate(names):
         if label not in labels:
             raise InvalidInput("data_dir", f"class {name} in {root} has no readable PNG or JPEG")
+    note = _note(others, len(paths) - len(chosen))
     if in_memory:
-        return from_memory(np.stack([decoded[path] for path in chosen]), labels, names)
-    return from_loader(
+        images = from_memory(np.stack([decoded[path] for path in chosen]), labels, names)
+        return dataclasses.replace(images, note=note)
+    images = from_loader(
         _loader(chosen, size, channels),
         labels,
         names,
         (size, size, channels),
-        content="\n".join(f"{p.relative_to(root)} {p.stat().st_size}" for p in chosen).encode(),
+        content="\n".join(f"{p.relative_to(root)} {_digest(p)}" for p in chosen).encode(),
         name=lambda k: str(chosen[k].relative_to(root)),
     )
+    return dataclasses.replace(images, note=note)
+
+
+def _note(others: int, skipped: int) -> str:
+    """What was left out, for the user."""
+    parts = []
+    if others:
+        parts.append(f"{others} entries of class folders are no PNG or JPEG files")
+    if skipped:
+        parts.append(f"{skipped} images cannot be read")
+    return " and ".join(parts) + "; they were left out" if parts else ""
 
 
 def decode(path: Path, size: int, channels: int) -> np.ndarray:
@@ -85,6 +101,7 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
         if image.width * image.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels are more than Pillow's limit")
         image.load()
+        image = ImageOps.exif_transpose(image)  # a phone's photo is stored as its sensor lies
         if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
         elif image.has_transparency_data:
@@ -128,6 +145,11 @@ def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: b
             f"{bad[0].relative_to(root)}; mend them, or leave them out with --skip_unreadable",
         )
     return [k for k, path in enumerate(paths) if readable[path]]
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _loader(paths: list[Path], size: int, channels: int):

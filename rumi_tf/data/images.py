@@ -18,8 +18,10 @@ class LabelledImages:
         image_shape: (height, width, channels).
         gather: (B,) int64 indices -> (B, height, width, channels) float32 in [-1, 1]; usable
             eagerly and inside tf.data.
-        fingerprint: hexadecimal digest of the content.
+        fingerprint: hexadecimal digest of the content; of CelebA, which is too large to be read
+            at every start, of the images' names and sizes.
         name: index -> what a user calls that image.
+        note: what the user should know about the data, e.g. what was left out.
     """
 
     labels: np.ndarray
@@ -28,6 +30,7 @@ class LabelledImages:
     gather: Callable[[tf.Tensor], tf.Tensor]
     fingerprint: str
     name: Callable[[int], str] = "image {}".format
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -5,14 +5,14 @@ import os
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory, unreadable, without
-from rumi_tf.errors import InvalidInput
+from rumi_tf.errors import InvalidInput, RumiError
 
 # Image sizes that a data set may be trained at; the first is the default.
 IMAGE_SIZES = {
@@ -69,14 +69,16 @@ def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:
     import tensorflow_datasets as tfds
 
     builder = tfds_builder(config, config.dataset)
-    data = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
+    with _readable(builder.data_dir):
+        data = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
     return from_memory(data["image"], data["label"], CLASS_NAMES[config.dataset])
 
 
 def _celeba(config: RunConfig, part: str) -> LabelledImages:
     from rumi_tf.data.celeba import load_celeba
 
-    images = load_celeba(config, lambda: tfds_builder(config, "celeb_a"), part)
+    with _readable(config.data_dir):
+        images = load_celeba(config, lambda: tfds_builder(config, "celeb_a"), part)
     return without(images, unreadable(images)) if config.skip_unreadable else images
 
 
@@ -106,20 +108,15 @@ def tfds_builder(config: RunConfig, name: str):
     """
     import tensorflow_datasets as tfds
 
-    data_dir = os.path.expanduser(config.data_dir) or None
-    if data_dir and not os.path.isdir(data_dir):
-        raise InvalidInput(
-            "data_dir", f"{data_dir} is not a directory; create it to have {name} downloaded there"
-        )
-    tfds.disable_progress_bar() if not os.isatty(2) else tfds.enable_progress_bar()
-    builder = tfds.builder(name, data_dir=data_dir)
-    if builder.is_prepared():
-        return builder
+    if not os.isatty(2):
+        tfds.disable_progress_bar()
+    with _readable(config.data_dir):
+        builder = tfds.builder(name, data_dir=config.data_dir or None)
+        if builder.is_prepared():
+            return builder
     root = Path(builder.data_dir).parents[1]  # of root/name/version
     created = [
-        directory
-        for directory in (root, root / name, root / "downloads")
-        if not directory.exists()
+        directory for directory in (root, root / name, root / "downloads") if not directory.exists()
     ]
     try:
         _check_reachable(builder)
@@ -135,6 +132,21 @@ def tfds_builder(config: RunConfig, name: str):
             f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
         ) from error
     return builder
+
+
+@contextlib.contextmanager
+def _readable(directory: str) -> Iterator[None]:
+    """Turns whatever TFDS raises on damaged files into one line."""
+    try:
+        yield
+    except RumiError:
+        raise
+    except Exception as error:
+        raise InvalidInput(
+            "data_dir",
+            f"the data set prepared in {directory} cannot be read ({type(error).__name__}); "
+            "delete it to have it prepared anew",
+        ) from error
 
 
 def _check_reachable(builder) -> None:

@@ -80,13 +80,15 @@ def default_split(config: RunConfig) -> str:
 
 
 def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:
-    """The label of a class given by name (any case) or by index.
+    """The label of a class given by its name, its name in any case if only one fits, or its index.
 
     Raises:
         InvalidInput: naming `flag` and the classes there are.
     """
+    if name in class_names:
+        return class_names.index(name)
     matches = [k for k, known in enumerate(class_names) if known.lower() == name.lower()]
-    if matches:
+    if len(matches) == 1:
         return matches[0]
     if name.isdecimal() and int(name) < len(class_names):
         return int(name)

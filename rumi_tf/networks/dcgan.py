@@ -115,7 +115,8 @@ class _Network(keras.Model):
     def _weights(self, layer: type, *args, **kwargs) -> layers.Layer:
         """A layer with weights, Glorot-uniform by its own seed, in the network's precision."""
         start = keras.initializers.GlorotUniform(seed=next(self._seeds))
-        return layer(*args, kernel_initializer=start, dtype=self.dtype_policy, **kwargs)
+        kwargs.setdefault("dtype", self.dtype_policy)
+        return layer(*args, kernel_initializer=start, **kwargs)
 
     def _norm_and_slope(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
         stack = [layers.LeakyReLU(slope, dtype=self.dtype_policy)]
@@ -218,7 +219,8 @@ class Discriminator(_Network):
             self._stack.append(self._weights(layers.Dense, _scaled(spec.hidden, width)))
         if spec.hidden_slope is not None:
             self._stack.append(layers.LeakyReLU(spec.hidden_slope, dtype=self.dtype_policy))
-        self._score = self._weights(layers.Dense, 1)
+        # In float32 whatever the precision: a bfloat16 score would have 8 significant bits.
+        self._score = self._weights(layers.Dense, 1, dtype="float32")
         self.build((None, *image_shape))
 
     def build(self, input_shape):
@@ -230,4 +232,4 @@ class Discriminator(_Network):
 
     def call(self, images, training=False):
         features = _run(self._stack, images, training)
-        return {"score": keras.ops.cast(self._score(features)[:, 0], "float32")}
+        return {"score": self._score(features)[:, 0]}

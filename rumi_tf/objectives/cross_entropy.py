@@ -33,6 +33,8 @@ class RumiSGAN(SGAN):
     defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
 
     def check(self):
+        if self.alpha_pos > 1:
+            raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be at most 1 (Lemma 3.1)")
         if self.alpha_neg < self.alpha_pos - 1:
             raise InvalidInput(
                 "alpha_neg",

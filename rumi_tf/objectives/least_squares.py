@@ -16,6 +16,13 @@ class LSGAN(Objective):
 
     defaults: ClassVar = {"label_a": 0.0, "label_b_pos": 1.0, "label_c": 1.0}
 
+    def check(self):
+        if self.label_b_pos <= self.label_a:
+            raise InvalidInput(
+                "label_b_pos",
+                f"is {self.label_b_pos:g}, must be greater than label_a = {self.label_a:g}",
+            )
+
     def terms(self):
         return {
             "real": lambda out: losses.least_squares(out["score"], self.label_b_pos),
@@ -41,7 +48,7 @@ class RumiLSGAN(LSGAN):
 
     def check(self):
         if self.beta_neg == 0:  # the base loss: the label of the negatives plays no part
-            return
+            return super().check()
         if self.label_b_pos <= self.label_b_neg:
             raise InvalidInput(
                 "label_b_pos",
@@ -54,6 +61,16 @@ class RumiLSGAN(LSGAN):
                 "label_a",
                 f"is {self.label_a:g}, must be at most (label_b_pos + label_b_neg) / 2 = "
                 f"{middle:g} (Lemma 3.2)",
+            )
+        # Not printed in the lemma: its denominator. At zero no optimum exists; beyond, the
+        # weights of the densities change their signs, and the negatives would be learnt.
+        denominator = self.beta_pos * (self.label_a - self.label_b_pos)
+        denominator += self.beta_neg * (self.label_a - self.label_b_neg)
+        if denominator >= 0:
+            raise InvalidInput(
+                "beta_neg",
+                f"is {self.beta_neg:g}, too large: beta_pos (label_a - label_b_pos) + beta_neg "
+                f"(label_a - label_b_neg) is {denominator:g}, must be negative (Lemma 3.2)",
             )
 
     def terms(self):

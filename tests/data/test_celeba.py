@@ -78,6 +78,12 @@ def test_partition_is_respected_where_it_is_present(tmp_path):
     (root / "list_eval_partition.txt").write_text("\n".join(rows))
     settings = config(root, split="attribute")
     assert (len(load_images(settings)), len(load_images(settings, "test"))) == (25, 10)
+    (root / "list_eval_partition.txt").write_text("nothing of use\n")
+    with pytest.raises(InvalidInput, match="no image of its train part"):
+        load_images(settings)
+    (root / "list_eval_partition.txt").unlink()
+    with pytest.raises(InvalidInput, match="no test part"):
+        load_images(settings, "test")
 
 
 def test_unreadable_images_are_found_and_skipped_on_demand(tmp_path):
@@ -100,6 +106,7 @@ def test_unreadable_images_are_found_and_skipped_on_demand(tmp_path):
         ("path in name", "not a file name"),
         ("no directory", "img_align_celeba"),
         ("empty list", "no image"),
+        ("not text", "not a text file"),
     ],
 )
 def test_damaged_layouts_are_named(tmp_path, damage, words):
@@ -119,6 +126,8 @@ def test_damaged_layouts_are_named(tmp_path, damage, words):
         name = "../" + name if damage == "path in name" else name
         lines[4] = " ".join((name, *row))
     table.write_text("\n".join(lines) + "\n")
+    if damage == "not text":
+        table.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InvalidInput, match=words) as caught:
         load_images(config(root, split="attribute"))
     assert caught.value.flag == "data_dir"

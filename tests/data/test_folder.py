@@ -78,6 +78,16 @@ def test_kinds_of_pixels(tmp_path):
     assert (np.abs(decode(tmp_path / "x" / "p.png", 4, 3).astype(int) - 100) <= 1).all()
 
 
+def test_exif_orientation_is_applied(tmp_path):
+    halves = np.zeros((16, 16, 3), np.uint8)
+    halves[:8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise to be seen upright
+    path = write(tmp_path, "x/p.jpg", halves, exif=exif)
+    seen = decode(path, 16, 1)[..., 0]
+    assert (seen[:, 9:] > 200).all() and (seen[:, :7] < 50).all()
+
+
 def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
     (tree / "cats" / "1.png").write_bytes((tree / "cats" / "1.png").read_bytes()[:60])
     (tree / "dogs" / "zero.jpg").write_bytes(b"")
@@ -85,7 +95,12 @@ def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
         load(tree)
     assert "2 of 7" in str(caught.value) and "cats/1.png" in str(caught.value)
     assert "--skip_unreadable" in str(caught.value)
-    assert load(tree, skip_unreadable=True).labels.tolist() == [0, 0, 1, 1, 1]
+    images = load(tree, skip_unreadable=True)
+    assert images.labels.tolist() == [0, 0, 1, 1, 1]
+    assert images.note == (
+        "1 entries of class folders are no PNG or JPEG files and 2 images cannot be read; "
+        "they were left out"
+    )
 
 
 def test_an_announced_giant_is_unreadable_and_not_decoded(tree, monkeypatch):

@@ -95,6 +95,15 @@ def test_free_classes_by_name_index_and_case():
     assert (parts.positive_classes, parts.negative_classes) == ((2,), (0, 1))
 
 
+def test_an_exact_class_name_beats_another_case():
+    labels, names = np.array([0, 1, 2]), ("A", "a", "b")
+    for name, label in (("a", 1), ("A", 0), ("B", 2)):
+        parts = split(labels, names, split="unbalanced", minority_class=name, minority_size=0)
+        assert parts.positive_classes == (label,)
+    with pytest.raises(InvalidInput, match="no class 'ab'"):
+        split(labels, ("Ab", "aB", "b"), split="unbalanced", minority_class="ab")
+
+
 def test_a_numeric_class_name_beats_an_index():
     parts = split(
         np.array([0, 1, 2]), ("2", "1", "0"), dataset="folder", split="classes",
