@@ -1,0 +1,65 @@
+"""What the README tells people to type exists, and means what it says."""
+
+import re
+import shlex
+
+import pytest
+from absl import flags
+
+from rumi_tf import experiment
+from rumi_tf.config import RunConfig, define_flags
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [
+    line.split(" #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+TRAIN = [line for line in LINES if "reproduce.train" in line]
+
+
+def resolved(line: str) -> RunConfig:
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_boolean("dry_run", False, "", flag_values=values)
+    words = shlex.split(line)
+    values(words[2:])  # the module name stands where a program name does
+    return RunConfig.from_flags(values)
+
+
+def test_nothing_is_left_to_be_filled_in():
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert "@@" not in text and "TODO" not in text, path
+
+
+def test_links_and_pictures_exist():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert len(targets) >= 3
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("line", TRAIN)
+def test_train_commands_parse(line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = resolved(line)
+    if config.dataset == "digits":
+        experiment.resolve(config)
+
+
+def test_the_sample_command_names_the_run_of_the_train_command():
+    directory = experiment.run_directory(experiment.resolve(resolved(TRAIN[0])))
+    (sample,) = [line for line in LINES if "reproduce.sample" in line]
+    assert f"--saved_model={directory}/saved_model" in sample
+
+
+def test_every_flag_that_is_mentioned_exists():
+    sources = "".join(
+        p.read_text() for p in [*ROOT.glob("reproduce/*.py"), *ROOT.glob("figures/*.py")]
+    )
+    known = set(RunConfig.__dataclass_fields__) | set(re.findall(r'"([a-z_]+)",?\s', sources))
+    known |= {"help", "flagfile", "logdir"}
+    assert set(re.findall(r"--([a-z][a-z_0-9]+)", README)) <= known
