@@ -409,18 +409,18 @@ def _summary(directory: Path) -> dict | None:
 
 
 def _record_environment(path: Path) -> list[str]:
-    """Adds this session to the run's environments; returns what a resumer should know."""
+    """Adds this start to the list of the run's environments; returns what a resumer should know."""
     try:
-        sessions = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+        starts = json.loads(path.read_text(encoding="utf-8"))["starts"]
     except (OSError, ValueError, KeyError, TypeError):
-        sessions = []
+        starts = []
     now = environment()
     changed = sorted(
         name
         for name, value in now.items()
-        if sessions and name != "started" and sessions[-1].get(name) != value
+        if starts and name != "started" and starts[-1].get(name) != value
     )
-    write_json(path, {"sessions": [*sessions, now]})
+    write_json(path, {"starts": [*starts, now]})
     return [f"resumed with another {name} than before" for name in changed]
 
 

@@ -120,7 +120,14 @@ def test_inadmissible_parameters_name_their_flag(name, parameters, flag):
     assert caught.value.flag == flag
 
 
-def test_bounds_of_the_lemmas_are_admissible():
-    OBJECTIVES["rumi_lsgan"](label_a=0.5, beta_neg=0.9)
-    OBJECTIVES["rumi_lsgan"](beta_neg=1.99)
-    OBJECTIVES["rumi_sgan"](alpha_pos=0.5, alpha_neg=-0.5)
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        ("rumi_lsgan", {"label_a": 0.5, "beta_neg": 0.9}),
+        ("rumi_lsgan", {"beta_neg": 1.99}),
+        ("rumi_sgan", {"alpha_pos": 0.5, "alpha_neg": -0.5}),
+    ],
+)
+def test_bounds_of_the_lemmas_are_admissible(name, parameters):
+    made = OBJECTIVES[name](**parameters)
+    assert made.parameters == {**OBJECTIVES[name].defaults, **parameters}

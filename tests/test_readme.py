@@ -46,8 +46,9 @@ def test_links_and_pictures_exist():
 def test_train_commands_parse(line, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = resolved(line)
+    assert f"--dataset={config.dataset}" in line or "--flagfile" in line
     if config.dataset == "digits":
-        experiment.resolve(config)
+        assert experiment.resolve(config).split == "unbalanced"
 
 
 def test_the_sample_command_names_the_run_of_the_train_command():

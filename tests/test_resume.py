@@ -188,7 +188,7 @@ def test_changed_images_are_noticed(tmp_path):
 def test_run_directory_says_what_it_is(whole):
     config = RunConfig.from_json((whole / "config.json").read_text())
     assert (config.label_b_pos, config.split, config.minority_size) == (2.0, "unbalanced", 50)
-    (session,) = json.loads((whole / "environment.json").read_text())["sessions"]
-    assert session["tensorflow"] == tf.__version__
+    (first,) = json.loads((whole / "environment.json").read_text())["starts"]
+    assert first["tensorflow"] == tf.__version__
     summary = json.loads((whole / "summary.json").read_text())
     assert summary["iterations_timed"] == 119 and summary["milliseconds_per_iteration"] > 0
