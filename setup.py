@@ -28,6 +28,7 @@ setup(
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.9,<5",
+        "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
     ],
     extras_require={"dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]},

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from rumi_tf.metrics import class_histogram, split_shares
+
+# Most probable classes 0, 0, 1, 2, 4 of five
+ROWS = np.array(
+    [
+        [0.6, 0.1, 0.1, 0.1, 0.1],
+        [0.3, 0.2, 0.2, 0.2, 0.1],
+        [0.1, 0.5, 0.4, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0, 0.0],
+        [0.2, 0.1, 0.2, 0.2, 0.3],
+    ]
+)
+
+
+def test_histogram_counts_the_most_probable_class():
+    np.testing.assert_allclose(class_histogram(ROWS), [0.4, 0.2, 0.2, 0, 0.2])
+
+
+def test_shares_by_subset():
+    shares = split_shares(ROWS, positive=[0, 1], negative=[1, 4])
+    assert shares == pytest.approx(
+        {"positive_only": 0.4, "negative_only": 0.2, "both": 0.2, "neither": 0.2}
+    )
+
+
+def test_shares_exchange_with_the_subsets_and_add_up():
+    shares = split_shares(ROWS, (0, 2), (1, 2, 3))
+    swapped = split_shares(ROWS, (1, 2, 3), (0, 2))
+    assert shares["positive_only"] == swapped["negative_only"] == pytest.approx(0.4)
+    assert shares["both"] == swapped["both"]
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_equal_subsets_are_all_overlap():
+    shares = split_shares(ROWS, range(5), range(5))
+    assert shares == pytest.approx(
+        {"positive_only": 0, "negative_only": 0, "both": 1, "neither": 0}
+    )
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "message"),
+    [
+        ([5], [0], r"a class of positive is 5; it must be an integer in \[0, 4\]"),
+        ([0], [-1], "a class of negative is -1"),
+        ([0.5], [1], "a class of positive is 0.5"),
+        ([0], [], "negative is empty"),
+    ],
+)
+def test_classes_that_do_not_exist(positive, negative, message):
+    with pytest.raises(ValueError, match=message):
+        split_shares(ROWS, positive, negative)
