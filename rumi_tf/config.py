@@ -227,7 +227,7 @@ class RunConfig:
         choices=("separate", "joint", "none"),
         help_text="How images pass D's batch normalisation: separate: positives, negatives and "
         "generated images one after another (as in the published code); joint: concatenated; "
-        "none: D has no batch normalisation.",
+        "none: D has no batch normalisation. The paper does not say.",
     )
     precision: str = option(
         "float32",
