@@ -97,18 +97,20 @@ class RunConfig:
         "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
         "attribute: CelebA images with --attribute against those without. classes: "
         "--positive_classes against --negative_classes. Default: unbalanced if --minority_class "
-        "is given, classes if --positive_classes is, else even.",
+        "is given, classes if --positive_classes is, else even. Paper: even, overlap, unbalanced.",
     )
     positive_classes: tuple[str, ...] = option(
         (),
         section="Data",
-        help_text="Comma-separated classes to learn, by name or index (splits classes, single).",
+        help_text="Comma-separated classes to learn, by name or index (splits classes, single). "
+        "Paper: those of --split=even and overlap.",
     )
     negative_classes: tuple[str, ...] = option(
         (),
         section="Data",
         help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
-        "classes with the positives. Default: all classes that are not positive.",
+        "classes with the positives. Default: all classes that are not positive. Paper: those of "
+        "--split=even and overlap.",
     )
     minority_class: str | None = option(
         None,
@@ -137,7 +139,8 @@ class RunConfig:
         high=256,
         help_text="Height and width of the training images in pixels. Fixed at 28 for digits, "
         "mnist and fashion_mnist and at 32 for cifar10. celeba: 32, 64 or 128 (default 64). "
-        "folder: 28, or a multiple of 16 (default 64).",
+        "folder: 28, or a multiple of 16 (default 64). Paper: the data sets' own sizes; for celeba "
+        "not stated.",
     )
     skip_unreadable: bool = option(
         False,
