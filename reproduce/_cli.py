@@ -93,7 +93,9 @@ def _help(usage: str) -> str:
             default = "" if flag.default in (None, "", []) else f" [{_shown(flag.default)}]"
             lines.append(f"  {name}{default}")
             choices = getattr(flag.parser, "enum_values", None)
-            text = (f"One of {', '.join(choices)}. " if choices else "") + flag.help
+            text = flag.help
+            if choices:  # absl's own way of listing them reads badly
+                text = f"One of {', '.join(choices)}. {text.partition('>: ')[2]}"
             lines += textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
         lines.append("")
     lines.append("--flagfile=FILE reads flags from a file, one to a line.")

@@ -8,11 +8,10 @@ checkpoint stores them.
 import abc
 import contextlib
 import math
-import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -24,6 +23,8 @@ from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.errors import TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
 from rumi_tf.plotting import save_grid
+from rumi_tf.progress import has_terminal
+from rumi_tf.results import Row, rows_as_text
 
 
 class Periodic(keras.callbacks.Callback, abc.ABC):
@@ -207,10 +208,72 @@ class SampleGrids(Periodic):
         self._board.grid(iteration, path)
 
 
+class Evaluate(Periodic):
+    """Measures the generator as it is; writes metrics.csv, TensorBoard, and last of all prd.csv.
+
+    Args:
+        directory: of the run.
+        every, last: see `Periodic`.
+        measure: (iteration, whether it is the last) -> rows of results, and precision and recall
+            if they were measured.
+        board: shows the same in TensorBoard.
+
+    Attributes:
+        seconds: that evaluations took in this process.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        every: int,
+        last: int,
+        measure: Callable[[int, bool], tuple[list[Row], tuple[np.ndarray, np.ndarray] | None]],
+        board: TensorBoard,
+    ):
+        super().__init__(every, last)
+        self._directory = directory
+        self._measure = measure
+        self._board = board
+        self._rows: list[Mapping[str, str]] = []
+        self.seconds = 0.0
+
+    def on_train_begin(self, logs=None):
+        """Keeps the rows up to the checkpoint that training goes on from."""
+        path = self._directory / "metrics.csv"
+        self._rows = rows_until(path, int(self.model.iteration))
+        write_csv(path, self._rows)
+        self._show(self._rows)
+
+    def act(self, iteration, logs):
+        """Appends a row per metric."""
+        began = time.monotonic()
+        rows, prd = self._measure(iteration, iteration == self.last)
+        rows = rows_as_text(rows)
+        self._rows += rows
+        if prd is not None:
+            save_curve(self._directory / "prd.csv", prd)
+        write_csv(self._directory / "metrics.csv", self._rows)
+        self._show(rows)
+        self.seconds += time.monotonic() - began
+
+    def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
+        for row in rows:
+            if row["value"]:
+                name = f"metrics/{row['metric']}"
+                self._board.scalars({"iteration": row["iteration"], name: row["value"]})
+
+
+def save_curve(path: Path, prd: tuple[np.ndarray, np.ndarray]) -> None:
+    """Writes a PRD curve, precision and recall, as a CSV file."""
+    pairs = zip(*(values.tolist() for values in prd), strict=True)
+    write_csv(path, [{"precision": p, "recall": r} for p, r in pairs])
+
+
 class Clock(keras.callbacks.Callback):
     """Times the iterations after the first, which is mostly compilation.
 
-    What happens between iterations (logs, grids, checkpoints) is part of the time.
+    What happens between iterations (logs, grids, checkpoints) is part of the time; evaluations
+    tell theirs, to be left out.
     """
 
     def __init__(self):
@@ -226,19 +289,15 @@ class Clock(keras.callbacks.Callback):
         else:
             self.iterations += 1
 
-    def milliseconds(self) -> float | None:
-        """Mean time of an iteration; `None` if there were too few to time."""
+    def milliseconds(self, without: float = 0.0) -> float | None:
+        """Mean time of an iteration; `None` if there were too few to time.
+
+        Args:
+            without: seconds to leave out.
+        """
         if not self.iterations:
             return None
-        return 1000 * (self._last - self._began) / self.iterations
-
-
-def has_terminal() -> bool:
-    """Whether stderr is a terminal with room for a progress bar."""
-    try:
-        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).columns > 0
-    except (OSError, ValueError, AttributeError):
-        return False
+        return 1000 * (self._last - self._began - without) / self.iterations
 
 
 class Progress(Periodic):

@@ -344,6 +344,55 @@ class RunConfig:
         help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
     )
 
+    eval_every: int = option(
+        0,
+        section="Evaluation",
+        low=0,
+        identity=False,
+        help_text="Iterations between evaluations of the generator on fresh samples, written to "
+        "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
+    )
+    embedding: str = option(
+        "classifier",
+        section="Evaluation",
+        choices=("classifier", "inception", "inception_299"),
+        identity=False,
+        help_text="Network behind FID and the other metrics. classifier: trained on the data "
+        "set's own labels, needs no download; its scores cannot be compared with published ones. "
+        "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's.",
+    )
+    protocol: str = option(
+        "auto",
+        section="Evaluation",
+        choices=("auto", "rumi_unbalanced", "rumi_subset", "uac_images"),
+        identity=False,
+        help_text="Sample counts and reference images. rumi_unbalanced: 10,000 generated against "
+        "all images of the minority class. rumi_subset: 10,000 against all of the positive "
+        "classes. uac_images: 10,240 of all classes against all training images. auto: "
+        "rumi_unbalanced for --split=unbalanced, else rumi_subset.",
+    )
+    eval_samples: int | None = option(
+        None,
+        section="Evaluation",
+        low=2,
+        identity=False,
+        help_text="Images to generate for an evaluation, in place of the protocol's number. "
+        "Default and paper: 10,000.",
+    )
+    inception_weights: str = option(
+        "",
+        section="Evaluation",
+        identity=False,
+        help_text="File of the ImageNet weights of Keras's InceptionV3, for machines that cannot "
+        "download it: without the top for inception, with it for inception_299.",
+    )
+    cache_dir: str = option(
+        "~/.cache/rumi_tf",
+        section="Evaluation",
+        identity=False,
+        help_text="Directory that keeps trained classifiers and statistics of real images.",
+    )
+
     def __post_init__(self):
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import rumi_tf
 from rumi_tf import randomness
 from rumi_tf.callbacks import (
     Clock,
+    Evaluate,
     Progress,
     RunLog,
     SampleGrids,
@@ -35,11 +36,14 @@ from rumi_tf.data.images import LabelledImages, unreadable
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, default_split, make_split
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
+from rumi_tf.evaluation import Evaluator, provenance_of
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
+from rumi_tf.results import Row
+from rumi_tf.sampling import CHUNK
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -253,15 +257,22 @@ def train(config: RunConfig) -> Run:
     if done and config.dataset != "folder":
         return Run(directory, done, reused=True)
     images, split = prepare(config)
+    evaluator = Evaluator.for_run(config, images, split) if config.eval_every else None
     with _locked(directory):
         _claim(config, directory, images)
         done = _summary(directory)
         if done:
             return Run(directory, done, reused=True)
-        return _train(config, directory, images, split)
+        return _train(config, directory, images, split, evaluator)
 
 
-def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Split) -> Run:
+def _train(
+    config: RunConfig,
+    directory: Path,
+    images: LabelledImages,
+    split: Split,
+    evaluator: Evaluator | None,
+) -> Run:
     remove_temporaries(directory)
     notes = [images.note] if images.note else []
     notes += _record_environment(directory / "environment.json")
@@ -271,6 +282,7 @@ def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Sp
     start = int(model.iteration)
     if start:
         notes.append(f"resumed at iteration {start}")
+    callbacks = _callbacks(config, directory, model, checkpoints, images, split, evaluator)
     clock = Clock()
     if start < config.iterations:
         try:
@@ -280,10 +292,7 @@ def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Sp
                 epochs=1,
                 verbose=0,
                 shuffle=False,
-                callbacks=[
-                    *_callbacks(config, directory, model, checkpoints, images, split),
-                    clock,
-                ],
+                callbacks=[*callbacks, clock],
             )
         except tf.errors.OpError as error:
             _explain(error, config, images)
@@ -301,11 +310,13 @@ def _train(config: RunConfig, directory: Path, images: LabelledImages, split: Sp
             "negative_classes": list(split.negative_classes),
         },
     )
+    evaluating = sum(c.seconds for c in callbacks if isinstance(c, Evaluate))
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
         "iterations_timed": clock.iterations,
-        "milliseconds_per_iteration": clock.milliseconds(),
+        "milliseconds_per_iteration": clock.milliseconds(without=evaluating),
+        "seconds_evaluating": evaluating,
         "positives": len(split.indices["positive"]),
         "negatives": len(split.indices["negative"]),
     }
@@ -320,6 +331,7 @@ def _callbacks(
     checkpoints: Checkpoints,
     images: LabelledImages,
     split: Split,
+    evaluator: Evaluator | None,
 ) -> list[keras.callbacks.Callback]:
     last = config.iterations
     noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
@@ -333,13 +345,34 @@ def _callbacks(
         return generate().numpy()
 
     board = TensorBoard(directory)
-    return [
+    callbacks = [
         StopOnNaN(checkpoints),
         Progress(last, taken, title),
         RunLog(directory, config.log_every, last, sample, real_std, board),
         SampleGrids(directory, config.sample_every, last, sample, title, board),
-        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
     ]
+    if evaluator is not None:
+        measure = _measurer(config, model, evaluator)
+        callbacks.append(Evaluate(directory, config.eval_every, last, measure, board))
+    return [*callbacks, SaveCheckpoint(config.checkpoint_every, last, checkpoints)]
+
+
+def _measurer(config: RunConfig, model: AdversarialModel, evaluator: Evaluator) -> Callable:
+    """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
+    total = evaluator.protocol.num_generated
+    generate = tf.function(lambda noise: model.generator(noise, training=False))
+
+    def batches(iteration: int) -> Iterator[np.ndarray]:
+        for chunk, start in enumerate(range(0, total, CHUNK)):
+            shape = (CHUNK, config.latent_dim)
+            noise = randomness.normal(shape, config.seed, "evaluate", iteration, chunk)
+            yield generate(noise).numpy()[: total - start]
+
+    def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
+        found = evaluator(batches(iteration), total=total, complete=last)
+        return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
+
+    return measure
 
 
 def real_positives(images: LabelledImages, split: Split, num: int, seed: int) -> np.ndarray:

@@ -10,9 +10,10 @@ from tests.conftest import ROOT
 
 # Left to right: a module imports only from its left, or from its own entry.
 ORDER = (
-    "errors", "files", "metrics", "plotting", "config", "randomness", "data", "networks",
-    "losses", "objectives", "model", "sampling", "export", "checkpoints", "callbacks",
-    "experiment",
+    "errors", "files", "progress", "results", "metrics", "plotting", "config", "randomness",
+    "data", "embeddings", "protocols", "features", "evaluation", "networks", "losses",
+    "objectives", "model", "sampling", "export", "checkpoints", "callbacks", "experiment",
+    "assessment",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "rumi_tf").rglob("*.py"))
 

@@ -18,6 +18,8 @@ OTHER = {
     "beta_1": 0.0, "beta_2": 0.9, "d_steps": 4, "d_schedule": "joint", "fakes": "fresh",
     "update": "simultaneous", "seed": 5, "jit": "off", "runs_dir": "elsewhere",
     "checkpoint_every": 2, "sample_every": 4, "log_every": 6,
+    "eval_every": 10, "embedding": "inception", "protocol": "uac_images", "eval_samples": 9,
+    "inception_weights": "w.h5", "cache_dir": "cache",
 }  # fmt: skip
 
 
@@ -84,7 +86,10 @@ def test_json_with_unknown_field_or_other_type_is_refused():
 
 
 def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
-    free = {"data_dir", "runs_dir", "checkpoint_every", "sample_every"}
+    free = {
+        "data_dir", "runs_dir", "checkpoint_every", "sample_every", "eval_every", "embedding",
+        "protocol", "eval_samples", "inception_weights", "cache_dir",
+    }  # fmt: skip
     base = RunConfig()
     for name, value in OTHER.items():
         changed = dataclasses.replace(base, **{name: value})

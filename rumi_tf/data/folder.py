@@ -18,8 +18,8 @@ from rumi_tf.errors import InvalidInput
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
 MEMORY_LIMIT = 2 * 2**30
-_GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> LabelledImages:
@@ -47,12 +47,12 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         )
     paths, labels, others = [], [], 0
     for label, directory in enumerate(classes):
-        others += sum(not _is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
-        found = sorted(p for p in directory.iterdir() if _is_image(p))
+        others += sum(not is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
+        found = sorted(p for p in directory.iterdir() if is_image(p))
         paths += found
         labels += [label] * len(found)
     modes = dict(_checked(paths, _mode))
-    channels = 1 if all(mode in _GREY_MODES for mode in modes.values() if mode) else 3
+    channels = 1 if all(mode in GREY_MODES for mode in modes.values() if mode) else 3
     size = config.image_size
     in_memory = len(paths) * size * size * channels <= memory_limit
     readable, decoded = {}, {}
@@ -75,7 +75,7 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         labels,
         names,
         (size, size, channels),
-        content="\n".join(f"{p.relative_to(root)} {_digest(p)}" for p in chosen).encode(),
+        content="\n".join(f"{p.relative_to(root)} {digest(p)}" for p in chosen).encode(),
         name=lambda k: str(chosen[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)
@@ -91,8 +91,8 @@ def _note(others: int, skipped: int) -> str:
     return " and ".join(parts) + "; they were left out" if parts else ""
 
 
-def decode(path: Path, size: int, channels: int) -> np.ndarray:
-    """One image file as a (size, size, channels) uint8 array.
+def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
+    """One image file as a (size, size, channels) uint8 array; in its own size for `None`.
 
     Raises:
         OSError, SyntaxError, ValueError, Image.DecompressionBombError: it cannot be read.
@@ -108,11 +108,13 @@ def decode(path: Path, size: int, channels: int) -> np.ndarray:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = image.convert("L" if channels == 1 else "RGB")
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(image, np.uint8).reshape(size, size, channels)
+        if size is not None:
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a path is that of a PNG or JPEG file, by its name."""
     return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -127,7 +129,7 @@ def _checked(paths: Iterable[Path], function) -> Iterator[tuple[Path, object]]:
     def attempt(path: Path):
         try:
             return path, function(path)
-        except _UNREADABLE:
+        except UNREADABLE:
             return path, None
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
@@ -147,7 +149,8 @@ def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: b
     return [k for k, path in enumerate(paths) if readable[path]]
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 

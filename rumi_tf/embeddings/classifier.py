@@ -1,0 +1,215 @@
+"""A small classifier of a data set's own classes: an embedding that needs no download.
+
+Its scores are of another scale than Inception's and cannot be compared with published ones.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from rumi_tf.data.batches import batch_stream
+from rumi_tf.data.images import LabelledImages
+from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
+from rumi_tf.files import atomic_path, write_json
+from rumi_tf.progress import tracked
+from rumi_tf.randomness import initializer_seeds, numpy_generator
+
+FEATURES = 128
+BATCH = 64
+# Passes over the training images. Small sets are gone through more often, large ones in part.
+EPOCHS = {"mnist": 3, "fashion_mnist": 5, "cifar10": 6}
+UPDATES = (500, 8000)  # at least, at most
+HELD_OUT = 0.2  # share of the images, where the data set has no test part
+# Of the network and its training: a change makes every classifier in a cache a stale one.
+VERSION = 1
+POOR = 0.5  # below this recall a class's share of the generated images says little
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """How well a classifier knows real images that it was not trained on.
+
+    Attributes:
+        images: how many were judged.
+        accuracy: share that was put in the right class.
+        recall: the same, by class; `None` for a class without such images.
+    """
+
+    images: int
+    accuracy: float
+    recall: tuple[float | None, ...]
+
+
+def load_classifier(
+    train: LabelledImages,
+    test: LabelledImages | None,
+    *,
+    dataset: str,
+    cache_dir: str | Path,
+    seed: int = 0,
+    refresh: bool = False,
+) -> tuple[Embedding, Accuracy]:
+    """The embedding and its accuracy; trained here, or taken from the cache.
+
+    Features are the units before the class scores, after their ReLU.
+
+    Args:
+        train: labelled images to train on.
+        test: images to measure the accuracy on; `None` holds out a fifth of `train`.
+        dataset: its name, which decides the number of epochs.
+        cache_dir: where trained classifiers are kept, by the content of `train`.
+        seed: of initial weights, dropout and order.
+        refresh: trains anew even if there is a cached one.
+    """
+    text = json.dumps([VERSION, train.fingerprint, train.image_shape, dataset, seed])
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
+    network = _network(train, seed)
+    found = None if refresh else _from_cache(network, path)
+    if found is None:
+        found = _train(network, train, test, dataset, seed)
+        with atomic_path(path) as temporary:
+            network.save_weights(temporary)
+        record = {"sha256": _digest(path), **dataclasses.asdict(found)}
+        write_json(path.with_suffix(".json"), record)
+
+    @tf.function(reduce_retracing=True)
+    def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        features, logits = network(images, training=False)
+        probabilities = tf.nn.softmax(logits)
+        return {"features": features, "scores": probabilities, "classes": probabilities}
+
+    identity = f"classifier-{weights_digest(network)}"
+    return Embedding(
+        "classifier",
+        identity,
+        FEATURES,
+        embed,
+        image_shape=tuple(train.image_shape),
+        class_names=train.class_names,
+        class_identity=identity,
+        notes=_notes(found, train.class_names),
+    ), found
+
+
+def _notes(found: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:
+    poor = [
+        name
+        for name, recall in zip(class_names, found.recall, strict=True)
+        if recall is not None and recall < POOR
+    ]
+    if not poor:
+        return ()
+    names = ", ".join(poor[:5]) + (", ..." if len(poor) > 5 else "")
+    return (
+        f"the classifier knows fewer than half of the real images of {names}: do not trust "
+        "their shares",
+    )
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _from_cache(network: keras.Model, path: Path) -> Accuracy | None:
+    """Loads the weights and returns their record; `None` if they are absent or damaged."""
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if record.pop("sha256") != _digest(path):
+            return None
+        network.load_weights(path)
+        recall = tuple(None if r is None else float(r) for r in record["recall"])
+        return Accuracy(int(record["images"]), float(record["accuracy"]), recall)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _network(images: LabelledImages, seed: int) -> keras.Model:
+    """Blocks of two convolutions and pooling, then `FEATURES` units, then class scores."""
+    seeds = iter(initializer_seeds(seed, "classifier", 32))
+
+    def weights(layer, *args, **keywords):
+        start = keras.initializers.HeNormal(seed=next(seeds))
+        return layer(*args, kernel_initializer=start, **keywords)
+
+    x = inputs = keras.Input(images.image_shape)
+    size, filters = images.image_shape[0], 16 if images.image_shape[2] == 1 else 32
+    while size > 4:
+        for _ in range(2):
+            x = weights(layers.Conv2D, filters, 3, padding="same", use_bias=False)(x)
+            x = layers.BatchNormalization(momentum=0.9)(x)
+            x = layers.ReLU()(x)
+        x = layers.MaxPooling2D(2)(x)
+        size, filters = size // 2, min(2 * filters, 128)
+    x = layers.Flatten()(x)
+    features = weights(layers.Dense, FEATURES, activation="relu")(x)
+    x = layers.Dropout(0.4, seed=next(seeds))(features)
+    return keras.Model(inputs, [features, weights(layers.Dense, len(images.class_names))(x)])
+
+
+def _train(
+    network: keras.Model,
+    train: LabelledImages,
+    test: LabelledImages | None,
+    dataset: str,
+    seed: int,
+) -> Accuracy:
+    """Trains in place; returns the accuracy on images that were not trained on."""
+    chosen = np.arange(len(train))
+    judged, index = test, None if test is None else np.arange(len(test))
+    if test is None:
+        order = numpy_generator(seed, "held out").permutation(len(train))
+        index, chosen = np.split(order, [max(1, round(HELD_OUT * len(train)))])
+        judged = train
+    updates = int(np.clip(EPOCHS.get(dataset, 1) * len(chosen) // BATCH, *UPDATES))
+    batches = batch_stream(
+        train, {"all": chosen}, ({"all": "all"},), batch_size=BATCH, seed=seed, stop=updates
+    )
+    scores = keras.Model(network.input, network.outputs[1])
+    scores.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, updates)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,  # Keras's own choice, XLA, takes twice as long on a CPU
+    )
+    pairs = batches.map(lambda update: (update["all"]["image"], update["all"]["label"]))
+    scores.fit(
+        pairs, steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
+        callbacks=[_Bar(updates, f"training the classifier of {dataset}")],
+    )  # fmt: skip
+    return _judge(scores, judged, index)
+
+
+class _Bar(keras.callbacks.Callback):
+    """Shows how much of the training is done, on a terminal."""
+
+    def __init__(self, updates: int, title: str):
+        super().__init__()
+        self._steps = tracked(range(updates), updates, title, "it")
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts."""
+        next(self._steps, None)
+
+    def on_train_end(self, logs=None):
+        """Takes the bar away."""
+        self._steps.close()
+
+
+def _judge(scores: keras.Model, images: LabelledImages, index: np.ndarray) -> Accuracy:
+    guesses = [
+        np.argmax(scores.predict_on_batch(batch), axis=1) for batch in image_batches(images, index)
+    ]
+    labels = images.labels[index]
+    right = np.concatenate(guesses) == labels
+    recall = [
+        float(np.mean(right[labels == k])) if np.any(labels == k) else None
+        for k in range(len(images.class_names))
+    ]
+    return Accuracy(len(index), float(np.mean(right)), tuple(recall))

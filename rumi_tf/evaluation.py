@@ -1,0 +1,269 @@
+"""Compares generated with real images under a protocol: features once, then every metric."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from rumi_tf import metrics
+from rumi_tf.config import RunConfig
+from rumi_tf.data.images import LabelledImages
+from rumi_tf.data.splits import Split
+from rumi_tf.embeddings import Embedding, cache_directory, load_embedding
+from rumi_tf.features import Features, extract, reference_features
+from rumi_tf.protocols import Protocol, protocol_for
+from rumi_tf.results import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """A metric's value.
+
+    Attributes:
+        metric: its name.
+        value: the number; `None` if it could not be computed, which `note` explains.
+        std: over subsets or parts of the samples, if the metric has one.
+        note: what a reader must know to read the number rightly.
+        by_classes: whether it is about the data set's own classes, as told by the classifier.
+    """
+
+    metric: str
+    value: float | None
+    std: float | None = None
+    note: str = ""
+    by_classes: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What one set of images was measured to be.
+
+    Attributes:
+        measurements: one per metric.
+        prd: precision and recall, each (num_angles,); `None` if they were not asked for.
+        shares: (K,) shares of generated images by class, and `real_shares` of the reference; empty
+            without classes.
+        n_generated, n_reference: images on either side.
+        seconds: that it took.
+    """
+
+    measurements: tuple[Measurement, ...]
+    prd: tuple[np.ndarray, np.ndarray] | None
+    shares: np.ndarray
+    real_shares: np.ndarray
+    n_generated: int
+    n_reference: int
+    seconds: float
+
+    def __getitem__(self, metric: str) -> float | None:
+        """Value of a metric; `KeyError` if it was not measured."""
+        for found in self.measurements:
+            if found.metric == metric:
+                return found.value
+        raise KeyError(metric)
+
+
+class Evaluator:
+    """Measures generators against the real images of one protocol.
+
+    The embedding and the features of the real images are made once; nothing of one evaluation is
+    carried over to the next.
+
+    Args:
+        protocol: counts and seed.
+        embedding: the network.
+        reference: features of the real images.
+        split: which classes are wanted; `None` without a data set.
+    """
+
+    def __init__(
+        self, protocol: Protocol, embedding: Embedding, reference: Features, split: Split | None
+    ):
+        self.protocol = protocol
+        self.embedding = embedding
+        self.reference = reference
+        self.split = split
+
+    @classmethod
+    def for_run(
+        cls, config: RunConfig, images: LabelledImages, split: Split, refresh: bool = False
+    ) -> "Evaluator":
+        """The evaluator that a resolved configuration asks for.
+
+        Raises:
+            InvalidInput: weights, data or the cache directory cannot be used.
+        """
+        protocol = protocol_for(config)
+        embedding = load_embedding(config, images, protocol.embedding, refresh)
+        indices = protocol.reference_indices(images.labels, split)
+        reference = reference_features(
+            embedding, images, indices, protocol, cache_dir=cache_directory(config),
+            refresh=refresh,
+        )  # fmt: skip
+        return cls(protocol, embedding, reference, split)
+
+    def __call__(
+        self,
+        batches: Iterable[np.ndarray],
+        *,
+        total: int = 0,
+        complete: bool = True,
+        extrapolate: bool = False,
+    ) -> Evaluation:
+        """Measures a stream of images.
+
+        Args:
+            batches: arrays (n, H, W, C) in [-1, 1], in random order.
+            total: images in all, for the progress bar.
+            complete: whether precision and recall are measured too, which takes longest.
+            extrapolate: adds the Frechet distance extrapolated to infinitely many images.
+
+        Raises:
+            ValueError: images that cannot be embedded; see `features.extract`.
+        """
+        began = time.monotonic()
+        generated = extract(self.embedding, batches, total, "features of the generated images")
+        found, prd = compare(
+            generated, self.reference, seed=self.protocol.seed, complete=complete,
+            extrapolate=extrapolate,
+        )  # fmt: skip
+        found += class_measurements(generated.classes, self.split, self.embedding)
+        return Evaluation(
+            tuple(found),
+            prd,
+            _shares(generated.classes),
+            _shares(self.reference.classes),
+            len(generated),
+            len(self.reference),
+            time.monotonic() - began,
+        )
+
+    def rows(self, evaluation: Evaluation, **provenance) -> list[Row]:
+        """The evaluation as rows of results.
+
+        Args:
+            evaluation: made by this evaluator.
+            provenance: what the images are: `provenance_of` a run, and its `iteration`.
+        """
+        return [
+            Row(
+                **provenance,
+                protocol=self.protocol.name,
+                embedding=(
+                    self.embedding.class_identity if m.by_classes else self.embedding.identity
+                ),
+                metric=m.metric,
+                value=m.value,
+                std=m.std,
+                n_generated=evaluation.n_generated,
+                n_reference=evaluation.n_reference,
+                seconds=round(evaluation.seconds, 3),
+                note=m.note,
+            )
+            for m in evaluation.measurements
+        ]
+
+
+def provenance_of(config: RunConfig) -> dict[str, str | int]:
+    """Columns of a row of results that a run's resolved configuration knows."""
+    named = ",".join(config.positive_classes)
+    return {
+        "dataset": config.dataset,
+        "split": config.split,
+        "target": config.minority_class or named or config.attribute or config.split,
+        "objective": config.objective,
+        "config_hash": config.hash(),
+        "seed": config.seed,
+    }
+
+
+def compare(
+    generated: Features,
+    reference: Features,
+    *,
+    seed: int = 0,
+    complete: bool = True,
+    extrapolate: bool = False,
+) -> tuple[list[Measurement], tuple[np.ndarray, np.ndarray] | None]:
+    """Every metric that needs features alone, and the PRD curve.
+
+    A metric without a value for these images, such as a score of fewer images than parts, has
+    `None` and the reason as its note: one of them does not end a training run.
+
+    Args:
+        generated, reference: of the same embedding.
+        seed, complete, extrapolate: see `Evaluator`.
+    """
+    x, y = generated.kept, reference.kept
+    note = "; ".join(_size_notes(generated, reference))
+    distance = metrics.frechet_distance_from_statistics
+    found = [*_measured(("fid",), lambda: distance(generated.statistics, reference.statistics))]
+    found = [dataclasses.replace(m, note=m.note or note) for m in found]
+    if extrapolate:
+        found += _measured(
+            ("fid_infinity",), lambda: metrics.extrapolated_frechet_distance(x, y, seed=seed)
+        )
+    found += _with_deviation("kid", lambda: metrics.kernel_distance(x, y, seed=seed))
+    if generated.scores.shape[1]:
+        found += _with_deviation(
+            "inception_score", lambda: metrics.inception_score(generated.scores)
+        )
+    if not complete:
+        return found, None
+    curves = []
+
+    def prd():
+        curves.append(metrics.prd_curve(x, y, seed=seed))
+        return metrics.prd_f_scores(*curves[0])
+
+    found += _measured(("prd_f8", "prd_f1/8"), prd)
+    found += _measured(("precision", "recall"), lambda: metrics.improved_precision_recall(x, y))
+    found += _measured(("density", "coverage"), lambda: metrics.density_coverage(x, y))
+    return found, curves[0] if curves else None
+
+
+def _measured(names: Sequence[str], metric: Callable) -> Iterator[Measurement]:
+    try:
+        values = metric()
+    except ValueError as error:
+        yield from (Measurement(name, None, note=str(error)) for name in names)
+        return
+    yield from map(Measurement, names, values if isinstance(values, tuple) else (values,))
+
+
+def _with_deviation(name: str, metric: Callable) -> Iterator[Measurement]:
+    try:
+        yield Measurement(name, *metric())
+    except ValueError as error:
+        yield Measurement(name, None, note=str(error))
+
+
+def _size_notes(generated: Features, reference: Features) -> Iterator[str]:
+    for side, features in (("generated", generated), ("real", reference)):
+        note = metrics.small_sample_note(len(features), features.kept.shape[1])
+        if note:
+            yield f"{side}: {note}"
+        if (note := metrics.constant_set_note(features.kept)) and len(features) > 1:
+            yield f"{side}: {note}"
+
+
+def class_measurements(
+    classes: np.ndarray, split: Split | None, embedding: Embedding
+) -> list[Measurement]:
+    """Shares of generated images by class, and by side of the split."""
+    if not classes.shape[1]:
+        return []
+    note = "; ".join(embedding.notes)
+    shares = dict(zip(embedding.class_names, _shares(classes), strict=True))
+    found = {f"class_{name}": share for name, share in shares.items()}
+    if split is not None:
+        sides = metrics.split_shares(classes, split.positive_classes, split.negative_classes)
+        found = {**{f"share_{name}": share for name, share in sides.items()}, **found}
+    return [
+        Measurement(name, float(value), note=note, by_classes=True) for name, value in found.items()
+    ]
+
+
+def _shares(classes: np.ndarray) -> np.ndarray:
+    return metrics.class_histogram(classes) if classes.shape[1] else np.zeros(0)

@@ -1,0 +1,89 @@
+"""Measured numbers as rows with their provenance, kept in CSV files."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import filelock
+
+from rumi_tf.files import read_csv, write_csv
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured number.
+
+    Attributes:
+        dataset, split, target: what was to be learnt; `target` names the positive classes.
+        objective: what was trained, or what the images are.
+        config_hash: of the run; for images from elsewhere, the start of their fingerprint.
+        seed: of the run; 0 for images from elsewhere.
+        iteration: generator updates before the measurement.
+        protocol: named bundle of embedding, sample counts and reference.
+        embedding: identity of the network behind the features.
+        metric: e.g. `fid`.
+        value: the number, `None` if it has none, which `note` explains; `std` its standard
+            deviation over subsets or splits, if it has one.
+        n_generated, n_reference: images on either side.
+        seconds: that the evaluation took, for all its metrics together.
+        note: what a reader must know to read the number rightly.
+    """
+
+    dataset: str
+    split: str
+    target: str
+    objective: str
+    config_hash: str
+    seed: int
+    iteration: int
+    protocol: str
+    embedding: str
+    metric: str
+    value: float | None
+    std: float | None
+    n_generated: int
+    n_reference: int
+    seconds: float
+    note: str = ""
+
+
+def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
+    """Rows as they stand in a CSV file; floats keep all their digits."""
+    return [
+        {
+            name: "" if value is None else str(value)
+            for name, value in dataclasses.asdict(row).items()
+        }
+        for row in rows
+    ]
+
+
+def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
+    """Adds rows to a CSV file, which several processes may do at once."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        write_csv(path, read_csv(path) + rows_as_text(rows))
+
+
+def read_rows(path: str | os.PathLike) -> list[Row]:
+    """Reads a file of rows.
+
+    Raises:
+        ValueError: naming the line that is not a row.
+    """
+    kinds = {f.name: f.type for f in dataclasses.fields(Row)}
+    rows = []
+    for number, text in enumerate(read_csv(path), start=2):
+        try:
+            rows.append(Row(**{name: _parsed(kinds[name], text[name]) for name in kinds}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}, line {number} is not a row of results") from error
+    return rows
+
+
+def _parsed(kind: type, text: str):
+    if kind is str or kind is int or kind is float:
+        return kind(text)
+    return float(text) if text else None

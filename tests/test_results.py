@@ -1,0 +1,48 @@
+import dataclasses
+import multiprocessing
+
+import pytest
+
+from rumi_tf.results import Row, append_rows, read_rows
+
+ROW = Row(
+    dataset="mnist", split="unbalanced", target="5", objective="rumi_lsgan", config_hash="abc",
+    seed=1, iteration=4000, protocol="rumi_unbalanced", embedding="classifier-0123",
+    metric="fid", value=1 / 3, std=None, n_generated=10_000, n_reference=5421, seconds=2.5,
+    note='with "quotes", commas\nand a second line',
+)  # fmt: skip
+
+
+def test_rows_survive_the_file_with_all_digits(tmp_path):
+    rows = [ROW, dataclasses.replace(ROW, metric="kid", std=1e-17, value=-0.1)]
+    append_rows(tmp_path / "r.csv", rows[:1])
+    append_rows(tmp_path / "r.csv", rows[1:])
+    assert read_rows(tmp_path / "r.csv") == rows
+
+
+def test_no_file_has_no_rows(tmp_path):
+    assert read_rows(tmp_path / "absent.csv") == []
+
+
+def test_a_damaged_row_is_named_by_its_line(tmp_path):
+    append_rows(tmp_path / "r.csv", [dataclasses.replace(ROW, note="")] * 2)
+    text = (tmp_path / "r.csv").read_text().replace("4000", "many", 1)
+    (tmp_path / "r.csv").write_text(text)
+    with pytest.raises(ValueError, match="line 2"):
+        read_rows(tmp_path / "r.csv")
+
+
+def _append(path, count):
+    for k in range(count):
+        append_rows(path, [dataclasses.replace(ROW, iteration=k)])
+
+
+def test_processes_that_append_at_once_lose_nothing(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_append, args=(tmp_path / "r.csv", 20)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    numbers = sorted(row.iteration for row in read_rows(tmp_path / "r.csv"))
+    assert numbers == sorted(2 * list(range(20)))
