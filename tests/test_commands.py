@@ -12,6 +12,8 @@ from tests.conftest import ROOT, command
 
 TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
 SAMPLE = ("reproduce.sample", "--grid={out}/g.png")
+EVALUATE = ("reproduce.evaluate", "--out={out}/evaluation", "--cache_dir={out}/cache")
+INCEPTION = (*EVALUATE, "--images={images}", "--reference={images}", "--embedding=inception")
 BAD = [
     # dataset, class, objective, split
     ("dataset", (*TRAIN, "--dataset=minst")),
@@ -61,6 +63,26 @@ BAD = [
     ("grid", ("reproduce.sample", "--saved_model=x")),
     ("grid", ("reproduce.sample", "--saved_model=x", "--grid={out}/g.jpeg")),
     ("npz", ("reproduce.sample", "--saved_model=x", "--npz={out}/s.npy")),
+    # evaluation
+    ("saved_model", EVALUATE),
+    ("saved_model", (*EVALUATE, "--saved_model=x", "--images=y")),
+    ("saved_model", (*EVALUATE, "--saved_model={out}/absent")),
+    ("dataset", (*EVALUATE, "--images={images}")),
+    ("images", (*EVALUATE, "--images={file}", "--dataset=digits")),
+    ("images", (*EVALUATE, "--images={images}", "--dataset=digits")),
+    ("images", (*EVALUATE, "--images={bad_images}", "--reference={images}")),
+    ("reference", (*EVALUATE, "--images={images}", "--reference={out}/absent")),
+    ("embedding", (*EVALUATE, "--images={images}", "--reference={images}")),
+    ("embedding", (*EVALUATE, "--images=x", "--dataset=digits", "--embedding=vgg")),
+    ("inception_weights", (*INCEPTION, "--inception_weights={out}/absent.h5")),
+    ("inception_weights", (*INCEPTION, "--inception_weights={images}/a/0.png")),
+    ("eval_samples", (*EVALUATE, "--images=x", "--dataset=digits", "--eval_samples=1")),
+    ("out", ("reproduce.evaluate", "--images={images}", "--dataset=digits", "--out=/proc/x")),
+    ("cache_dir", (*TRAIN, "--eval_every=1", "--cache_dir={file}/cache")),
+    (
+        "inception_weights",
+        (*TRAIN, "--eval_every=1", "--embedding=inception", "--inception_weights={file}"),
+    ),
     # figures
     ("objectives", ("figures.samples", "--objectives=")),
     ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
@@ -118,7 +140,9 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["reproduce.train", "reproduce.sample", "figures.samples"])
+@pytest.mark.parametrize(
+    "module", ["reproduce.train", "reproduce.sample", "reproduce.evaluate", "figures.samples"]
+)
 def test_help_lists_every_flag_with_its_text(module):
     done = command(module, "--help")
     assert done.returncode == 0 and done.stderr == ""

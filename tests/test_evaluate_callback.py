@@ -1,0 +1,116 @@
+"""Evaluation during training: what it writes, and that training does not notice it."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rumi_tf import evaluation, experiment
+from rumi_tf.config import RunConfig
+from rumi_tf.embeddings import Embedding
+from rumi_tf.files import read_csv
+from rumi_tf.results import read_rows
+
+TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "checkpoint_every": 2,
+        "iterations": 6, "split": "even", "eval_samples": 150}  # fmt: skip
+
+
+def embed(images):
+    rows = tf.reshape(tf.image.resize(images, (4, 4)), (len(images), 16))
+    bright = tf.sigmoid(rows[:, :10])
+    classes = bright / tf.reduce_sum(bright, axis=1, keepdims=True)
+    return {"features": rows, "scores": classes, "classes": classes}
+
+
+@pytest.fixture(autouse=True)
+def small_embedding(monkeypatch):
+    names = tuple("0123456789")
+    small = Embedding("small", "small-1", 16, embed, (28, 28, 1), names, "small-1")
+    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: small)
+
+
+def config(tmp_path, **values):
+    places = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
+    return experiment.resolve(RunConfig(**{**TINY, **places, **values}))
+
+
+def weights(run):
+    model = tf.keras.models.load_model(run.directory / "generator.keras", safe_mode=True)
+    return [w.numpy() for w in model.weights]
+
+
+def without_seconds(rows):
+    return [{**row, "seconds": ""} for row in rows]
+
+
+def test_training_does_not_notice_that_it_is_evaluated(tmp_path):
+    plain = experiment.train(config(tmp_path / "plain"))
+    watched = experiment.train(config(tmp_path / "watched", eval_every=2))
+    assert plain.directory.name == watched.directory.name
+    for a, b in zip(weights(plain), weights(watched), strict=True):
+        np.testing.assert_array_equal(a, b)
+    logs = [(run.directory / "log.csv").read_bytes() for run in (plain, watched)]
+    assert logs[0] == logs[1]
+    assert not (plain.directory / "metrics.csv").exists()
+
+
+def test_rows_every_so_often_and_at_the_end(tmp_path):
+    run = experiment.train(config(tmp_path, eval_every=4))
+    rows = read_rows(run.directory / "metrics.csv")
+    assert sorted({row.iteration for row in rows}) == [4, 6]
+    by_metric = {(row.iteration, row.metric): row for row in rows}
+    assert (4, "precision") not in by_metric and (6, "precision") in by_metric
+    for iteration in (4, 6):
+        row = by_metric[iteration, "fid"]
+        assert (row.n_generated, row.protocol, row.embedding) == (150, "rumi_subset", "small-1")
+        assert (row.dataset, row.target, row.objective) == ("digits", "even", "rumi_lsgan")
+        assert math.isfinite(row.value) and row.config_hash == config(tmp_path).hash()
+    curve = read_csv(run.directory / "prd.csv")
+    assert len(curve) == 1001 and set(curve[0]) == {"precision", "recall"}
+    assert run.summary["seconds_evaluating"] > 0
+
+
+def test_an_evaluation_does_not_depend_on_earlier_ones(tmp_path):
+    """Nor does it repeat their noise: the same generator would give other samples."""
+    often = experiment.train(config(tmp_path / "often", eval_every=2))
+    once = experiment.train(config(tmp_path / "once", eval_every=6))
+    rows = [without_seconds(read_csv(run.directory / "metrics.csv")) for run in (often, once)]
+    assert [row for row in rows[0] if row["iteration"] == "6"] == rows[1]
+
+
+def test_every_evaluation_draws_its_own_samples(tmp_path):
+    settings = config(tmp_path, eval_every=2)
+    images, split = experiment.prepare(settings)
+    model = experiment.make_model(settings, images.image_shape)
+    evaluator = evaluation.Evaluator.for_run(settings, images, split)
+    measure = experiment._measurer(settings, model, evaluator)
+    values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    whole = experiment.train(config(tmp_path / "whole", eval_every=1))
+    settings = config(tmp_path / "killed", eval_every=1)
+    act = experiment.Evaluate.act
+
+    def die(self, iteration, logs):
+        act(self, iteration, logs)
+        if iteration == 3:  # after the checkpoint of iteration 2
+            raise Killed
+
+    monkeypatch.setattr(experiment.Evaluate, "act", die)
+    with pytest.raises(Killed):
+        experiment.train(settings)
+    monkeypatch.undo()
+    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: Embedding(
+        "small", "small-1", 16, embed, (28, 28, 1), tuple("0123456789"), "small-1"))  # fmt: skip
+    resumed = experiment.train(settings)
+    assert "resumed at iteration 2" in resumed.notes
+    rows = [without_seconds(read_csv(r.directory / "metrics.csv")) for r in (whole, resumed)]
+    assert rows[0] == rows[1]
+    curves = [(r.directory / "prd.csv").read_bytes() for r in (whole, resumed)]
+    assert curves[0] == curves[1]
