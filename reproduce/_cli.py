@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from absl import app, flags, logging
 
@@ -13,7 +13,7 @@ from rumi_tf.errors import InvalidInput, RumiError
 FLAGS = flags.FLAGS
 
 
-def run(main: Callable[[], None], usage: str) -> None:
+def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> None:
     """Parses the flags, runs `main`, and ends the process.
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
@@ -21,15 +21,19 @@ def run(main: Callable[[], None], usage: str) -> None:
     reader went away.
 
     Args:
-        main: takes nothing; may raise `RumiError`.
+        main: takes nothing, or a topic; may raise `RumiError`.
         usage: what `--help` starts with.
+        topics: words of which the command line must name one.
     """
-    app.run(lambda _: _guarded(main), flags_parser=lambda argv: _parse(argv, usage))
+    app.run(
+        lambda argv: _guarded(main, argv[1:]),
+        flags_parser=lambda argv: _parse(argv, usage, topics),
+    )
 
 
-def _guarded(main: Callable[[], None]) -> None:
+def _guarded(main: Callable[..., None], topic: list[str]) -> None:
     try:
-        main()
+        main(*topic)
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -62,7 +66,7 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _parse(argv: list[str], usage: str) -> list[str]:
+def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
         try:
             print(_help(usage), flush=True)
@@ -75,8 +79,11 @@ def _parse(argv: list[str], usage: str) -> list[str]:
         _fail(str(error), 2)
     if FLAGS["verbosity"].using_default_value:  # the libraries' notes are no news to users
         logging.set_verbosity(logging.ERROR)
-    if rest[1:]:
-        _fail(f"{rest[1]!r} is not a flag; flags look like --name=value", 2)
+    words = rest[1:]
+    if topics and (len(words) != 1 or words[0] not in topics):
+        _fail(f"name one of: {', '.join(topics)}", 2)
+    if words and not topics:
+        _fail(f"{words[0]!r} is not a flag; flags look like --name=value", 2)
     return rest
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rumi_tf.protocols import Protocol, protocol_for
 from rumi_tf.randomness import numpy_generator
 from rumi_tf.results import Row, append_rows
 from rumi_tf.sampling import Sampler, load_sampler
+from rumi_tf.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,17 +222,9 @@ def as_table(found: Assessment) -> str:
         )
         for m in measured.measurements
     ]
-    lines += _aligned(cells)
+    lines.append(aligned(cells))
     lines += [f"[{k}] {note}" for note, k in numbers.items()]
     return "\n".join(lines)
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
 
 
 def write(found: Assessment, out: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""What `reproduce.benchmark` measures, one module per topic."""

@@ -1,0 +1,145 @@
+"""Metrics against the plain way to compute them, and what they say of real images."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import scipy.linalg
+import tensorflow as tf
+from sklearn.cluster import MiniBatchKMeans
+
+from reproduce._benchmarks.timing import Comparison, shortest
+from rumi_tf import metrics
+from rumi_tf.config import RunConfig
+from rumi_tf.data.splits import make_split
+from rumi_tf.embeddings import image_batches, load_inception
+from rumi_tf.evaluation import Evaluator
+from rumi_tf.experiment import prepare, resolve
+from rumi_tf.features import extract
+from rumi_tf.protocols import Protocol
+
+DIMENSION, GENERATED, REFERENCE = 2048, 10_000, 6_000
+
+
+def comparisons(repetitions: int) -> Iterator[Comparison]:
+    """Yields one line after the other."""
+    features = _features()
+    yield _frechet(*features, repetitions)
+    for starts in (1, 10):
+        yield _prd(*features, starts, max(1, repetitions // 2))
+    yield _inception(repetitions)
+
+
+def _features() -> tuple[np.ndarray, np.ndarray]:
+    """Clustered features that are not negative, like those of Inception."""
+    draw = np.random.default_rng(0)
+    mix = draw.normal(size=(64, DIMENSION)) / 8
+    centres = draw.normal(size=(30, 64)) * 2
+    made = []
+    for count, shift in ((GENERATED, 0.2), (REFERENCE, 0.0)):
+        which = draw.integers(0, len(centres), count)
+        inner = centres[which] + draw.normal(size=(count, 64)) + shift
+        noise = 0.3 * draw.normal(size=(count, DIMENSION))
+        made.append(np.abs(inner @ mix + noise).astype(np.float32))
+    return made[0], made[1]
+
+
+def _frechet(generated: np.ndarray, reference: np.ndarray, repetitions: int) -> Comparison:
+    def by_square_root() -> float:
+        a, b = generated.astype(np.float64), reference.astype(np.float64)
+        c, d = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+        root = scipy.linalg.sqrtm(c @ d)
+        return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c + d - 2 * np.real(root)))
+
+    ours, other = shortest(
+        lambda: metrics.frechet_distance(generated, reference), by_square_root, repetitions
+    )
+    return Comparison(
+        f"Fréchet distance, {GENERATED:,} against {REFERENCE:,} x {DIMENSION:,}",
+        "frechet_distance", "numpy.cov and scipy.linalg.sqrtm", ours[0], other[0],
+        "at most 0.15", f"relative difference {abs(ours[1] - other[1]) / other[1]:.1e}",
+    )  # fmt: skip
+
+
+def _prd(generated: np.ndarray, reference: np.ndarray, starts: int, repetitions: int) -> Comparison:
+    def plain_loop() -> np.ndarray:
+        union = np.concatenate([generated, reference])
+        slopes = np.tan(np.linspace(1e-10, np.pi / 2 - 1e-10, 1001))[:, None]
+        curves = []
+        for run in range(10):
+            labels = MiniBatchKMeans(20, n_init=starts, random_state=run).fit_predict(union)
+            q = np.bincount(labels[:GENERATED], minlength=20) / GENERATED
+            p = np.bincount(labels[GENERATED:], minlength=20) / REFERENCE
+            curves.append(np.minimum(slopes * p, q).sum(axis=1))
+        precision = np.mean(curves, axis=0)
+        return np.stack([precision, precision / slopes[:, 0]])
+
+    ours, other = shortest(
+        lambda: np.stack(metrics.prd_curve(generated, reference)), plain_loop, repetitions
+    )
+    return Comparison(
+        "PRD, 20 clusters, 10 clusterings, 1,001 angles, same samples", "prd_curve",
+        f"loop over MiniBatchKMeans(n_init={starts})", ours[0], other[0], "at most 0.5",
+        f"largest difference of the curves {np.abs(ours[1] - other[1]).max():.3f}",
+    )  # fmt: skip
+
+
+def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Comparison:
+    """The network's weights are random ones: they do not matter to its speed."""
+    keras.utils.set_random_seed(0)
+    network = keras.applications.InceptionV3(
+        weights=None, include_top=False, pooling="avg", input_shape=(80, 80, 3)
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "random.weights.h5"
+        network.save_weights(path)
+        embedding = load_inception("inception", str(path))
+    draw = np.random.default_rng(0)
+    small = draw.uniform(-1, 1, (images, 32, 32, 3)).astype(np.float32)
+    large = [tf.random.uniform((batch, 80, 80, 3), -1, 1)] * (images // batch)
+    bare = tf.function(lambda x: network(x, training=False))
+    bare(large[0])
+    extract(embedding, [small[:batch]])
+    ours, other = shortest(
+        lambda: extract(embedding, [small]), lambda: [bare(x).numpy() for x in large], repetitions
+    )
+    return Comparison(
+        f"InceptionV3 at 80x80, {images} images from arrays of 32x32",
+        f"extract: {images / ours[0]:.0f} images/s, with resizing and statistics",
+        f"bare compiled network: {images / other[0]:.0f} images/s", ours[0], other[0],
+        f"at most {1 / 0.9:.2f}",
+    )  # fmt: skip
+
+
+def sanity(config: RunConfig) -> list[dict[str, str]]:
+    """What the metrics say of real images: half of a data set against the other half, and one
+    class against itself and another; the embedding is the classifier.
+
+    Returns:
+        A row per metric, a column per comparison.
+    """
+    config = resolve(config)
+    images, _ = prepare(config)
+    split = make_split(config, images.labels, images.class_names)
+    order = np.random.default_rng(0).permutation(len(images))
+    half, rest = order[: len(order) // 2], order[len(order) // 2 :]
+    five, three = (order[images.labels[order] == label] for label in (5, 3))
+    pairs = {
+        "half against half": (half, rest),
+        "5 against 5": (five[: len(five) // 2], five[len(five) // 2 :]),
+        "5 against 3": (five, three),
+    }
+    base = Evaluator.for_run(config, images, split)
+    columns = {}
+    for name, (judged, reference) in pairs.items():
+        known = extract(base.embedding, image_batches(images, reference))
+        protocol = Protocol("sanity", "classifier", len(judged), None, reference="all")
+        found = Evaluator(protocol, base.embedding, known, None)(image_batches(images, judged))
+        columns[name] = {"n": f"{found.n_generated} / {found.n_reference}"}
+        for m in found.measurements:
+            deviation = "" if m.std is None else f" ± {m.std:.2g}"
+            columns[name][m.metric] = "-" if m.value is None else f"{m.value:.4g}{deviation}"
+    (first, *_) = columns.values()
+    return [{"metric": name, **{c: v[name] for c, v in columns.items()}} for name in first]

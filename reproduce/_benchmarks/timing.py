@@ -1,0 +1,57 @@
+"""Times of two ways to do the same, taken in turn, so that what else the machine does hits both."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One line of a benchmark.
+
+    Attributes:
+        what: what was done.
+        ours, other: names of the two ways.
+        ours_seconds, other_seconds: the shortest of the repetitions.
+        limit: what the ratio should be, in words.
+        agreement: how far the results are apart, in words.
+    """
+
+    what: str
+    ours: str
+    other: str
+    ours_seconds: float
+    other_seconds: float
+    limit: str
+    agreement: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Our time over the other."""
+        return self.ours_seconds / self.other_seconds
+
+    def row(self) -> dict[str, str | float]:
+        """The line of the table."""
+        return {
+            "what": self.what,
+            "ours": self.ours,
+            "other": self.other,
+            "ours_seconds": round(self.ours_seconds, 3),
+            "other_seconds": round(self.other_seconds, 3),
+            "ratio": round(self.ratio, 3),
+            "limit": self.limit,
+            "agreement": self.agreement,
+        }
+
+
+def shortest(ours: Callable, other: Callable, repetitions: int) -> tuple[tuple, tuple]:
+    """(seconds, result) of both ways: the shortest of so many repetitions, taken in turn."""
+    best = {}
+    for _ in range(repetitions):
+        for name, function in (("ours", ours), ("other", other)):
+            began = time.perf_counter()
+            result = function()
+            seconds = time.perf_counter() - began
+            if name not in best or seconds < best[name][0]:
+                best[name] = (seconds, result)
+    return best["ours"], best["other"]
