@@ -55,6 +55,8 @@ BAD = [
     ("iteratons", (*TRAIN, "--iteratons=5")),
     ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
     ("extra", (*TRAIN, "extra")),
+    ("name one of: metrics", ("reproduce.benchmark",)),
+    ("name one of: metrics", ("reproduce.benchmark", "speed")),
     # sampling
     ("saved_model", SAMPLE),
     ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
@@ -141,7 +143,7 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["reproduce.train", "reproduce.sample", "reproduce.evaluate", "figures.samples"]
+    "module", ["reproduce.train", "reproduce.sample", "reproduce.evaluate", "reproduce.benchmark", "figures.samples"]
 )
 def test_help_lists_every_flag_with_its_text(module):
     done = command(module, "--help")
