@@ -32,7 +32,7 @@ from rumi_tf.callbacks import (
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.data.batches import batch_stream
-from rumi_tf.data.images import LabelledImages, unreadable
+from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, default_split, make_split
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
@@ -295,7 +295,7 @@ def _train(
                 callbacks=[*callbacks, clock],
             )
         except tf.errors.OpError as error:
-            _explain(error, config, images)
+            explain(error, images)
     export_generator(
         model.generator,
         directory / "saved_model",
@@ -379,20 +379,6 @@ def real_positives(images: LabelledImages, split: Split, num: int, seed: int) ->
     """At most `num` positive images, drawn at random: (n, H, W, C) float32 in [-1, 1]."""
     order = randomness.numpy_generator(seed, "real").permutation(split.indices["positive"])
     return images.gather(tf.constant(order[:num])).numpy()
-
-
-def _explain(error: tf.errors.OpError, config: RunConfig, images: LabelledImages) -> None:
-    """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
-    lazy = config.dataset in ("celeba", "folder")
-    out_of_memory = isinstance(error, tf.errors.ResourceExhaustedError)
-    bad = unreadable(images) if lazy and not out_of_memory else []
-    if not len(bad):
-        raise error
-    raise InvalidInput(
-        "data_dir",
-        f"{len(bad)} of {len(images)} images cannot be decoded, the first is "
-        f"{images.name(int(bad[0]))}; mend them, or leave them out with --skip_unreadable",
-    ) from error
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import filelock
 import numpy as np
 
 from rumi_tf.data.images import LabelledImages
@@ -123,14 +124,15 @@ def reference_features(
     text = json.dumps([*names, protocol.name, protocol.seed])
     key = hashlib.sha256(text.encode() + indices.tobytes()).hexdigest()
     path = cache_dir / f"reference-{protocol.name}-{key[:16]}.npz"
-    found = None if refresh else _read(path, key)
-    if found is None:
-        batches = image_batches(images, indices)
-        found = extract(embedding, batches, len(indices), "features of the real images")
-        try:
-            _write(path, key, found)
-        except OSError as error:
-            raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
+    try:
+        with filelock.FileLock(path.with_suffix(".lock")):
+            found = None if refresh else _read(path, key)
+            if found is None:
+                batches = image_batches(images, indices)
+                found = extract(embedding, batches, len(indices), "features of the real images")
+                _write(path, key, found)
+    except OSError as error:
+        raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
     return found
 
 

@@ -143,7 +143,14 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", ["reproduce.train", "reproduce.sample", "reproduce.evaluate", "reproduce.benchmark", "figures.samples"]
+    "module",
+    [
+        "reproduce.train",
+        "reproduce.sample",
+        "reproduce.evaluate",
+        "reproduce.benchmark",
+        "figures.samples",
+    ],
 )
 def test_help_lists_every_flag_with_its_text(module):
     done = command(module, "--help")

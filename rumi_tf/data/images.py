@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from rumi_tf.errors import InvalidInput
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
@@ -96,6 +98,18 @@ def unreadable(images: LabelledImages) -> np.ndarray:
     tried = numbers.map(lambda k: (k, images.gather(k[tf.newaxis])), tf.data.AUTOTUNE)
     good = [int(k) for k, _ in tried.ignore_errors()]
     return np.setdiff1d(np.arange(len(images)), good)
+
+
+def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
+    """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
+    bad = [] if isinstance(error, tf.errors.ResourceExhaustedError) else unreadable(images)
+    if not len(bad):
+        raise error
+    raise InvalidInput(
+        "data_dir",
+        f"{len(bad)} of {len(images)} images cannot be decoded, the first is "
+        f"{images.name(int(bad[0]))}; mend them, or leave them out with --skip_unreadable",
+    ) from error
 
 
 def without(images: LabelledImages, dropped: np.ndarray) -> LabelledImages:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rumi_tf.data.images import LabelledImages
+from rumi_tf.data.images import LabelledImages, explain
 
 BATCH = 100
 OUTPUTS = ("features", "scores", "classes")
@@ -89,10 +89,17 @@ def _regrouped(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]
 def image_batches(
     images: LabelledImages, indices: np.ndarray, batch_size: int = BATCH
 ) -> Iterator[np.ndarray]:
-    """Yields the images at `indices`, in their order, as (n, H, W, C) float32 in [-1, 1]."""
+    """Yields the images at `indices`, in their order, as (n, H, W, C) float32 in [-1, 1].
+
+    Raises:
+        InvalidInput: an image that cannot be decoded, when its turn comes.
+    """
     chosen = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64)).batch(batch_size)
     loaded = chosen.map(images.gather, tf.data.AUTOTUNE, deterministic=True)
-    yield from loaded.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    try:
+        yield from loaded.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    except tf.errors.OpError as error:
+        explain(error, images)
 
 
 def weights_digest(network: keras.Model) -> str:

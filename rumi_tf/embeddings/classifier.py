@@ -9,13 +9,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
 from rumi_tf.data.batches import batch_stream
-from rumi_tf.data.images import LabelledImages
+from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
 from rumi_tf.files import atomic_path, write_json
 from rumi_tf.progress import tracked
@@ -26,7 +27,7 @@ BATCH = 64
 # Passes over the training images. Small sets are gone through more often, large ones in part.
 EPOCHS = {"mnist": 3, "fashion_mnist": 5, "cifar10": 6}
 UPDATES = (500, 8000)  # at least, at most
-HELD_OUT = 0.2  # share of the images, where the data set has no test part
+HELD_OUT = 0.2  # share of each class, where the data set has no test part
 # Of the network and its training: a change makes every classifier in a cache a stale one.
 VERSION = 1
 POOR = 0.5  # below this recall a class's share of the generated images says little
@@ -72,13 +73,14 @@ def load_classifier(
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
     network = _network(train, seed)
-    found = None if refresh else _from_cache(network, path)
-    if found is None:
-        found = _train(network, train, test, dataset, seed)
-        with atomic_path(path) as temporary:
-            network.save_weights(temporary)
-        record = {"sha256": _digest(path), **dataclasses.asdict(found)}
-        write_json(path.with_suffix(".json"), record)
+    with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
+        found = None if refresh else _from_cache(network, path)
+        if found is None:
+            found = _train(network, train, test, dataset, seed)
+            with atomic_path(path) as temporary:
+                network.save_weights(temporary)
+            record = {"sha256": _digest(path), **dataclasses.asdict(found)}
+            write_json(path.with_suffix(".json"), record)
 
     @tf.function(reduce_retracing=True)
     def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -165,9 +167,8 @@ def _train(
     chosen = np.arange(len(train))
     judged, index = test, None if test is None else np.arange(len(test))
     if test is None:
-        order = numpy_generator(seed, "held out").permutation(len(train))
-        index, chosen = np.split(order, [max(1, round(HELD_OUT * len(train)))])
-        judged = train
+        index = _held_out(train.labels, seed)
+        chosen, judged = np.setdiff1d(chosen, index), train
     updates = int(np.clip(EPOCHS.get(dataset, 1) * len(chosen) // BATCH, *UPDATES))
     batches = batch_stream(
         train, {"all": chosen}, ({"all": "all"},), batch_size=BATCH, seed=seed, stop=updates
@@ -179,11 +180,26 @@ def _train(
         jit_compile=False,  # Keras's own choice, XLA, takes twice as long on a CPU
     )
     pairs = batches.map(lambda update: (update["all"]["image"], update["all"]["label"]))
+    try:
+        _fit(scores, pairs, updates, f"training the classifier of {dataset}")
+    except tf.errors.OpError as error:
+        explain(error, train)
+    return _judge(scores, judged, index)
+
+
+def _held_out(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices of a fifth of every class, at random; at least one in all."""
+    order = numpy_generator(seed, "held out").permutation(len(labels))
+    of_class = [order[labels[order] == k] for k in np.unique(labels)]
+    held = np.concatenate([members[: int(HELD_OUT * len(members))] for members in of_class])
+    return held if len(held) else order[:1]
+
+
+def _fit(scores: keras.Model, pairs: tf.data.Dataset, updates: int, title: str) -> None:
     scores.fit(
         pairs, steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
-        callbacks=[_Bar(updates, f"training the classifier of {dataset}")],
+        callbacks=[_Bar(updates, title)],
     )  # fmt: skip
-    return _judge(scores, judged, index)
 
 
 class _Bar(keras.callbacks.Callback):

@@ -51,7 +51,14 @@ def test_without_a_test_part_some_images_are_held_out(quick, tmp_path, monkeypat
     )
     train = blobs(200, 0)
     _, found = load_classifier(train, None, dataset="blobs", cache_dir=tmp_path)
-    assert found.images == 40 and len(set(seen[0].tolist())) == 160
+    held = np.setdiff1d(np.arange(200), seen[0])
+    assert found.images == len(held) and len(seen[0]) + len(held) == 200
+    for k in range(3):
+        assert (train.labels[held] == k).sum() == (train.labels == k).sum() // 5
+
+
+def test_of_very_few_images_one_is_held_out():
+    assert len(module._held_out(np.array([0, 0, 1, 1]), seed=0)) == 1
 
 
 def test_same_seed_same_weights(quick, tmp_path):
