@@ -23,11 +23,12 @@ def embed(images):
     return {"features": rows, "scores": classes, "classes": classes}
 
 
+SMALL = Embedding("small", "small-1", 16, embed, (28, 28, 1), tuple("0123456789"), "small-1")
+
+
 @pytest.fixture(autouse=True)
 def small_embedding(monkeypatch):
-    names = tuple("0123456789")
-    small = Embedding("small", "small-1", 16, embed, (28, 28, 1), names, "small-1")
-    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: small)
+    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: SMALL)
 
 
 def config(tmp_path, **values):
@@ -40,22 +41,29 @@ def weights(run):
     return [w.numpy() for w in model.weights]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that was evaluated after every iteration and never killed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "load_embedding", lambda *_: SMALL)
+        return experiment.train(config(tmp_path_factory.mktemp("whole"), eval_every=1))
+
+
 def without_seconds(rows):
     return [{**row, "seconds": ""} for row in rows]
 
 
-def test_training_does_not_notice_that_it_is_evaluated(tmp_path):
-    plain = experiment.train(config(tmp_path / "plain"))
-    watched = experiment.train(config(tmp_path / "watched", eval_every=2))
-    assert plain.directory.name == watched.directory.name
-    for a, b in zip(weights(plain), weights(watched), strict=True):
+def test_training_does_not_notice_that_it_is_evaluated(tmp_path, whole):
+    plain = experiment.train(config(tmp_path))
+    assert plain.directory.name == whole.directory.name
+    for a, b in zip(weights(plain), weights(whole), strict=True):
         np.testing.assert_array_equal(a, b)
-    logs = [(run.directory / "log.csv").read_bytes() for run in (plain, watched)]
+    logs = [(run.directory / "log.csv").read_bytes() for run in (plain, whole)]
     assert logs[0] == logs[1]
     assert not (plain.directory / "metrics.csv").exists()
 
 
-def test_rows_every_so_often_and_at_the_end(tmp_path):
+def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_path, whole):
     run = experiment.train(config(tmp_path, eval_every=4))
     rows = read_rows(run.directory / "metrics.csv")
     assert sorted({row.iteration for row in rows}) == [4, 6]
@@ -66,17 +74,15 @@ def test_rows_every_so_often_and_at_the_end(tmp_path):
         assert (row.n_generated, row.protocol, row.embedding) == (150, "rumi_subset", "small-1")
         assert (row.dataset, row.target, row.objective) == ("digits", "even", "rumi_lsgan")
         assert math.isfinite(row.value) and row.config_hash == config(tmp_path).hash()
+    last = [
+        [row for row in without_seconds(read_csv(r.directory / "metrics.csv"))
+         if row["iteration"] == "6"]
+        for r in (run, whole)
+    ]  # fmt: skip
+    assert last[0] == last[1] and last[0]
     curve = read_csv(run.directory / "prd.csv")
     assert len(curve) == 1001 and set(curve[0]) == {"precision", "recall"}
     assert run.summary["seconds_evaluating"] > 0
-
-
-def test_an_evaluation_does_not_depend_on_earlier_ones(tmp_path):
-    """Nor does it repeat their noise: the same generator would give other samples."""
-    often = experiment.train(config(tmp_path / "often", eval_every=2))
-    once = experiment.train(config(tmp_path / "once", eval_every=6))
-    rows = [without_seconds(read_csv(run.directory / "metrics.csv")) for run in (often, once)]
-    assert [row for row in rows[0] if row["iteration"] == "6"] == rows[1]
 
 
 def test_every_evaluation_draws_its_own_samples(tmp_path):
@@ -89,12 +95,11 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     assert values[0] == values[1] != values[2]
 
 
-def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch):
+def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
     class Killed(Exception):
         pass
 
-    whole = experiment.train(config(tmp_path / "whole", eval_every=1))
-    settings = config(tmp_path / "killed", eval_every=1)
+    settings = config(tmp_path, eval_every=1)
     act = experiment.Evaluate.act
 
     def die(self, iteration, logs):
@@ -102,12 +107,9 @@ def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch):
         if iteration == 3:  # after the checkpoint of iteration 2
             raise Killed
 
-    monkeypatch.setattr(experiment.Evaluate, "act", die)
-    with pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(experiment.Evaluate, "act", die)
         experiment.train(settings)
-    monkeypatch.undo()
-    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: Embedding(
-        "small", "small-1", 16, embed, (28, 28, 1), tuple("0123456789"), "small-1"))  # fmt: skip
     resumed = experiment.train(settings)
     assert "resumed at iteration 2" in resumed.notes
     rows = [without_seconds(read_csv(r.directory / "metrics.csv")) for r in (whole, resumed)]

@@ -1,9 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from rumi_tf.data.images import from_memory
 from rumi_tf.embeddings import Embedding, image_batches
+from rumi_tf.embeddings.base import weights_digest
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (57, 4, 4, 1)).astype(np.float32)
 
@@ -67,3 +69,13 @@ def test_classes_of_another_network_stand_beside_the_features():
     assert out["classes"].shape == (57, 2) and out["scores"].shape == (57, 0)
     assert (both.identity, both.class_identity) == ("linear-1", "classifier-2")
     assert both.class_names == ("a", "b") and both.notes == ("note",)
+
+
+def test_the_identity_follows_the_weights():
+    layer = keras.layers.Dense(3)
+    network = keras.Sequential([keras.Input((2,)), layer])
+    first = weights_digest(network)
+    assert weights_digest(network) == first and len(first) == 16
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias + 1e-7])
+    assert weights_digest(network) != first

@@ -37,7 +37,7 @@ def by_hand(images, size):
     return np.einsum("yi,nijc,xj->nyxc", matrix, images, matrix)
 
 
-def test_features_are_those_of_the_network_at_80_pixels(without_top):
+def test_features_are_those_of_the_network_at_80_pixels_in_any_batches(without_top):
     network, path = without_top
     embedding = load_inception("inception", str(path))
     out = next(embedding.stream([GREY], batch_size=5))
@@ -45,27 +45,8 @@ def test_features_are_those_of_the_network_at_80_pixels(without_top):
     expected = network(tf.constant(large, tf.float32), training=False).numpy()
     assert out["features"].shape == (5, 2048) and out["scores"].shape == (5, 0)
     np.testing.assert_allclose(out["features"], expected, rtol=1e-3, atol=1e-5)
-
-
-def test_batch_size_does_not_change_features(without_top):
-    embedding = load_inception("inception", str(without_top[1]))
-    one = np.concatenate([o["features"] for o in embedding.stream([GREY], batch_size=2)])
-    other = np.concatenate([o["features"] for o in embedding.stream([GREY], batch_size=5)])
-    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
-
-
-def test_identity_follows_the_weights(without_top, tmp_path):
-    network, path = without_top
-    first = load_inception("inception", str(path))
-    assert first.identity == load_inception("inception", str(path)).identity
-    layer = network.layers[1]
-    before = layer.get_weights()
-    layer.set_weights([w + 1e-3 for w in before])
-    network.save_weights(tmp_path / "other.weights.h5")
-    layer.set_weights(before)
-    assert (
-        load_inception("inception", str(tmp_path / "other.weights.h5")).identity != first.identity
-    )
+    apart = np.concatenate([o["features"] for o in embedding.stream([GREY], batch_size=2)])
+    np.testing.assert_allclose(apart, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_at_299_pixels_there_are_class_probabilities(tmp_path):
