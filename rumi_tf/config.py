@@ -138,9 +138,9 @@ class RunConfig:
         low=16,
         high=256,
         help_text="Height and width of the training images in pixels. 28 (default) or "
-        "32 for digits, mnist and fashion_mnist; 32 for cifar10. celeba: 32, 64 or 128 (default 64). "
-        "folder: 28, or a multiple of 16 (default 64). Paper: the data sets' own sizes; for celeba "
-        "not stated. UAC-GAN: 32.",
+        "32 for digits, mnist and fashion_mnist; 32 for cifar10. celeba: 32, 64 or "
+        "128 (default 64). folder: 28, or a multiple of 16 (default 64). Paper: the data sets' "
+        "own sizes; for celeba not stated. UAC-GAN: 32.",
     )
     skip_unreadable: bool = option(
         False,

@@ -165,9 +165,7 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
         if getattr(config, flag) not in (None, ()) and not effective:
             raise InvalidInput(flag, f"has no effect with --split={config.split}")
     if config.network == "uac_resnet" and config.d_batch_norm == "joint":
-        raise InvalidInput(
-            "d_batch_norm", "has no effect with --network=uac_resnet, which has none"
-        )
+        raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
     if config.attribute is not None and config.dataset != "celeba":
         raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
     for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):

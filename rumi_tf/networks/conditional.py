@@ -104,7 +104,9 @@ class ConditionalDiscriminator(Network):
         batch_norm: bool = True, seed: int = 0, name: str = "discriminator", **kwargs,
     ):  # fmt: skip
         super().__init__(network, image_shape, width, seed, name, **kwargs)
-        self._arguments.update(num_classes=num_classes, heads=list(heads), batch_norm=batch_norm)
+        self._arguments["num_classes"] = num_classes
+        self._arguments["heads"] = list(heads)
+        self._arguments["batch_norm"] = batch_norm
         self._stack = self._trunk(width, batch_norm)
         self._score = self._head(1)
         # A projection is a product; with a bias it would be the product and a constant by class.

@@ -5,6 +5,8 @@ the other networks here; batch normalisation has its epsilon of 1e-5 and momentu
 Images of one channel stay so, where the authors copy MNIST to three.
 """
 
+import itertools
+
 import keras
 from keras import layers, ops
 
@@ -133,7 +135,7 @@ class ResNetDiscriminator(ConditionalDiscriminator):
         sizes += [scaled(filters, width) for filters in (64, 128, 256, 512)]
         blocks = [
             Block(convolution, before, after, first=k == 0, dtype=self.dtype_policy)
-            for k, (before, after) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for k, (before, after) in enumerate(itertools.pairwise(sizes))
         ]
         return [*blocks, SumPool(dtype=self.dtype_policy)]
 
