@@ -84,12 +84,12 @@ class Block(layers.Layer):
     def __init__(self, convolution, inputs: int, filters: int, first: bool, **kwargs):
         super().__init__(**kwargs)
         self._first = first
-        self._path = [convolution(filters if first else inputs, 3), convolution(filters, 3)]
+        self._convolutions = [convolution(filters if first else inputs, 3), convolution(filters, 3)]
         self._shortcut = convolution(filters, 1)
         self._filters = filters
 
     def build(self, input_shape):
-        build_stack(self._path, input_shape)
+        build_stack(self._convolutions, input_shape)
         self._shortcut.build(input_shape)
         self.built = True
 
@@ -101,7 +101,7 @@ class Block(layers.Layer):
         def pooled(y):
             return ops.average_pool(y, 2)
 
-        one, two = self._path
+        one, two = self._convolutions
         y = one(x if self._first else ops.relu(x), training=training)
         y = pooled(two(ops.relu(y), training=training))
         if self._first:
