@@ -1,5 +1,7 @@
 """Loss terms: scores in, a scalar out. Every mean is over the batch; no factor 1/2 is implied."""
 
+import math
+
 import tensorflow as tf
 
 
@@ -104,8 +106,8 @@ def moving_log_mean_exp(
     now = log_mean_exp(values)
     if rate == 1:
         return now
-    kept = before + tf.math.log(1.0 - rate)
-    return tf.where(first, now, tf.math.reduce_logsumexp([kept, now + tf.math.log(rate)]))
+    parts = [before + math.log1p(-rate), now + math.log(rate)]
+    return tf.where(first, now, tf.reduce_logsumexp(parts))
 
 
 def corrected_donsker_varadhan(

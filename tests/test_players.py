@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment, losses
+from rumi_tf import losses
 from rumi_tf.config import RunConfig
 from rumi_tf.experiment import make_batches, make_class_shares, make_model, prepare, resolve
 
@@ -173,7 +173,7 @@ def test_the_average_of_the_first_iteration_is_its_own_mean(digits):
 
 def test_the_statistics_network_learns_that_images_tell_their_labels(digits):
     """On real digits T's bound, which cannot exceed log 10, must come to at least half of it."""
-    settings, model = made(digits, objective="uacgan", mine_network="projection_lse", width=0.25)
+    _, model = made(digits, objective="uacgan", mine_network="projection_lse", width=0.25)
     images, split = digits
     labels = tf.constant(images.labels[split.indices["all"]])
     pixels = images.gather(tf.constant(split.indices["all"]))

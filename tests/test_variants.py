@@ -131,11 +131,10 @@ def test_rumi_with_weights_1_and_0_is_its_base(name):
     assert whole(rumi) == whole(base)
     fake = outputs("fake")
     assert float(rumi.generator_loss(fake)) == float(base.generator_loss(fake))
-    w = DRAW.normal(size=(4, 4)).astype(np.float32)
     real, made = images(1), images(2)
     # Other roles draw other points; of a linear critic the gradient is the same everywhere.
-    one = base.penalties(view(linear(w), real=real, fake=made))
-    two = rumi.penalties(view(linear(w), positive=real, negative=images(3), fake=made))
+    one = base.penalties(view(linear_critic(2.0), real=real, fake=made))
+    two = rumi.penalties(view(linear_critic(2.0), positive=real, negative=images(3), fake=made))
     np.testing.assert_array_equal(one, two)
 
 
@@ -156,10 +155,6 @@ def test_inadmissible_weights_name_the_inequality(name):
 
 def images(seed, size=6):
     return np.random.default_rng(seed).normal(size=(size, 2, 2, 1)).astype(np.float32)
-
-
-def linear(w):
-    return lambda x: {"score": tf.reshape(x, (-1, 4)) @ w[:, 0]}
 
 
 def view(judge, **by_role):
@@ -327,7 +322,7 @@ def test_donsker_varadhan_against_numpy_and_far_values():
     found = losses.donsker_varadhan(tf.constant(a), tf.constant(b))
     assert float(found) == pytest.approx(np.mean(a) - np.log(np.mean(np.exp(b))))
     far = losses.donsker_varadhan(tf.constant([500.0]), tf.constant([500.0, -500.0]))
-    assert float(far) == pytest.approx(np.log(2))
+    assert float(far) == pytest.approx(np.log(2), rel=1e-4)
 
 
 def test_moving_average_is_that_of_the_means_and_starts_at_the_first():

@@ -169,6 +169,6 @@ def test_concat_sees_image_and_label():
     made, _ = statistics("concat")
     x = tf.random.stateless_normal((3, 28, 28, 1), (1, 2))
     one, two = made((x, LABELS)), made((x, LABELS[::-1]))
-    assert one.shape == (3,) and one[1] == pytest.approx(float(two[1]))
+    assert one.shape == (3,) and float(one[1]) == pytest.approx(float(two[1]))
     assert abs(float(one[0] - two[0])) > 1e-4
     assert abs(float(one[1] - made((x * 0.5, LABELS))[1])) > 1e-4
