@@ -56,7 +56,8 @@ class Interpolated(GradientPenalty):
 
     def points(self, view, role):
         real, fake = view.images[role], view.images["fake"]
-        where = view.uniform((tf.shape(real)[0], 1, 1, 1), f"lines/{role}")
+        one_each = (tf.shape(real)[0], *(1 for _ in real.shape[1:]))
+        where = view.uniform(one_each, f"lines/{role}")
         return real + where * (fake - real)
 
 
