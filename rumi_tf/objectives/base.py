@@ -25,7 +25,8 @@ class View:
         labels: role -> (B,) integers; without `fake` if the generator is unconditional.
         outputs: role -> what D returned for the images, with `image` and `label` beside it;
             empty in the updates of an objective's own players.
-        judge: images -> D's outputs for them, as in training.
+        judge: images -> D's outputs for them, as in training; normalised by their own batch
+            statistics, with --d_batch_norm=joint as well.
         networks: the networks of the objective's own players, by name.
         class_shares: (K,) distribution of generated labels; `None` if unconditional.
         seed, iteration, draw: what `uniform` and `draw_labels` are functions of; `draw` tells
