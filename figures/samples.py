@@ -44,9 +44,12 @@ def main() -> None:
     for config in configs:
         run = experiment.train(config)
         print(f"{config.objective}: {run.directory}")
-        panels[f"{config.objective}, {config.iterations:,} iterations"] = sampling.load_sampler(
-            run.saved_model
-        ).sample(wanted.num, config.seed)
+        sampler = sampling.load_sampler(run.saved_model)
+        # A conditional generator is asked for the classes that the others have learnt.
+        label = split.positive_classes if sampler.conditional else None
+        panels[f"{config.objective}, {config.iterations:,} iterations"] = sampler.sample(
+            wanted.num, config.seed, label
+        )
         rows.append(
             {
                 "objective": config.objective,

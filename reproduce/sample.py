@@ -19,6 +19,13 @@ flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, **_SECTION)
 flags.DEFINE_integer(
     "seed", 0, "Seed of the noise.", lower_bound=0, upper_bound=2**31 - 1, **_SECTION
 )
+flags.DEFINE_string(
+    "label",
+    None,
+    "Class of all images, by name or index, of a model that was trained on classes (acgan, tacgan, "
+    "uacgan, cgan_pd). Default: all its classes in turn.",
+    **_SECTION,
+)
 flags.DEFINE_string("grid", None, "PNG file to write a grid of the images to.", **_SECTION)
 flags.DEFINE_string(
     "npz",
@@ -48,7 +55,8 @@ def main() -> None:
         from rumi_tf.plotting import save_grid
         from rumi_tf.sampling import load_sampler, to_bytes
     sampler = load_sampler(os.path.expanduser(wanted.saved_model))
-    images = sampler.sample(wanted.num, wanted.seed)
+    label = None if wanted.label is None else sampler.label(wanted.label)
+    images = sampler.sample(wanted.num, wanted.seed, label)
     try:
         if outputs["grid"]:
             flag = "grid"

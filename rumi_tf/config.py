@@ -137,10 +137,10 @@ class RunConfig:
         section="Data",
         low=16,
         high=256,
-        help_text="Height and width of the training images in pixels. Fixed at 28 for digits, "
-        "mnist and fashion_mnist and at 32 for cifar10. celeba: 32, 64 or 128 (default 64). "
-        "folder: 28, or a multiple of 16 (default 64). Paper: the data sets' own sizes; for celeba "
-        "not stated.",
+        help_text="Height and width of the training images in pixels. 28 (default) or "
+        "32 for digits, mnist and fashion_mnist; 32 for cifar10. celeba: 32, 64 or "
+        "128 (default 64). folder: 28, or a multiple of 16 (default 64). Paper: the data sets' "
+        "own sizes; for celeba not stated. UAC-GAN: 32.",
     )
     skip_unreadable: bool = option(
         False,
@@ -152,8 +152,11 @@ class RunConfig:
     objective: str = option(
         "rumi_lsgan",
         section="Objective",
-        help_text="What the networks minimise: sgan, lsgan (on the positives alone), rumi_sgan "
-        "(Eq. 1), rumi_lsgan (Eq. 3-4).",
+        help_text="What the networks minimise. On the positives alone: sgan, lsgan, wgan, wgan_gp, "
+        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
+        "fgan_jensen_shannon. On positives and negatives: each of them with the prefix rumi_. On "
+        "all images with their labels, for a generator that is told a class: acgan, tacgan, "
+        "uacgan, cgan_pd.",
     )
     label_a: float | None = option(
         None,
@@ -194,21 +197,109 @@ class RunConfig:
         None,
         section="Objective",
         low=0,
-        help_text="Weight alpha+ of the positives in rumi_sgan, in [0, 1] (Lemma 3.1); default 1.",
+        help_text="Weight alpha+ of the positives. rumi_sgan, rumi_dragan, rumi_fgan_*: in [0, 1] "
+        "(Lemma 3.1); rumi_wgan*: greater than alpha_neg. Not stated in the paper; default 1.",
     )
     alpha_neg: float | None = option(
         None,
         section="Objective",
-        help_text="Weight alpha- of the negatives in rumi_sgan, at least alpha+ - 1 (Lemma 3.1); "
-        "default 1.",
+        help_text="Weight alpha- of the negatives. rumi_sgan, rumi_dragan, rumi_fgan_*: at least "
+        "alpha+ - 1 (Lemma 3.1); default 1. rumi_wgan*: less than alpha+; default 0.5. Not stated "
+        "in the paper.",
+    )
+    clip_value: float | None = option(
+        None,
+        section="Objective",
+        above=0,
+        help_text="Bound of D's weights in wgan and rumi_wgan. WGAN's paper and default: 0.01.",
+    )
+    gp_weight: float | None = option(
+        None,
+        section="Objective",
+        low=0,
+        help_text="Weight lambda of the gradient penalty of wgan_gp, wgan_lp and dragan; their "
+        "papers and default: 10. The penalty is exact with --d_batch_norm=none.",
+    )
+
+    adversarial_loss: str | None = option(
+        None,
+        section="Conditional objectives",
+        choices=("sgan", "lsgan", "hinge"),
+        help_text="Loss of the scores of a conditional objective. Default: sgan (UAC-GAN's paper) "
+        "for acgan, tacgan and uacgan; hinge (Miyato and Koyama) for cgan_pd. Rumi-GAN's paper "
+        "does not say.",
+    )
+    label_distribution: str | None = option(
+        None,
+        section="Conditional objectives",
+        choices=("uniform", "frequency"),
+        help_text="Distribution of the classes of generated images in training: uniform over the "
+        "classes there are, or as frequent as in the images. Default: uniform.",
+    )
+    classifier_on_fakes: bool | None = option(
+        None,
+        section="Conditional objectives",
+        help_text="Whether D's classifier learns from generated images as well. Default: true for "
+        "acgan and tacgan, false for uacgan, as in UAC-GAN's published code.",
+    )
+    twin_weight: float | None = option(
+        None,
+        section="Conditional objectives",
+        low=0,
+        help_text="Weight of the twin classifier in G's loss of tacgan; 0 is acgan. Default: 1.",
+    )
+    mi_weight: float | None = option(
+        None,
+        section="Conditional objectives",
+        low=0,
+        help_text="Weight lambda of the mutual information in G's loss of uacgan; 0 is acgan. "
+        "Default: 0.1, as its published code says.",
+    )
+    mi_marginal: str | None = option(
+        None,
+        section="Conditional objectives",
+        choices=("permutation", "resample"),
+        help_text="Independent labels of uacgan: a permutation of the batch's (default, as in its "
+        "published code), or new draws.",
+    )
+    mi_gradient_clip: bool | None = option(
+        None,
+        section="Conditional objectives",
+        help_text="Whether the gradient of the mutual information in G's loss of uacgan is scaled "
+        "down to the norm of the rest's. Default: false; its paper's Gaussian mixtures have it.",
+    )
+    mine_network: str | None = option(
+        None,
+        section="Conditional objectives",
+        choices=("concat", "projection", "projection_lse", "projection_label_disc"),
+        help_text="Statistics network T of uacgan: concat: a network on image and label planes; "
+        "projection (default): <v_y, phi> + psi(phi) + c_y on D's features; projection_lse: with "
+        "psi = -LogSumExp; projection_label_disc: with a discriminator of labels for c_y (Eq. 17).",
+    )
+    mine_steps: int | None = option(
+        None,
+        section="Conditional objectives",
+        low=1,
+        high=100,
+        help_text="Updates of T per iteration of uacgan. Default: 1.",
+    )
+    mine_ema_rate: float | None = option(
+        None,
+        section="Conditional objectives",
+        above=0,
+        high=1,
+        help_text="Rate of the moving average in the denominator of T's gradient in uacgan; 1 is "
+        "the batch's own mean. Default: 0.001, as in its published code.",
     )
 
     network: str = option(
         "auto",
         section="Networks",
-        choices=("auto", "mnist", "cifar10", "celeba"),
-        help_text="DCGAN pair. auto: celeba for the dataset celeba, else mnist at 28 pixels, "
-        "cifar10 at 32, celeba at other sizes.",
+        choices=("auto", "mnist", "cifar10", "celeba", "uac_resnet"),
+        help_text="DCGAN pair, for the conditional objectives in its conditional form. auto: "
+        "celeba for the dataset celeba, else mnist at 28 pixels, cifar10 at 32, celeba at other "
+        "sizes. uac_resnet: UAC-GAN's networks, for conditional objectives at 32 pixels; D is a "
+        "ResNet without batch normalisation.",
     )
     width: float = option(
         1.0,
@@ -257,7 +348,7 @@ class RunConfig:
         section="Training",
         above=0,
         high=1,
-        help_text="Adam's learning rate, for both networks. Paper: 1e-4.",
+        help_text="Adam's learning rate, for all networks. Paper: 1e-4. UAC-GAN: 2e-4.",
     )
     beta_1: float = option(
         0.5,

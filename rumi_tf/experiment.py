@@ -34,13 +34,14 @@ from rumi_tf.config import RunConfig
 from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
-from rumi_tf.data.splits import MINORITY_SIZES, Split, default_split, make_split
+from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
 from rumi_tf.evaluation import Evaluator, provenance_of
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
+from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.results import Row
 from rumi_tf.sampling import CHUNK
@@ -110,6 +111,9 @@ def resolve(config: RunConfig) -> RunConfig:
         raise InvalidInput(
             "network", f"{config.network} cannot make images of {config.image_size} pixels"
         )
+    if config.network == "uac_resnet" and not objective.conditional:
+        conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
+        raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
     make_objective(config).schedule(config.d_schedule, config.d_steps)
     return config
 
@@ -164,6 +168,8 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
     for flag, effective in used.items():
         if getattr(config, flag) not in (None, ()) and not effective:
             raise InvalidInput(flag, f"has no effect with --split={config.split}")
+    if config.network == "uac_resnet" and config.d_batch_norm == "joint":
+        raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
     if config.attribute is not None and config.dataset != "celeba":
         raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
     for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
@@ -177,7 +183,18 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
 def prepare(config: RunConfig) -> tuple[LabelledImages, Split]:
     """Loads the data of a resolved configuration and splits it."""
     images = load_images(config)
-    return images, make_split(config, images.labels, images.class_names)
+    split = make_split(config, images.labels, images.class_names)
+    make_class_shares(config, images, split)  # raises if a conditional objective has no classes
+    return images, split
+
+
+def make_class_shares(config: RunConfig, images: LabelledImages, split: Split) -> np.ndarray | None:
+    """(K,) distribution of generated labels; `None` for an unconditional objective."""
+    if not _objective_class(config).conditional:
+        return None
+    return class_shares(
+        config.label_distribution, images.labels, split.indices["all"], len(images.class_names)
+    )
 
 
 def run_directory(config: RunConfig) -> Path:
@@ -185,8 +202,18 @@ def run_directory(config: RunConfig) -> Path:
     return Path(config.runs_dir) / config.name()
 
 
-def make_model(config: RunConfig, image_shape: Sequence[int]) -> AdversarialModel:
-    """Networks, objective, schedule and optimizers of a resolved configuration, compiled."""
+def make_model(
+    config: RunConfig,
+    image_shape: Sequence[int],
+    class_shares: Sequence[float] | None = None,
+) -> AdversarialModel:
+    """Networks, objective, schedule and optimizers of a resolved configuration, compiled.
+
+    Args:
+        config: resolved.
+        image_shape: (H, W, C).
+        class_shares: for a conditional objective, what `make_class_shares` returns.
+    """
     objective = make_objective(config)
     common = {
         "network": config.network,
@@ -195,9 +222,21 @@ def make_model(config: RunConfig, image_shape: Sequence[int]) -> AdversarialMode
         "seed": config.seed,
         "dtype": config.precision,
     }
+    judging = {"batch_norm": config.d_batch_norm != "none"}
+    pair = Generator, Discriminator
+    if objective.conditional:
+        common["num_classes"] = len(class_shares)
+        judging["heads"] = objective.heads()
+        pair = conditional_pair(config.network)
+    generator = pair[0](latent_dim=config.latent_dim, **common)
+    discriminator = pair[1](**judging, **common)
+    networks = {
+        name: player.make(name=name, features=discriminator.features, **common)
+        for name, player in objective.players().items()
+    }
     model = AdversarialModel(
-        Generator(latent_dim=config.latent_dim, **common),
-        Discriminator(batch_norm=config.d_batch_norm != "none", **common),
+        generator,
+        discriminator,
         objective,
         Schedule(
             objective.schedule(config.d_schedule, config.d_steps),
@@ -207,17 +246,22 @@ def make_model(config: RunConfig, image_shape: Sequence[int]) -> AdversarialMode
         ),
         batch_size=config.batch_size,
         seed=config.seed,
+        networks=networks,
+        class_shares=class_shares,
     )
-    adam = {
-        "learning_rate": config.learning_rate,
-        "beta_1": config.beta_1,
-        "beta_2": config.beta_2,
-    }
+
+    def adam(player: str) -> keras.optimizers.Optimizer:
+        return keras.optimizers.Adam(
+            learning_rate=config.learning_rate, beta_1=config.beta_1, beta_2=config.beta_2,
+            name=f"{player}_adam",
+        )  # fmt: skip
+
     on_gpu = bool(tf.config.list_physical_devices("GPU"))
     model.compile(
-        keras.optimizers.Adam(**adam, name="generator_adam"),
-        keras.optimizers.Adam(**adam, name="discriminator_adam"),
+        adam("generator"),
+        adam("discriminator"),
         jit_compile={"auto": on_gpu, "on": True, "off": False}[config.jit],
+        player_optimizers={name: adam(name) for name in networks},
     )
     return model
 
@@ -276,7 +320,8 @@ def _train(
     remove_temporaries(directory)
     notes = [images.note] if images.note else []
     notes += _record_environment(directory / "environment.json")
-    model = make_model(config, images.image_shape)
+    shares = make_class_shares(config, images, split)
+    model = make_model(config, images.image_shape, shares)
     checkpoints = Checkpoints(directory / "checkpoints", model.state())
     notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
     start = int(model.iteration)
@@ -306,6 +351,8 @@ def _train(
             "data_fingerprint": images.fingerprint,
             "image_shape": list(images.image_shape),
             "class_names": list(images.class_names),
+            "num_classes": len(images.class_names),
+            "trained_classes": [] if shares is None else np.flatnonzero(shares).tolist(),
             "positive_classes": list(split.positive_classes),
             "negative_classes": list(split.negative_classes),
         },
@@ -335,7 +382,10 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     last = config.iterations
     noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
-    generate = tf.function(lambda: model.generator(noise, training=False))
+    labels = None
+    if model.class_shares is not None:  # the classes that are wanted, in turn
+        labels = tf.constant(np.resize(np.array(split.positive_classes, np.int32), GRID))
+    generate = tf.function(lambda: model.images(noise, labels, training=False))
     real_std = diversity(real_positives(images, split, REAL_FOR_DIVERSITY, config.seed))
     what = config.minority_class or config.split
     title = f"{config.objective}, {config.dataset} {what}"

@@ -17,14 +17,30 @@ def export_generator(
     """Exports a generator as a TF SavedModel, to sample from, and as a .keras file, to go on with.
 
     Args:
-        generator: (B, latent_dim) -> (B, H, W, C) in [-1, 1].
-        saved_model: directory of the SavedModel; its signature `serve` takes the noise.
+        generator: (B, latent_dim) noise, or that and (B,) labels if it has the attribute
+            `num_classes`, -> (B, H, W, C) in [-1, 1].
+        saved_model: directory of the SavedModel; its signature `serve` takes `noise`, and of a
+            conditional generator `label`, int32.
         keras_file: path that ends in .keras.
         metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
     """
     noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
     with atomic_path(saved_model) as temporary:
-        generator.export(str(temporary), verbose=False, input_signature=[noise])
+        if hasattr(generator, "num_classes"):
+            _export_conditional(generator, str(temporary), noise)
+        else:
+            generator.export(str(temporary), verbose=False, input_signature=[noise])
         write_json(Path(temporary) / METADATA, metadata)
     with atomic_path(keras_file) as temporary:
         generator.save(temporary)
+
+
+def _export_conditional(generator: keras.Model, path: str, noise: tf.TensorSpec) -> None:
+    def serve(noise, label):
+        return generator((noise, label), training=False)
+
+    archive = keras.export.ExportArchive()
+    archive.track(generator)
+    label = tf.TensorSpec((None,), tf.int32, name="label")
+    archive.add_endpoint("serve", serve, input_signature=[noise, label])
+    archive.write_out(path, verbose=False)

@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rumi_tf import randomness
-from rumi_tf.objectives import Objective
+from rumi_tf.objectives import Objective, View
 
 Batch = Mapping[str, Mapping[str, tf.Tensor]]
 
@@ -21,7 +23,7 @@ class Schedule:
             the generated images.
         fakes: `shared` or `fresh` (`SharedFakes`, `FreshFakes`).
         update: `sequential`, or `simultaneous`: the generator's gradient is taken together with
-            that of the discriminator's last update, before either is applied.
+            those of the other players' last updates, before any is applied.
         d_batch_norm: `separate`, `joint` or `none` (`judge_separately`, `judge_jointly`).
     """
 
@@ -31,39 +33,50 @@ class Schedule:
     d_batch_norm: str = "separate"
 
 
+class Fakes(NamedTuple):
+    """Generated images, (B, H, W, C), and the labels they were asked for, (B,), if any."""
+
+    images: tf.Tensor
+    labels: tf.Tensor | None
+
+    def detached(self) -> "Fakes":
+        """The same without a way back to the generator."""
+        return Fakes(tf.stop_gradient(self.images), self.labels)
+
+
 class SharedFakes:
     """One generator pass serves all updates of an iteration: G does not change before its own."""
 
-    def __init__(self, generate: Callable[[int], tf.Tensor], updates: int):
+    def __init__(self, generate: Callable[[int], Fakes], updates: int):
         del updates
-        with tf.GradientTape() as self._tape:
-            self._images = generate(0)
+        with tf.GradientTape(persistent=True) as self._tape:
+            self._fakes = generate(0)
 
-    def for_discriminator(self, update: int) -> tf.Tensor:
-        """(B, H, W, C) images for a discriminator update."""
-        return self._images
+    def detached(self, update: int) -> Fakes:
+        """Generated images for the update of another player than G."""
+        return self._fakes.detached()
 
-    def for_generator(self) -> tuple[tf.Tensor, tf.GradientTape]:
+    def for_generator(self) -> tuple[Fakes, tf.GradientTape]:
         """The images for the generator's update, and the tape that made them."""
-        return self._images, self._tape
+        return self._fakes, self._tape
 
 
 class FreshFakes:
     """Every update draws its own noise and runs the generator anew."""
 
-    def __init__(self, generate: Callable[[int], tf.Tensor], updates: int):
+    def __init__(self, generate: Callable[[int], Fakes], updates: int):
         self._generate = generate
         self._updates = updates
 
-    def for_discriminator(self, update: int) -> tf.Tensor:
-        """(B, H, W, C) images for a discriminator update."""
-        return self._generate(update)
+    def detached(self, update: int) -> Fakes:
+        """Generated images for the update of another player than G."""
+        return self._generate(update).detached()
 
-    def for_generator(self) -> tuple[tf.Tensor, tf.GradientTape]:
+    def for_generator(self) -> tuple[Fakes, tf.GradientTape]:
         """The images for the generator's update, and the tape that made them."""
-        with tf.GradientTape() as tape:
-            images = self._generate(self._updates)
-        return images, tape
+        with tf.GradientTape(persistent=True) as tape:
+            fakes = self._generate(self._updates)
+        return fakes, tape
 
 
 FAKES = {"shared": SharedFakes, "fresh": FreshFakes}
@@ -88,24 +101,30 @@ JUDGES = {"separate": judge_separately, "joint": judge_jointly, "none": judge_se
 class Update:
     """One move of one player: its gradients, and the variables that they change."""
 
+    player: str
     gradients: Callable[[Sequence[Batch], SharedFakes | FreshFakes], list[tf.Tensor]]
     optimizer: keras.optimizers.Optimizer
     variables: list[keras.Variable]
 
 
 class AdversarialModel(keras.Model):
-    """Generator and discriminator with their optimizers; `fit` it on `batch_stream`.
+    """Generator, discriminator and what else an objective trains; `fit` it on `batch_stream`.
 
-    Its whole state is weights, optimizers, running means of the logs and `iteration`: noise is
-    a function of the seed and the iteration.
+    Its whole state is weights, optimizers, running means of the logs and `iteration`: noise and
+    labels are functions of the seed and the iteration.
 
     Args:
-        generator: (B, latent_dim) noise -> (B, H, W, C) images; has the attribute `latent_dim`.
-        discriminator: (B, H, W, C) images -> dict of outputs, among them `score`, (B,).
+        generator: (B, latent_dim) noise, or that and (B,) labels, -> (B, H, W, C) images; has the
+            attribute `latent_dim`.
+        discriminator: (B, H, W, C) images -> dict of outputs, among them `score`, (B,); has
+            `trunk_variables` if a player of the objective shares its trunk.
         objective: the losses.
-        schedule: the updates of an iteration.
+        schedule: the discriminator's updates of an iteration.
         batch_size: generated images per update.
         seed: seed of the noise.
+        networks: of the objective's own players, by name.
+        class_shares: (K,) distribution that labels of generated images are drawn from; `None` for
+            a generator that takes noise alone.
     """
 
     def __init__(
@@ -117,6 +136,8 @@ class AdversarialModel(keras.Model):
         *,
         batch_size: int,
         seed: int,
+        networks: Mapping[str, keras.Model] | None = None,
+        class_shares: np.ndarray | None = None,
     ):
         super().__init__()
         self.generator = generator
@@ -125,17 +146,23 @@ class AdversarialModel(keras.Model):
         self.schedule = schedule
         self.batch_size = batch_size
         self.seed = seed
+        self.networks = dict(networks or {})
+        # As plain numbers: Keras would make a list of weights of an array.
+        self.class_shares = None if class_shares is None else tuple(map(float, class_shares))
+        self._players = objective.players()
         self.iteration = tf.Variable(0, dtype=tf.int64, trainable=False, name="iteration")
         roles = dict.fromkeys(role for update in schedule.updates for role in update)
-        names = ["d_loss", "g_loss", *(f"score_{role}" for role in roles)]
+        names = ["d_loss", "g_loss", *(f"{name}_loss" for name in self._players)]
+        names += [f"score_{role}" for role in roles]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self.built = True  # both networks are; there is no call() to trace
+        self.built = True  # the networks are; there is no call() to trace
 
     def compile(
         self,
         generator_optimizer: keras.optimizers.Optimizer,
         discriminator_optimizer: keras.optimizers.Optimizer,
         jit_compile: bool = False,
+        player_optimizers: Mapping[str, keras.optimizers.Optimizer] | None = None,
     ) -> None:
         """Gives the players their optimizers and lays out the iteration.
 
@@ -145,24 +172,23 @@ class AdversarialModel(keras.Model):
         super().compile(optimizer=None, jit_compile=jit_compile)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
-        generator_optimizer.build(self.generator.trainable_variables)
-        discriminator_optimizer.build(self.discriminator.trainable_variables)
-        moves = [
+        self.player_optimizers = dict(player_optimizers or {})
+        # In the order in which they move; the generator is the last.
+        moves = {"discriminator": self._discriminator_moves(), **self._player_moves()}
+        moves["generator"] = [
             Update(
-                lambda batches, fakes, k=k: self._discriminator_gradients(k, batches[k], fakes),
-                discriminator_optimizer,
-                self.discriminator.trainable_variables,
+                "generator", self._generator_gradients, generator_optimizer,
+                self.generator.trainable_variables,
             )
-            for k in range(len(self.schedule.updates))
-        ]
-        last = Update(
-            self._generator_gradients, generator_optimizer, self.generator.trainable_variables
-        )
+        ]  # fmt: skip
+        for first, *_ in moves.values():
+            first.optimizer.build(first.variables)
         # All gradients of a group are taken before any of them is applied.
         if self.schedule.update == "simultaneous":
-            self._groups = [*([move] for move in moves[:-1]), [moves[-1], last]]
+            self._groups = [[move] for of_one in moves.values() for move in of_one[:-1]]
+            self._groups.append([of_one[-1] for of_one in moves.values()])
         else:
-            self._groups = [*([move] for move in moves), [last]]
+            self._groups = [[move] for of_one in moves.values() for move in of_one]
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -172,7 +198,7 @@ class AdversarialModel(keras.Model):
         return []
 
     def train_step(self, batches: Sequence[Batch]) -> dict[str, tf.Tensor]:
-        """One iteration: the schedule's updates in order.
+        """One iteration: the updates of all players in order.
 
         Args:
             batches: for every discriminator update, role -> {"image", "label"}.
@@ -180,11 +206,12 @@ class AdversarialModel(keras.Model):
         Returns:
             Running means of the losses, and of the scores by role.
         """
-        fakes = FAKES[self.schedule.fakes](self._generate, len(self.schedule.updates))
+        fakes = FAKES[self.schedule.fakes](self._generate, self._generator_draw())
         for group in self._groups:
             gradients = [update.gradients(batches, fakes) for update in group]
             for update, gradient in zip(group, gradients, strict=True):
                 update.optimizer.apply(gradient, update.variables)
+                self.objective.after_update(update.player, update.variables)
         self.iteration.assign_add(1)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
@@ -195,47 +222,127 @@ class AdversarialModel(keras.Model):
             "discriminator": self.discriminator,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
+            **self.networks,
+            **{f"{name}_optimizer": made for name, made in self.player_optimizers.items()},
             **self.trackers,
         }
         variables = {name: [v.value for v in owner.variables] for name, owner in owners.items()}
         return {"iteration": [self.iteration], **variables}
 
-    def _generate(self, draw: int) -> tf.Tensor:
+    def images(self, noise: tf.Tensor, labels: tf.Tensor | None, training: bool) -> tf.Tensor:
+        """Generated images, (B, H, W, C); `labels` is `None` for an unconditional generator."""
+        return self.generator(noise if labels is None else (noise, labels), training=training)
+
+    def _generate(self, draw: int) -> Fakes:
         shape = (self.batch_size, self.generator.latent_dim)
         noise = randomness.normal(shape, self.seed, "noise", self.iteration, draw)
-        return self.generator(noise, training=True)
+        labels = None
+        if self.class_shares is not None:
+            labels = randomness.labels(
+                self.batch_size, self.class_shares, self.seed, "labels", self.iteration, draw
+            )
+        return Fakes(self.images(noise, labels, training=True), labels)
 
-    def _judge(self, images: Mapping[str, tf.Tensor]) -> dict[str, dict[str, tf.Tensor]]:
-        return JUDGES[self.schedule.d_batch_norm](self.discriminator, images)
+    def _generator_draw(self) -> int:
+        """Number of the generator's draw: the other players' updates have those below."""
+        others = sum(player.steps for player in self._players.values())
+        return len(self.schedule.updates) + others
+
+    def _judge(
+        self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[str, dict[str, tf.Tensor]]:
+        """Role -> what the discriminator says of the images, with images and labels beside it."""
+        outputs = JUDGES[self.schedule.d_batch_norm](self.discriminator, images)
+        for role, label in (labels or {}).items():
+            outputs[role]["label"] = label
+        return {role: {**output, "image": images[role]} for role, output in outputs.items()}
+
+    def _view(self, images, labels, outputs, draw: int) -> View:
+        return View(
+            images, labels, outputs, lambda points: self.discriminator(points, training=True),
+            self.networks, self.class_shares, self.seed, self.iteration, draw,
+        )  # fmt: skip
+
+    def _discriminator_moves(self) -> list[Update]:
+        return [
+            Update(
+                "discriminator",
+                lambda batches, fakes, k=k: self._discriminator_gradients(k, batches[k], fakes),
+                self.discriminator_optimizer,
+                self.discriminator.trainable_variables,
+            )
+            for k in range(len(self.schedule.updates))
+        ]
+
+    def _player_moves(self) -> dict[str, list[Update]]:
+        moves, draw = {}, len(self.schedule.updates)
+        for name, player in self._players.items():
+            variables = list(self.networks[name].trainable_variables)
+            if player.shares_trunk:
+                variables += self.discriminator.trunk_variables
+            moves[name] = [
+                Update(
+                    name,
+                    lambda _, fakes, name=name, draw=draw + step, variables=variables: (
+                        self._player_gradients(name, fakes, draw, variables)
+                    ),
+                    self.player_optimizers[name],
+                    variables,
+                )
+                for step in range(player.steps)
+            ]
+            draw += player.steps
+        return moves
 
     def _discriminator_gradients(self, k: int, batch: Batch, fakes) -> list[tf.Tensor]:
         weights, terms = self.schedule.updates[k], self.objective.terms()
-        images = {role: part["image"] for role, part in batch.items()}
-        images["fake"] = fakes.for_discriminator(k)
+        images, labels = _by_role(batch, fakes.detached(k))
         with tf.GradientTape() as tape:
-            outputs = self._judge(images)
-            for role, part in batch.items():
-                outputs[role]["label"] = part["label"]
-            loss = tf.add_n([weights[role] * terms[role](outputs[role]) for role in weights])
+            outputs = self._judge(images, labels)
+            view = self._view(images, labels, outputs, k)
+            parts = [weights[role] * terms[role](outputs[role]) for role in weights]
+            loss = tf.add_n([*parts, *self.objective.penalties(view)])
         for role, output in outputs.items():
-            self.trackers[f"score_{role}"].update_state(output["score"])
+            self.trackers[f"score_{role}"].update_state(self.objective.score(output))
         # Scaled so that the mean over the updates is the objective's whole loss, per round.
         rounds = sum(update["fake"] for update in self.schedule.updates)
         self.trackers["d_loss"].update_state(loss * len(self.schedule.updates) / rounds)
         return tape.gradient(loss, self.discriminator.trainable_variables)
 
-    def _generator_gradients(self, batches: Sequence[Batch], fakes) -> list[tf.Tensor]:
-        images, made = fakes.for_generator()
-        # Where D normalises jointly it must do so here as well, or the scores would shift.
-        joint = self.schedule.d_batch_norm == "joint"
-        beside = {role: part["image"] for role, part in batches[-1].items() if joint}
+    def _player_gradients(self, name: str, fakes, draw: int, variables) -> list[tf.Tensor]:
+        images, labels = _by_role({}, fakes.detached(draw))
         with tf.GradientTape() as tape:
-            tape.watch(images)
-            loss = self.objective.generator_loss(self._judge({**beside, "fake": images})["fake"])
-        self.trackers["g_loss"].update_state(loss)
+            loss = self._players[name].loss(self._view(images, labels, {}, draw))
+        self.trackers[f"{name}_loss"].update_state(loss)
+        return tape.gradient(loss, variables)
+
+    def _generator_gradients(self, batches: Sequence[Batch], fakes) -> list[tf.Tensor]:
+        made, tape_of_images = fakes.for_generator()
+        # Where D normalises jointly it must do so here as well, or the scores would shift.
+        beside = batches[-1] if self.schedule.d_batch_norm == "joint" else {}
+        images, labels = _by_role(beside, made)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(made.images)
+            outputs = self._judge(images, labels)
+            losses = self.objective.generator_losses(
+                self._view(images, labels, outputs, self._generator_draw())
+            )
+        self.trackers["g_loss"].update_state(tf.add_n(list(losses.values())))
         # The chain rule by hand: through D to the images, then through the pass that made them.
-        return made.gradient(
-            images,
-            self.generator.trainable_variables,
-            output_gradients=tape.gradient(loss, images),
+        return self.objective.combine(
+            {
+                name: tape_of_images.gradient(
+                    made.images,
+                    self.generator.trainable_variables,
+                    output_gradients=tape.gradient(loss, made.images),
+                )
+                for name, loss in losses.items()
+            }
         )
+
+
+def _by_role(batch: Batch, fakes: Fakes) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """Images by role and labels by role, the generated ones among them."""
+    images = {**{role: part["image"] for role, part in batch.items()}, "fake": fakes.images}
+    labels = {role: part["label"] for role, part in batch.items()}
+    return images, labels if fakes.labels is None else {**labels, "fake": fakes.labels}

@@ -4,6 +4,7 @@ No generator state exists anywhere, so training state is weights, optimizers and
 """
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -30,11 +31,36 @@ def normal(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
     XLA makes other normal numbers of the same random bits, which is why `jit` is a part of a
     run's identity.
     """
+    # The algorithm is named because the automatic choice depends on the device.
+    return tf.random.stateless_normal(shape, _key(seed, stream, step, draw), alg="philox")
+
+
+def uniform(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
+    """Float32 tensor in [0, 1) for iteration `step`; `draw` tells apart draws within it."""
+    return tf.random.stateless_uniform(shape, _key(seed, stream, step, draw), alg="philox")
+
+
+def labels(
+    count, shares: Sequence[float], seed: int, stream: str, step, draw: int = 0
+) -> tf.Tensor:
+    """(count,) int32 labels for iteration `step`; `draw` tells apart draws within it.
+
+    Args:
+        count: how many.
+        shares: (K,) probabilities of the labels; one that is 0 is never drawn.
+        seed, stream, step, draw: what the draw is a function of.
+    """
+    sums = np.cumsum(np.asarray(shares, np.float64)).astype(np.float32)
+    # Rounding must not leave a gap above the last sum, into which a number could fall.
+    sums[np.flatnonzero(shares)[-1] :] = 2.0
+    numbers = uniform([count], seed, stream, step, draw)
+    return tf.reduce_sum(tf.cast(numbers[:, tf.newaxis] >= sums, tf.int32), axis=1)
+
+
+def _key(seed: int, stream: str, step, draw: int) -> tf.Tensor:
     key = tf.constant([seed % 2**31, stream_number(stream)], tf.int32)
     key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
-    key = tf.random.experimental.stateless_fold_in(key, draw)
-    # The algorithm is named because the automatic choice depends on the device.
-    return tf.random.stateless_normal(shape, key, alg="philox")
+    return tf.random.experimental.stateless_fold_in(key, draw)
 
 
 def epoch_shuffle(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:

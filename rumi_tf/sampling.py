@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
 from rumi_tf.randomness import normal
 
@@ -23,24 +24,69 @@ class Sampler:
     """An exported generator.
 
     Attributes:
-        generate: (B, latent_dim) float32 noise -> (B, H, W, C) float32 in [-1, 1].
+        generate: (B, latent_dim) float32 noise, of a conditional generator with (B,) int32
+            labels beside it, -> (B, H, W, C) float32 in [-1, 1].
         latent_dim: dimension of the noise.
         metadata: what was stored beside the model.
+        conditional: whether the generator is told a class.
     """
 
-    generate: Callable[[tf.Tensor], tf.Tensor]
+    generate: Callable[..., tf.Tensor]
     latent_dim: int
     metadata: dict
+    conditional: bool = False
 
-    def batches(self, num: int, seed: int) -> Iterator[np.ndarray]:
-        """Yields `num` images in order, at most `CHUNK` at a time, as float32 in [-1, 1]."""
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class of a conditional generator, by label."""
+        return tuple(self.metadata.get("class_names", ())) if self.conditional else ()
+
+    def label(self, name: str) -> int:
+        """The label of a class given by name or index.
+
+        Raises:
+            InvalidInput: the generator is unconditional, or there is no such class.
+        """
+        if not self.conditional:
+            raise InvalidInput("label", "has no effect: this model was not trained on classes")
+        return class_index("label", name, self.class_names)
+
+    def batches(
+        self, num: int, seed: int, label: int | Sequence[int] | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yields `num` images in order, at most `CHUNK` at a time, as float32 in [-1, 1].
+
+        Args:
+            num: how many.
+            seed: seed of the noise.
+            label: class of all images, or classes that take turns; `None` for all classes that
+                the generator was trained on, in turn. Image k has the same noise with any label.
+
+        Raises:
+            InvalidInput: a label of an unconditional generator, or one that is out of range.
+        """
+        labels = self._labels(label)
         for chunk, start in enumerate(range(0, num, CHUNK)):
             noise = normal((CHUNK, self.latent_dim), seed, "sample", chunk)
-            yield self.generate(noise).numpy()[: num - start]
+            turns = (np.take(labels, range(start, start + CHUNK), mode="wrap"),) * self.conditional
+            yield self.generate(noise, *turns).numpy()[: num - start]
 
-    def sample(self, num: int, seed: int) -> np.ndarray:
-        """(num, H, W, C) float32 in [-1, 1]; the same for the same seed."""
-        return np.concatenate(list(self.batches(num, seed)))
+    def sample(self, num: int, seed: int, label: int | Sequence[int] | None = None) -> np.ndarray:
+        """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label."""
+        return np.concatenate(list(self.batches(num, seed, label)))
+
+    def _labels(self, label: int | Sequence[int] | None) -> np.ndarray:
+        """(n,) int32 classes that take turns."""
+        if label is None:
+            every = range(int(self.metadata.get("num_classes", 1)))
+            label = self.metadata.get("trained_classes") or every
+        elif not self.conditional:
+            raise InvalidInput("label", "has no effect: this model was not trained on classes")
+        labels = np.atleast_1d(np.asarray(label, np.int32))
+        known = int(self.metadata.get("num_classes", 2**31 - 1))
+        if self.conditional and (labels.min() < 0 or labels.max() >= known):
+            raise InvalidInput("label", f"is not in 0 to {known - 1}")
+        return labels
 
     def title(self) -> str:
         """What the images are, for a picture's title."""
@@ -71,7 +117,9 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
     try:
         model = tf.saved_model.load(str(directory))
         serve = model.signatures["serve"]
-        (spec,) = serve.structured_input_signature[1].values()
+        inputs = serve.structured_input_signature[1]
+        label = inputs.pop("label", None)
+        (spec,) = inputs.values()
         (output,) = serve.structured_outputs.values()
     except Exception as error:
         # TensorFlow raises a dozen different types here, by which byte of which file is wrong.
@@ -85,4 +133,6 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
     except (OSError, ValueError):
         metadata = {}
     # The loaded function does not keep its variables alive; the closure over `model` does.
-    return Sampler(lambda noise: model.serve(noise), int(spec.shape[1]), metadata)
+    return Sampler(
+        lambda *inputs: model.serve(*inputs), int(spec.shape[1]), metadata, label is not None
+    )

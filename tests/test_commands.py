@@ -27,7 +27,7 @@ BAD = [
     ("positive_classes", (*TRAIN, "--positive_classes=1,x")),
     ("negative_classes", (*TRAIN, "--positive_classes=1", "--negative_classes=12")),
     ("attribute", (*TRAIN, "--attribute=Bald")),
-    ("image_size", (*TRAIN, "--image_size=32")),
+    ("image_size", (*TRAIN, "--image_size=48")),
     ("network", (*TRAIN, "--network=celeba")),
     # data that is not there
     ("data_dir", (*TRAIN, "--dataset=folder")),
@@ -48,6 +48,36 @@ BAD = [
     ("beta_pos", (*TRAIN, "--objective=lsgan", "--beta_pos=2")),
     ("alpha_neg", (*TRAIN, "--objective=rumi_sgan", "--alpha_neg=-0.5")),
     ("fakes", (*TRAIN, "--fakes=none")),
+    # objectives and their parameters
+    ("alpha_neg", (*TRAIN, "--objective=rumi_wgan_gp", "--alpha_neg=1")),
+    ("alpha_neg", (*TRAIN, "--objective=rumi_fgan_kl", "--alpha_neg=-0.1")),
+    ("alpha_pos", (*TRAIN, "--objective=rumi_dragan", "--alpha_pos=2")),
+    ("gp_weight", (*TRAIN, "--objective=wgan", "--gp_weight=10")),
+    ("mine_network", (*TRAIN, "--objective=acgan", "--mine_network=concat")),
+    ("label_distribution", (*TRAIN, "--label_distribution=uniform")),
+    ("network", (*TRAIN, "--network=uac_resnet", "--image_size=32")),
+    (
+        "d_batch_norm",
+        (
+            *TRAIN,
+            "--objective=acgan",
+            "--network=uac_resnet",
+            "--image_size=32",
+            "--d_batch_norm=joint",
+        ),
+    ),
+    # a conditional objective without classes to tell apart
+    ("objective", (*TRAIN, "--objective=acgan", "--positive_classes=1", "--negative_classes=1")),
+    (
+        "data_dir",
+        (
+            *TRAIN,
+            "--objective=acgan",
+            "--dataset=folder",
+            "--data_dir={one_class}",
+            "--image_size=32",
+        ),
+    ),
     # places that cannot be written to
     ("runs_dir", (*TRAIN, "--runs_dir={file}/runs")),
     ("runs_dir", (*TRAIN, "--runs_dir=/proc/runs")),
@@ -118,8 +148,9 @@ def places(tmp_path_factory):
     (places["damaged"] / "mnist" / "3.0.1").mkdir(parents=True)
     (places["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
     places["out"].mkdir()
-    for name in ("images", "bad_images"):
-        for label in "ab":
+    places["one_class"] = root / "one_class"
+    for name, labels in (("images", "ab"), ("bad_images", "ab"), ("one_class", "a")):
+        for label in labels:
             (places[name] / label).mkdir(parents=True)
             Image.new("L", (32, 32), 9).save(places[name] / label / "0.png")
     (places["bad_images"] / "a" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
@@ -175,7 +206,13 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-FLAGFILES = sorted((ROOT / "flags").rglob("*.flags"))
+# Of the objectives' flagfiles, all of which run in test_objective_runs.py, some as commands.
+COMMANDS = ("lsgan", "rumi_wgan_gp", "uacgan")
+FLAGFILES = [
+    path
+    for path in sorted((ROOT / "flags").rglob("*.flags"))
+    if path.parent.name != "objectives" or path.stem in COMMANDS
+]
 
 
 @pytest.mark.slow
@@ -188,6 +225,7 @@ def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
         return
     done = command(
         "figures.samples" if path.name == "demo.flags" else "reproduce.train",
+        *(["--objective=acgan"] if path.name == "uac_authors_code.flags" else []),
         f"--flagfile={path}",
         "--iterations=2", "--width=0.05", "--batch_size=8", "--dataset=digits",
         f"--runs_dir={tmp_path / 'runs'}", *([f"--out={tmp_path}"] if "demo" in path.name else []),

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from rumi_tf import randomness
 from rumi_tf.randomness import epoch_shuffle, initializer_seeds, normal, numpy_generator
 
 
@@ -62,3 +63,19 @@ def test_seeds_of_streams_are_reproducible_and_apart():
     assert initializer_seeds(0, "a", 8) == initializer_seeds(0, "a", 8)
     assert len(set(initializer_seeds(0, "a", 8) + initializer_seeds(0, "b", 8))) == 16
     assert numpy_generator(1, "a").random() == numpy_generator(1, "a").random()
+
+
+def test_labels_follow_their_shares():
+    shares = np.array([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
+    drawn = randomness.labels(20_000, shares, 1, "labels", 3).numpy()
+    np.testing.assert_allclose(np.bincount(drawn, minlength=6) / 20_000, shares, atol=0.02)
+    assert set(drawn) == {1, 3, 4}
+    np.testing.assert_array_equal(drawn, randomness.labels(20_000, shares, 1, "labels", 3))
+    for other in ((2, "labels", 3, 0), (1, "x", 3, 0), (1, "labels", 4, 0), (1, "labels", 3, 1)):
+        assert not np.array_equal(drawn, randomness.labels(20_000, shares, *other))
+
+
+def test_uniform_numbers_are_uniform():
+    drawn = randomness.uniform((10_000,), 1, "u", 3).numpy()
+    assert drawn.min() >= 0 and drawn.max() < 1
+    np.testing.assert_allclose(np.quantile(drawn, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.02)

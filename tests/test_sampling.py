@@ -11,7 +11,9 @@ from PIL import Image
 
 from rumi_tf.errors import InvalidInput
 from rumi_tf.export import export_generator
+from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
+from rumi_tf.randomness import normal
 from rumi_tf.sampling import load_sampler, to_bytes
 from tests.conftest import ROOT, command
 
@@ -43,6 +45,73 @@ def test_image_k_of_a_seed_does_not_depend_on_how_many_are_asked_for(exported):
     np.testing.assert_array_equal(sampler.sample(7, seed=4), many[:7])
     assert not np.array_equal(sampler.sample(7, seed=5), many[:7])
     assert np.abs(many[:100] - many[100:200]).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("conditional")
+    generator = ConditionalGenerator(
+        network="mnist", image_shape=(28, 28, 1), num_classes=3, latent_dim=9, width=0.1
+    )
+    about = {"class_names": ["cat", "dog", "Owl"], "num_classes": 3, "trained_classes": [0, 2]}
+    export_generator(generator, directory / "saved_model", directory / "g.keras", about)
+    return generator, directory
+
+
+def test_conditional_model_makes_the_class_it_is_asked_for(conditional):
+    generator, directory = conditional
+    sampler = load_sampler(directory / "saved_model")
+    assert sampler.conditional and sampler.latent_dim == 9
+    noise = normal((100, 9), 4, "sample", 0)
+    for label in (0, 1, 2):
+        expected = generator((noise, tf.fill([100], label)), training=False)
+        found = sampler.sample(100, 4, label)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_array_equal(sampler.sample(7, 4, 2), found[:7])
+    by_class = [sampler.sample(150, 4, label) for label in (0, 2)]
+    turns = sampler.sample(150, 4)  # of the classes that were trained
+    np.testing.assert_allclose(turns[::2], by_class[0][::2], atol=1e-6)
+    np.testing.assert_allclose(turns[1::2], by_class[1][1::2], atol=1e-6)
+    np.testing.assert_allclose(turns, sampler.sample(150, 4, (0, 2)), atol=1e-6)
+    assert np.abs(by_class[0] - by_class[1]).max() > 1e-4
+
+
+def test_signature_of_a_conditional_model(conditional):
+    model = tf.saved_model.load(str(conditional[1] / "saved_model"))
+    (_, inputs) = model.signatures["serve"].structured_input_signature
+    assert {n: (s.shape.as_list(), s.dtype) for n, s in inputs.items()} == {
+        "noise": ([None, 9], tf.float32), "label": ([None], tf.int32),
+    }  # fmt: skip
+
+
+def test_labels_by_name_and_index(conditional, exported):
+    sampler = load_sampler(conditional[1] / "saved_model")
+    assert [sampler.label(n) for n in ("dog", "2", "OWL")] == [1, 2, 2]
+    for bad in ("bird", "3", "-1"):
+        with pytest.raises(InvalidInput, match=r"--label: there is no class .* cat, dog, Owl"):
+            sampler.label(bad)
+    with pytest.raises(InvalidInput, match="--label: is not in 0 to 2"):
+        sampler.sample(1, 0, 3)
+    plain = load_sampler(exported[1] / "saved_model")
+    for refused in (lambda: plain.label("1"), lambda: plain.sample(1, 0, 1)):
+        with pytest.raises(InvalidInput, match="--label: has no effect"):
+            refused()
+
+
+@pytest.mark.slow
+def test_label_as_a_flag(conditional, exported, tmp_path):
+    model = f"--saved_model={conditional[1] / 'saved_model'}"
+    out = tmp_path / "s.npz"
+    done = command("reproduce.sample", model, "--num=3", "--label=dog", f"--npz={out}")
+    assert done.returncode == 0, done.stderr
+    expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 1))
+    np.testing.assert_array_equal(np.load(out)["images"], expected)
+    out.unlink()
+    plain = f"--saved_model={exported[1] / 'saved_model'}"
+    for where, label in ((model, "bird"), (plain, "1")):
+        done = command("reproduce.sample", where, f"--label={label}", f"--npz={out}")
+        assert done.returncode == 2 and not out.exists()
+        assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
 
 
 def test_bytes_cover_the_range():

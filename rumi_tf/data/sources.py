@@ -16,7 +16,7 @@ from rumi_tf.errors import InvalidInput, RumiError
 
 # Image sizes that a data set may be trained at; the first is the default.
 IMAGE_SIZES = {
-    "digits": (28,), "mnist": (28,), "fashion_mnist": (28,), "cifar10": (32,),
+    "digits": (28, 32), "mnist": (28, 32), "fashion_mnist": (28, 32), "cifar10": (32,),
     "celeba": (64, 32, 128), "folder": (64, 28, *range(16, 257, 16)),
 }  # fmt: skip
 DIGITS_TEST_SHARE = 0.2
@@ -61,17 +61,22 @@ def _digits(config: RunConfig, part: str) -> LabelledImages:
     )
     keep = np.sort(halves[("train", "test").index(part)])
     pixels = bunch.images[keep, ..., None] * (255 / 16)
-    pixels = tf.image.resize(pixels, (28, 28), method="bilinear").numpy()
+    size = config.image_size
+    pixels = tf.image.resize(pixels, (size, size), method="bilinear").numpy()
     return from_memory(np.round(pixels), bunch.target[keep], tuple("0123456789"))
 
 
 def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     builder = tfds_builder(config, config.dataset)
     with _readable(builder.data_dir):
         data = tfds.as_numpy(builder.as_dataset(split=part, batch_size=-1))
-    return from_memory(data["image"], data["label"], CLASS_NAMES[config.dataset])
+    pixels, size = data["image"], config.image_size
+    if pixels.shape[1] != size:
+        pixels = np.round(tf.image.resize(pixels, (size, size), method="bilinear").numpy())
+    return from_memory(pixels, data["label"], CLASS_NAMES[config.dataset])
 
 
 def _celeba(config: RunConfig, part: str) -> LabelledImages:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rumi_tf.classes import class_index
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.randomness import numpy_generator
@@ -79,21 +80,27 @@ def default_split(config: RunConfig) -> str:
     return {"celeba": "attribute", "folder": "classes"}.get(config.dataset, "even")
 
 
-def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:
-    """The label of a class given by its name, its name in any case if only one fits, or its index.
+def class_shares(
+    distribution: str, labels: np.ndarray, members: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """(K,) float64: how often each class is asked of a conditional generator in training.
+
+    Args:
+        distribution: `uniform` over the classes that occur, or `frequency`, as they occur.
+        labels: (N,) integer labels of the data set.
+        members: (n,) indices of the images that are trained on.
+        num_classes: K.
 
     Raises:
-        InvalidInput: naming `flag` and the classes there are.
+        InvalidInput: only one class occurs, so that there is nothing to tell apart.
     """
-    if name in class_names:
-        return class_names.index(name)
-    matches = [k for k, known in enumerate(class_names) if known.lower() == name.lower()]
-    if len(matches) == 1:
-        return matches[0]
-    if name.isdecimal() and int(name) < len(class_names):
-        return int(name)
-    known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    raise InvalidInput(flag, f"there is no class {name!r}; the classes are {known}")
+    counts = np.bincount(labels[members], minlength=num_classes)
+    if np.count_nonzero(counts) < 2:
+        raise InvalidInput(
+            "objective", "a conditional model needs labelled images of at least two classes"
+        )
+    weights = {"uniform": counts > 0, "frequency": counts}[distribution].astype(np.float64)
+    return weights / weights.sum()
 
 
 def _minority(config: RunConfig, members: np.ndarray) -> np.ndarray:

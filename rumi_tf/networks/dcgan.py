@@ -5,6 +5,7 @@ The layer tables are those of the authors' published code; the paper gives only 
 """
 
 import dataclasses
+import inspect
 
 import keras
 from keras import layers
@@ -91,32 +92,41 @@ def network_for(dataset: str, image_size: int) -> str:
 
 def size_fits(network: str, image_size: int) -> bool:
     """Whether a network can make and judge square images of this size."""
+    if network not in GENERATORS:  # uac_resnet
+        return image_size == 32
     step = GENERATORS[network].upsampling
     return image_size == step if network == "cifar10" else image_size % step == 0
 
 
-def _scaled(filters: int, width: float) -> int:
+def scaled(filters: int, width: float) -> int:
+    """Number of filters at a width, at least one."""
     return max(1, round(filters * width))
 
 
-class _Network(keras.Model):
-    """What generator and discriminator share: their constructor's arguments and layer stack."""
+class Network(keras.Model):
+    """What all networks share: their constructor's arguments, and layers with seeded weights.
 
-    def __init__(self, network: str, image_shape, width: float, seed: int, stream: str, **kwargs):
-        super().__init__(**kwargs)
+    The name of a network is the stream that the seeds of its initial weights come from.
+    """
+
+    def __init__(self, network: str, image_shape, width: float, seed: int, name: str, **kwargs):
+        super().__init__(name=name, **kwargs)
         self._arguments = {
             "network": network, "image_shape": list(image_shape), "width": width, "seed": seed,
         }  # fmt: skip
-        self._seeds = iter(initializer_seeds(seed, stream, 16))
+        self._seeds = iter(initializer_seeds(seed, name, 32))
 
     def get_config(self):
         return {**super().get_config(), **self._arguments}
 
+    def _glorot(self) -> keras.initializers.Initializer:
+        """Glorot-uniform by a seed of its own."""
+        return keras.initializers.GlorotUniform(seed=next(self._seeds))
+
     def _weights(self, layer: type, *args, **kwargs) -> layers.Layer:
         """A layer with weights, Glorot-uniform by its own seed, in the network's precision."""
-        start = keras.initializers.GlorotUniform(seed=next(self._seeds))
         kwargs.setdefault("dtype", self.dtype_policy)
-        return layer(*args, kernel_initializer=start, **kwargs)
+        return layer(*args, kernel_initializer=self._glorot(), **kwargs)
 
     def _norm_and_slope(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
         stack = [layers.LeakyReLU(slope, dtype=self.dtype_policy)]
@@ -124,16 +134,68 @@ class _Network(keras.Model):
             stack.insert(0, layers.BatchNormalization(momentum=momentum, dtype=self.dtype_policy))
         return stack
 
+    def _stem(self, spec: GeneratorSpec, base: int, filters: int) -> list[layers.Layer]:
+        """(B, latent_dim) -> (B, base, base, filters)."""
+        return [
+            self._weights(layers.Dense, base * base * filters, use_bias=spec.bias),
+            *self._norm_and_slope(spec.stem_norm, spec.momentum, spec.slope),
+            layers.Reshape((base, base, filters), dtype=self.dtype_policy),
+        ]
 
-def _run(stack: list[layers.Layer], x, training):
+    def _tail(self, spec: GeneratorSpec, channels: int, width: float) -> list[layers.Layer]:
+        """First feature map -> images."""
+
+        def convolution(filters: int, stride: int) -> layers.Layer:
+            return self._weights(
+                layers.Conv2DTranspose, filters, KERNEL, strides=stride, padding="same",
+                use_bias=spec.bias,
+            )  # fmt: skip
+
+        stack = []
+        for filters, stride in spec.blocks:
+            stack.append(convolution(scaled(filters, width) if filters else channels, stride))
+            stack += self._norm_and_slope(True, spec.momentum, spec.slope)
+        stack.append(convolution(channels, spec.output_stride))
+        return [*stack, layers.Activation("tanh", dtype="float32")]
+
+    def _judging(
+        self, spec: DiscriminatorSpec, width: float, batch_norm: bool
+    ) -> list[layers.Layer]:
+        """Images -> features."""
+        stack = []
+        for filters in spec.filters:
+            stack += [
+                self._weights(
+                    layers.Conv2D, scaled(filters, width), KERNEL, strides=2, padding="same"
+                ),
+                *self._norm_and_slope(batch_norm, spec.momentum, spec.slope),
+            ]
+        stack.append(layers.Flatten(dtype=self.dtype_policy))
+        if spec.hidden:
+            stack.append(self._weights(layers.Dense, scaled(spec.hidden, width)))
+        if spec.hidden_slope is not None:
+            stack.append(layers.LeakyReLU(spec.hidden_slope, dtype=self.dtype_policy))
+        return stack
+
+
+def run_stack(stack: list[layers.Layer], x, training):
+    """The stack's output; `training` goes to the layers that know it."""
     for layer in stack:
-        takes_training = isinstance(layer, layers.BatchNormalization)
+        takes_training = "training" in inspect.signature(layer.call).parameters
         x = layer(x, training=training) if takes_training else layer(x)
     return x
 
 
+def build_stack(stack: list[layers.Layer], shape) -> tuple:
+    """Makes the weights of a stack for inputs of a shape; returns the shape of its outputs."""
+    for layer in stack:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape
+
+
 @keras.saving.register_keras_serializable(package="rumi_tf")
-class Generator(_Network):
+class Generator(Network):
     """Noise (B, latent_dim) -> images (B, H, W, C) in (-1, 1), float32.
 
     Args:
@@ -148,47 +210,27 @@ class Generator(_Network):
         self, *, network: str, image_shape, latent_dim: int = 100, width: float = 1.0,
         seed: int = 0, name: str = "generator", **kwargs,
     ):  # fmt: skip
-        super().__init__(network, image_shape, width, seed, "generator", name=name, **kwargs)
+        super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["latent_dim"] = self.latent_dim = latent_dim
         spec, (size, _, channels) = GENERATORS[network], image_shape
-        base, stem = size // spec.upsampling, _scaled(spec.stem, width)
-        slope = {"momentum": spec.momentum, "slope": spec.slope}
-        self._stack = []
+        base, stem = size // spec.upsampling, scaled(spec.stem, width)
         if spec.stem:
-            units = base * base * stem
-            self._stack += [
-                self._weights(layers.Dense, units, use_bias=spec.bias),
-                *self._norm_and_slope(spec.stem_norm, **slope),
-                layers.Reshape((base, base, stem), dtype=self.dtype_policy),
-            ]
+            self._stack = self._stem(spec, base, stem)
         else:
-            self._stack.append(layers.Reshape((1, 1, latent_dim), dtype=self.dtype_policy))
-        for filters, stride in spec.blocks:
-            filters = _scaled(filters, width) if filters else channels
-            self._stack.append(self._convolution(filters, stride, spec.bias))
-            self._stack += self._norm_and_slope(True, **slope)
-        self._stack.append(self._convolution(channels, spec.output_stride, spec.bias))
-        self._stack.append(layers.Activation("tanh", dtype="float32"))
+            self._stack = [layers.Reshape((1, 1, latent_dim), dtype=self.dtype_policy)]
+        self._stack += self._tail(spec, channels, width)
         self.build((None, latent_dim))
 
-    def _convolution(self, filters: int, stride: int, bias: bool) -> layers.Layer:
-        return self._weights(
-            layers.Conv2DTranspose, filters, KERNEL, strides=stride, padding="same", use_bias=bias
-        )
-
     def build(self, input_shape):
-        shape = input_shape
-        for layer in self._stack:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        build_stack(self._stack, input_shape)
         self.built = True
 
     def call(self, noise, training=False):
-        return _run(self._stack, noise, training)
+        return run_stack(self._stack, noise, training)
 
 
 @keras.saving.register_keras_serializable(package="rumi_tf")
-class Discriminator(_Network):
+class Discriminator(Network):
     """Images (B, H, W, C) in [-1, 1] -> {"score": (B,) float32}, the raw score without bounds.
 
     Args:
@@ -203,33 +245,17 @@ class Discriminator(_Network):
         self, *, network: str, image_shape, width: float = 1.0, batch_norm: bool = True,
         seed: int = 0, name: str = "discriminator", **kwargs,
     ):  # fmt: skip
-        super().__init__(network, image_shape, width, seed, "discriminator", name=name, **kwargs)
+        super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["batch_norm"] = batch_norm
-        spec = DISCRIMINATORS[network]
-        self._stack = []
-        for filters in spec.filters:
-            self._stack += [
-                self._weights(
-                    layers.Conv2D, _scaled(filters, width), KERNEL, strides=2, padding="same"
-                ),
-                *self._norm_and_slope(batch_norm, spec.momentum, spec.slope),
-            ]
-        self._stack.append(layers.Flatten(dtype=self.dtype_policy))
-        if spec.hidden:
-            self._stack.append(self._weights(layers.Dense, _scaled(spec.hidden, width)))
-        if spec.hidden_slope is not None:
-            self._stack.append(layers.LeakyReLU(spec.hidden_slope, dtype=self.dtype_policy))
+        self._stack = self._judging(DISCRIMINATORS[network], width, batch_norm)
         # In float32 whatever the precision: a bfloat16 score would have 8 significant bits.
         self._score = self._weights(layers.Dense, 1, dtype="float32")
         self.build((None, *image_shape))
 
     def build(self, input_shape):
-        shape = input_shape
-        for layer in [*self._stack, self._score]:
-            layer.build(shape)
-            shape = layer.compute_output_shape(shape)
+        build_stack([*self._stack, self._score], input_shape)
         self.built = True
 
     def call(self, images, training=False):
-        features = _run(self._stack, images, training)
+        features = run_stack(self._stack, images, training)
         return {"score": self._score(features)[:, 0]}

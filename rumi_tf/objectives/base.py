@@ -1,14 +1,73 @@
 """The contract between an objective and the training step."""
 
 import abc
-from collections.abc import Callable, Mapping
-from typing import ClassVar
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
+import keras
 import tensorflow as tf
 
+from rumi_tf import randomness
 from rumi_tf.errors import InvalidInput
 
 Outputs = Mapping[str, tf.Tensor]
+Gradients = Sequence[tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What one update of one player has in front of it.
+
+    Attributes:
+        images: role -> (B, H, W, C); the role `fake` is the generated images, which carry no
+            gradient into the generator except in its own update.
+        labels: role -> (B,) integers; without `fake` if the generator is unconditional.
+        outputs: role -> what D returned for the images, with `image` and `label` beside it;
+            empty in the updates of an objective's own players.
+        judge: images -> D's outputs for them, as in training; normalised by their own batch
+            statistics, with --d_batch_norm=joint as well.
+        networks: the networks of the objective's own players, by name.
+        class_shares: (K,) distribution of generated labels; `None` if unconditional.
+        seed, iteration, draw: what `uniform` and `draw_labels` are functions of; `draw` tells
+            apart the updates of an iteration.
+    """
+
+    images: Mapping[str, tf.Tensor]
+    labels: Mapping[str, tf.Tensor]
+    outputs: Mapping[str, Outputs]
+    judge: Callable[[tf.Tensor], Outputs]
+    networks: Mapping[str, keras.Model]
+    class_shares: Sequence[float] | None
+    seed: int
+    iteration: tf.Tensor
+    draw: int
+
+    def uniform(self, shape, stream: str) -> tf.Tensor:
+        """Float32 in [0, 1); the same for the same view and stream."""
+        return randomness.uniform(shape, self.seed, stream, self.iteration, self.draw)
+
+    def draw_labels(self, count, stream: str, shares: Sequence[float] | None = None) -> tf.Tensor:
+        """(count,) int32 labels by (K,) `shares`; by default as those of the generated images."""
+        shares = self.class_shares if shares is None else shares
+        return randomness.labels(count, shares, self.seed, stream, self.iteration, self.draw)
+
+
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """A network besides G and D that an objective trains, after D and before G.
+
+    Attributes:
+        make: keyword arguments (see `rumi_tf.experiment.make_model`) -> the network.
+        loss: view -> the scalar it minimises; of the roles the view has `fake` alone.
+        steps: updates per iteration.
+        shares_trunk: whether its updates, by its own optimizer, train D's trunk as well.
+    """
+
+    make: Callable[..., keras.Model]
+    loss: Callable[[View], tf.Tensor]
+    steps: int = 1
+    shares_trunk: bool = False
 
 
 class Objective(abc.ABC):
@@ -16,17 +75,20 @@ class Objective(abc.ABC):
 
     The discriminator's loss is a sum of terms by role. The role `fake` is the generated images;
     the other roles are given by `subsets`. A subclass gives the terms, the generator's loss and
-    the defaults of the parameters that occur in them.
+    the defaults of the parameters that occur in them; the other methods are for those that need
+    more.
 
     Class attributes:
         subsets: role -> subset of the data (`positive`, `negative` or `all`) it is drawn from.
         defaults: name of a `RunConfig` field -> the paper's value; becomes an attribute.
+        conditional: whether the generator is told a class.
     """
 
     subsets: ClassVar[dict[str, str]] = {"real": "positive"}
-    defaults: ClassVar[dict[str, float]] = {}
+    defaults: ClassVar[dict[str, Any]] = {}
+    conditional: ClassVar[bool] = False
 
-    def __init__(self, **parameters: float):
+    def __init__(self, **parameters: Any):
         unknown = sorted(set(parameters) - set(self.defaults))
         if unknown:
             raise InvalidInput(unknown[0], "is not a parameter of this objective")
@@ -42,8 +104,8 @@ class Objective(abc.ABC):
     def terms(self) -> dict[str, Callable[[Outputs], tf.Tensor]]:
         """Role -> its term of the discriminator's loss.
 
-        A term takes what the discriminator returned for that role's images, and the images'
-        labels as `label`; it returns a scalar.
+        A term takes what the discriminator returned for that role's images, with the images as
+        `image` and their labels as `label`; it returns a scalar.
         """
 
     @abc.abstractmethod
@@ -54,12 +116,48 @@ class Objective(abc.ABC):
             outputs: what the discriminator returned for the generated images.
         """
 
+    def heads(self) -> tuple[str, ...]:
+        """Names of D's outputs of size K beside the score; those of a conditional objective."""
+        return ()
+
+    def score(self, outputs: Outputs) -> tf.Tensor:
+        """(B,) what D says of its images, for logs and gradient penalties."""
+        return outputs["score"]
+
+    def data_weights(self) -> dict[str, float]:
+        """Role of the data -> weight of its term; with weight 0 it takes no part in penalties."""
+        return dict.fromkeys(self.subsets, 1.0)
+
+    def penalties(self, view: View) -> list[tf.Tensor]:
+        """What D's loss has beside the terms: scalars, as functions of D's weights."""
+        return []
+
+    def generator_losses(self, view: View) -> dict[str, tf.Tensor]:
+        """The parts of G's loss whose gradients are taken apart from each other, by name."""
+        return {"loss": self.generator_loss(view.outputs["fake"])}
+
+    def combine(self, gradients: Mapping[str, Gradients]) -> Gradients:
+        """G's gradient, of those of the parts of its loss: their sum."""
+        return [tf.add_n(parts) for parts in zip(*gradients.values(), strict=True)]
+
+    def players(self) -> dict[str, Player]:
+        """The networks besides G and D that are to be trained, by name."""
+        return {}
+
+    def after_update(self, player: str, variables: Sequence[keras.Variable]) -> None:  # noqa: B027
+        """Called after each update of a player with the trainable weights that it changed."""
+
+    def fake_shares(self) -> dict[str, float]:
+        """Role -> share of the fake term that goes with its update in the split schedule."""
+        return dict.fromkeys(self.subsets, 1.0 / len(self.subsets))
+
     def schedule(self, d_schedule: str, d_steps: int) -> tuple[dict[str, float], ...]:
         """Which terms, with which weight, each discriminator update of an iteration minimises.
 
         `joint` repeats the whole loss. `split` deals the roles of the data out to the updates in
-        turn; the term of the generated images goes with each role, in equal shares, so that one
-        round of updates adds up to the whole loss and has its optimum.
+        turn; the term of the generated images goes with each role, in the shares that
+        `fake_shares` gives, so that one round of updates adds up to the whole loss and has its
+        optimum.
 
         Raises:
             InvalidInput: `split` and `d_steps` not a multiple of the number of roles.
@@ -73,5 +171,5 @@ class Objective(abc.ABC):
                 f"is {d_steps}; with --d_schedule=split it must be a multiple of {len(roles)}, "
                 f"one update for each of {', '.join(roles)}",
             )
-        share = 1.0 / len(roles)
-        return tuple({role: 1.0, "fake": share} for role in roles) * (d_steps // len(roles))
+        shares = self.fake_shares()
+        return tuple({role: 1.0, "fake": shares[role]} for role in roles) * (d_steps // len(roles))

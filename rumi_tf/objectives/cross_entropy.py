@@ -1,10 +1,8 @@
 """The standard GAN and Rumi-SGAN."""
 
-from typing import ClassVar
-
 from rumi_tf import losses
-from rumi_tf.errors import InvalidInput
 from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.rumi import RumiDivergence
 
 
 class SGAN(Objective):
@@ -23,28 +21,8 @@ class SGAN(Objective):
         return losses.log_probability_real(outputs["score"])
 
 
-class RumiSGAN(SGAN):
+class RumiSGAN(RumiDivergence, SGAN):
     """Rumi-SGAN (Eq. 1): positives have label 1; negatives, like generated images, label 0.
 
     D minimises -(alpha+ E+ log D + E_fake log(1 - D) + alpha- E- log(1 - D)); G as in SGAN.
     """
-
-    subsets: ClassVar = {"positive": "positive", "negative": "negative"}
-    defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
-
-    def check(self):
-        if self.alpha_pos > 1:
-            raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be at most 1 (Lemma 3.1)")
-        if self.alpha_neg < self.alpha_pos - 1:
-            raise InvalidInput(
-                "alpha_neg",
-                f"is {self.alpha_neg:g}, must be at least alpha_pos - 1 = "
-                f"{self.alpha_pos - 1:g} (Lemma 3.1)",
-            )
-
-    def terms(self):
-        return {
-            "positive": lambda out: self.alpha_pos * losses.log_probability_real(out["score"]),
-            "negative": lambda out: self.alpha_neg * losses.log_probability_fake(out["score"]),
-            "fake": lambda out: losses.log_probability_fake(out["score"]),
-        }

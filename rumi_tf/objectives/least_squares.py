@@ -73,6 +73,9 @@ class RumiLSGAN(LSGAN):
                 f"(label_a - label_b_neg) is {denominator:g}, must be negative (Lemma 3.2)",
             )
 
+    def data_weights(self):
+        return {"positive": self.beta_pos, "negative": self.beta_neg}
+
     def terms(self):
         fake = super().terms()["fake"]
         return {

@@ -1,0 +1,22 @@
+"""Classes by name."""
+
+from collections.abc import Sequence
+
+from rumi_tf.errors import InvalidInput
+
+
+def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:
+    """The label of a class given by its name, its name in any case if only one fits, or its index.
+
+    Raises:
+        InvalidInput: naming `flag` and the classes there are.
+    """
+    if name in class_names:
+        return class_names.index(name)
+    matches = [k for k, known in enumerate(class_names) if known.lower() == name.lower()]
+    if len(matches) == 1:
+        return matches[0]
+    if name.isdecimal() and int(name) < len(class_names):
+        return int(name)
+    known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
+    raise InvalidInput(flag, f"there is no class {name!r}; the classes are {known}")

@@ -1,0 +1,13 @@
+"""Which classes make the networks of a name."""
+
+import keras
+
+from rumi_tf.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
+from rumi_tf.networks.resnet import OneHotGenerator, ResNetDiscriminator
+
+_CONDITIONAL = {"uac_resnet": (OneHotGenerator, ResNetDiscriminator)}
+
+
+def conditional_pair(network: str) -> tuple[type[keras.Model], type[keras.Model]]:
+    """Generator and discriminator of a conditional objective, for a value of --network."""
+    return _CONDITIONAL.get(network, (ConditionalGenerator, ConditionalDiscriminator))

@@ -1,0 +1,81 @@
+"""The Rumi form of an objective whose loss is a term of the real images and one of the fakes.
+
+Each class here is put before the base objective: `class RumiSGAN(RumiDivergence, SGAN)`.
+"""
+
+from typing import ClassVar
+
+from rumi_tf.errors import InvalidInput
+from rumi_tf.objectives.base import Objective
+
+
+class Rumi(Objective):
+    """Positives have the base's term of real images, negatives its term of generated ones.
+
+    D minimises alpha+ real(positive) + alpha- fake(negative) + fake(generated); G as in the base.
+    """
+
+    subsets: ClassVar = {"positive": "positive", "negative": "negative"}
+
+    def terms(self):
+        base = super().terms()
+        return {
+            "positive": lambda out: self.alpha_pos * base["real"](out),
+            "negative": lambda out: self.alpha_neg * base["fake"](out),
+            "fake": base["fake"],
+        }
+
+    def data_weights(self):
+        return {"positive": self.alpha_pos, "negative": self.alpha_neg}
+
+
+class RumiDivergence(Rumi):
+    """Of a GAN that estimates an f-divergence (Rumi-GAN, Eq. 1, and its supplement).
+
+    The generator is to learn (1 + alpha-) p+ - alpha- p-, whatever the divergence (Lemma 3.1).
+    """
+
+    defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
+
+    def check(self):
+        super().check()
+        if self.alpha_pos > 1:
+            raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be at most 1 (Lemma 3.1)")
+        if self.alpha_neg < self.alpha_pos - 1:
+            raise InvalidInput(
+                "alpha_neg",
+                f"is {self.alpha_neg:g}, must be at least alpha_pos - 1 = "
+                f"{self.alpha_pos - 1:g} (Lemma 3.1)",
+            )
+
+
+class RumiIPM(Rumi):
+    """Of a GAN that estimates an integral probability metric.
+
+    D minimises -alpha+ (E+ D - E_fake D) + alpha- (E- D - E_fake D) and the base's penalties; so
+    the generated images have the weight alpha+ - alpha-, and in the split schedule go with the
+    positives by alpha+ and with the negatives by -alpha-. The generator is to learn
+    (alpha+ p+ - alpha- p-) / (alpha+ - alpha-). The weights are not stated in the paper; the
+    default (1, 0.5) makes that 2 p+ - p-, as (1, 1) does for Rumi-SGAN.
+    """
+
+    defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 0.5}
+
+    def check(self):
+        super().check()
+        if self.alpha_neg >= self.alpha_pos:
+            raise InvalidInput(
+                "alpha_neg",
+                f"is {self.alpha_neg:g}, must be less than alpha_pos = {self.alpha_pos:g}: the "
+                "optimum of the IPM form, (alpha_pos p+ - alpha_neg p-) / (alpha_pos - "
+                "alpha_neg), exists for alpha_pos > alpha_neg alone",
+            )
+
+    def terms(self):
+        terms = super().terms()
+        fake, weight = terms["fake"], self.alpha_pos - self.alpha_neg
+        return {**terms, "fake": lambda out: weight * fake(out)}
+
+    def fake_shares(self):
+        weight = self.alpha_pos - self.alpha_neg
+        return {"positive": self.alpha_pos / weight, "negative": -self.alpha_neg / weight}

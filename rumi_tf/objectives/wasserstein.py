@@ -1,0 +1,72 @@
+"""The Wasserstein GANs and their Rumi forms."""
+
+from typing import ClassVar
+
+import tensorflow as tf
+
+from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.gradient_penalty import Interpolated
+from rumi_tf.objectives.rumi import RumiIPM
+
+
+class Critic(Objective):
+    """D minimises E_fake D - E_real D, G minimises -E_fake D; what bounds D's slope is left open.
+
+    (Arjovsky et al., ICML 2017, Eq. 2-3.)
+    """
+
+    def terms(self):
+        return {
+            "real": lambda out: -tf.reduce_mean(out["score"]),
+            "fake": lambda out: tf.reduce_mean(out["score"]),
+        }
+
+    def generator_loss(self, outputs):
+        return -tf.reduce_mean(outputs["score"])
+
+
+class WGAN(Critic):
+    """WGAN (Arjovsky et al., 2017, Algorithm 1): D's weights are clipped after each update.
+
+    Clipped are the trainable weights alone; the moving statistics of batch normalisation are
+    none. The optimiser is Adam here, not RMSProp.
+    """
+
+    defaults: ClassVar = {"clip_value": 0.01}
+
+    def after_update(self, player, variables):
+        if player == "discriminator":
+            for variable in variables:
+                variable.assign(tf.clip_by_value(variable, -self.clip_value, self.clip_value))
+
+
+class RumiWGAN(RumiIPM, WGAN):
+    """Rumi-WGAN: the IPM form (`RumiIPM`) with clipped weights."""
+
+    defaults: ClassVar = {**RumiIPM.defaults, **WGAN.defaults}
+
+
+class WGANGP(Interpolated, Critic):
+    """WGAN-GP (Gulrajani et al., NeurIPS 2017, Eq. 3): lambda E (|dD/dx| - 1)^2 on lines."""
+
+
+class RumiWGANGP(RumiIPM, WGANGP):
+    """Rumi-WGAN-GP: the IPM form with lambda (gp+ + gp-).
+
+    The penalties are on the lines from positives, and from negatives, to generated images.
+    """
+
+    defaults: ClassVar = {**RumiIPM.defaults, **WGANGP.defaults}
+
+
+class WGANLP(Interpolated, Critic):
+    """WGAN-LP (Petzka et al., ICLR 2018, Eq. 8): lambda E max(0, |dD/dx| - 1)^2 on lines."""
+
+    def excess(self, norms):
+        return tf.nn.relu(norms - 1.0)
+
+
+class RumiWGANLP(RumiIPM, WGANLP):
+    """Rumi-WGAN-LP: as Rumi-WGAN-GP, with the one-sided penalty."""
+
+    defaults: ClassVar = {**RumiIPM.defaults, **WGANLP.defaults}
