@@ -37,7 +37,7 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; the same command resumes", 130)
+        _fail("interrupted; the same command goes on where it can", 130)
     except BrokenPipeError:
         _nobody_reads()
 

@@ -4,7 +4,7 @@ Usage: python -m reproduce.evaluate --saved_model=runs/RUN/saved_model
        python -m reproduce.evaluate --images=DIR_OR_NPZ --dataset=mnist --minority_class=5
        python -m reproduce.evaluate --images=DIR_OR_NPZ --reference=DIR_OR_NPZ --embedding=inception
 
-A SavedModel knows the data set and split it was trained on; flags override them. Appends rows to
+A SavedModel knows the data set and split it was trained on; flags name others. Appends rows to
 metrics.csv under --out, prints them as a table, and draws the precision-recall curve and the
 shares of the classes.
 """
@@ -35,12 +35,12 @@ flags.DEFINE_string(
     "reference",
     None,
     "Real images in the same forms, in place of those of the data set. Without --dataset there "
-    "are no classes, so the embedding must be inception.",
+    "are no classes, and the embedding is inception.",
     **_SECTION,
 )
 flags.DEFINE_enum(
     "image_range",
-    "symmetric",
+    None,
     ["symmetric", "unit", "bytes"],
     "What floating values in an NPZ file mean: [-1, 1], [0, 1] or [0, 255].",
     **_SECTION,
@@ -68,6 +68,7 @@ def main() -> None:
     _cli.check_output("out", str(out / "metrics.csv"))
     with _cli.quiet_import():
         from rumi_tf import assessment
+    assessment.check_output(out)
     given = {
         name: wanted[name].value
         for name in RunConfig.__dataclass_fields__

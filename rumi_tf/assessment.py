@@ -2,27 +2,26 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rumi_tf import experiment, plotting
-from rumi_tf.callbacks import save_curve
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.splits import Split
 from rumi_tf.data.unlabelled import load_unlabelled
 from rumi_tf.embeddings import cache_directory, image_batches, load_embedding
 from rumi_tf.errors import InvalidInput
-from rumi_tf.evaluation import Evaluation, Evaluator, provenance_of
+from rumi_tf.evaluation import Evaluation, Evaluator, provenance_of, wanted_classes
 from rumi_tf.features import describe, reference_features
-from rumi_tf.files import write_csv
+from rumi_tf.files import digest_of, write_csv
 from rumi_tf.protocols import Protocol, protocol_for
 from rumi_tf.randomness import numpy_generator
-from rumi_tf.results import Row, append_rows
-from rumi_tf.sampling import Sampler, load_sampler
+from rumi_tf.results import Row, append_rows, check_rows, write_curve
+from rumi_tf.sampling import Sampler, evaluation_batches, load_sampler
 from rumi_tf.tables import aligned
 
 
@@ -55,6 +54,13 @@ class _Generated:
     batches: Iterable[np.ndarray]
     total: int
     provenance: dict[str, str | int]
+    notes: list[str]
+
+
+# What says which images of a data set are meant: given anew, it takes the place of all that a
+# SavedModel's run was given.
+_CHOICE = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
+           "attribute")  # fmt: skip
 
 
 def assess(
@@ -63,7 +69,7 @@ def assess(
     images: Path | None,
     reference: Path | None,
     given: Mapping[str, Any],
-    image_range: str = "symmetric",
+    image_range: str | None = None,
     extrapolate: bool = False,
     refresh: bool = False,
 ) -> Assessment:
@@ -82,59 +88,86 @@ def assess(
         InvalidInput: naming the flag of what cannot be used.
     """
     sampler = load_sampler(saved_model) if saved_model else None
-    config = _config(sampler, given, needs_data=reference is None)
+    known = _trained_with(sampler)
+    config = _config(known, given, needs_data=reference is None)
     data = split = None
-    if sampler or "dataset" in given:
+    if config is not None:
         config = experiment.resolve(config)
         data, split = experiment.prepare(config)
-    judged = load_unlabelled("images", images, image_range) if images else None
-    real = load_unlabelled("reference", reference, image_range) if reference else None
-    if data is not None:
-        _check_shape("images", judged, data)
-        _check_shape("reference", real, data)
-    evaluator = _evaluator(config, data, split, real, refresh)
-    if sampler:
-        generated = _of_sampler(sampler, saved_model, config, evaluator.protocol)
     else:
-        generated = _of_images(judged, images, config if data else None, config.eval_samples)
+        config = RunConfig(**{"embedding": "inception", **given})
+    channels = data.image_shape[-1] if data is not None else None
+    judged = load_unlabelled("images", images, image_range, channels) if images else None
+    real = load_unlabelled("reference", reference, image_range, channels) if reference else None
+    if data is not None:
+        for flag, shape in (
+            ("images", judged and judged.image_shape),
+            ("reference", real and real.image_shape),
+            ("saved_model", (sampler and tuple(sampler.metadata.get("image_shape", ()))) or None),
+        ):
+            _check_shape(flag, shape, data)
+    evaluator = _evaluator(config, data, split, real, reference, refresh)
+    if sampler:
+        generated = _of_sampler(sampler, saved_model, known, config, evaluator, data)
+    else:
+        generated = _of_images(judged, images, config if data else None, evaluator.protocol)
     try:
         evaluation = evaluator(generated.batches, total=generated.total, extrapolate=extrapolate)
     except ValueError as error:
         raise InvalidInput(generated.flag, str(error)) from error
+    notes = [*generated.notes, *(m.note for m in evaluation.measurements)]
+    rows = [
+        dataclasses.replace(row, note="; ".join(filter(None, [row.note, *generated.notes])))
+        for row in evaluator.rows(evaluation, **generated.provenance)
+    ]
     return Assessment(
-        generated.title,
-        str(reference) if reference else _reference_title(config, evaluator),
-        evaluation,
-        evaluator.rows(evaluation, **generated.provenance),
-        evaluator.embedding.class_names,
-        _notes(sampler, data, evaluation),
-    )
+        generated.title, evaluator.reference_name, evaluation, rows,
+        evaluator.embedding.class_names, tuple(dict.fromkeys(filter(None, notes))),
+    )  # fmt: skip
 
 
-def _check_shape(flag: str, images: LabelledImages | None, data: LabelledImages) -> None:
+def _trained_with(sampler: Sampler | None) -> RunConfig | None:
+    """The configuration that a SavedModel was trained with, if it says so."""
+    known = sampler.metadata.get("config") if sampler else None
+    if known is None:
+        return None
+    try:
+        return RunConfig.from_json(json.dumps(known))
+    except ValueError as error:
+        raise InvalidInput("saved_model", f"its configuration is damaged: {error}") from error
+
+
+def _check_shape(flag: str, shape: Sequence[int] | None, data: LabelledImages) -> None:
     """Raises now what the classifier of the data set would raise once it is trained."""
-    if images is not None and images.image_shape != tuple(data.image_shape):
+    if shape is not None and shape != tuple(data.image_shape):
         raise InvalidInput(
             flag,
-            f"images are {describe(images.image_shape)}, those of the data set "
-            f"{describe(data.image_shape)}",
+            f"images are {describe(shape)}, those of the data set {describe(data.image_shape)}",
         )
 
 
-def _config(sampler: Sampler | None, given: Mapping[str, Any], needs_data: bool) -> RunConfig:
-    """That of the SavedModel, with what was given in its place; else what was given."""
-    known = sampler.metadata.get("config") if sampler else None
+def _config(
+    known: RunConfig | None, given: Mapping[str, Any], needs_data: bool
+) -> RunConfig | None:
+    """That of the SavedModel, with what was given in its place; else what was given.
+
+    `None` if no data set is known and none is needed.
+    """
+    if known is None and "dataset" not in given:
+        if needs_data:
+            raise InvalidInput("dataset", "it is not known what to compare with; name the data set")
+        for field in dataclasses.fields(RunConfig):
+            if field.name in given and field.metadata["section"] == "Data":
+                raise InvalidInput(field.name, "has no effect without --dataset")
+        return None
     if known is None:
-        if sampler and needs_data and "dataset" not in given:
-            raise InvalidInput(
-                "dataset", "the SavedModel does not say what it was trained on; name the data set"
-            )
         return RunConfig(**given)
-    try:
-        config = RunConfig.from_json(json.dumps(known))
-    except ValueError as error:
-        raise InvalidInput("saved_model", f"its configuration is damaged: {error}") from error
-    return dataclasses.replace(config, **{"protocol": "auto", "eval_samples": None, **given})
+    reset = {"protocol", "embedding", "eval_samples", "inception_weights", "cache_dir"}
+    if any(name in given for name in _CHOICE):
+        reset |= {f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] == "Data"}
+        reset -= {"dataset"} if "dataset" in given else {"dataset", "data_dir", "image_size"}
+    defaults = {f.name: f.default for f in dataclasses.fields(RunConfig) if f.name in reset}
+    return dataclasses.replace(known, **{**defaults, "runs_dir": "runs", **given})
 
 
 def _evaluator(
@@ -142,13 +175,18 @@ def _evaluator(
     data: LabelledImages | None,
     split: Split | None,
     real: LabelledImages | None,
+    path: Path | None,
     refresh: bool,
 ) -> Evaluator:
     if real is None:
         return Evaluator.for_run(config, data, split, refresh)
-    count = config.eval_samples or protocol_for(config).num_generated
-    protocol = Protocol("images", config.embedding, count, None, reference="all")
-    embedding = load_embedding(config, data, config.embedding, refresh)
+    if config.protocol != "auto":
+        raise InvalidInput("protocol", "has no effect with --reference")
+    # Counts as of the papers; all images of the reference, whatever they are.
+    protocol = dataclasses.replace(
+        protocol_for(config), name="images", num_reference=None, reference="all"
+    )
+    embedding = load_embedding(config, data, protocol.embedding, refresh)
     order = protocol.reference_indices(real.labels, Split((), (), {}))
     try:
         features = reference_features(
@@ -156,47 +194,62 @@ def _evaluator(
         )
     except ValueError as error:
         raise InvalidInput("reference", str(error)) from error
-    return Evaluator(protocol, embedding, features, split)
+    return Evaluator(protocol, embedding, features, split, f"{path} {real.fingerprint[:10]}")
 
 
-def _of_sampler(sampler: Sampler, path: Path, config: RunConfig, protocol: Protocol) -> _Generated:
-    total = protocol.num_generated
-    provenance = {**provenance_of(config), "iteration": config.iterations}
-    if "config_hash" in sampler.metadata:  # of the run, whatever data it is measured against
-        provenance["config_hash"] = sampler.metadata["config_hash"]
-    batches = sampler.batches(total, protocol.seed)
+def _of_sampler(
+    sampler: Sampler,
+    path: Path,
+    known: RunConfig | None,
+    config: RunConfig,
+    evaluator: Evaluator,
+    data: LabelledImages | None,
+) -> _Generated:
+    """Images of a SavedModel, from the noise that its run's own evaluation had."""
+    total, notes = evaluator.protocol.num_generated, []
+    provenance = _foreign(str(path), digest_of(path / "saved_model.pb"), config if data else None)
+    if known is not None:
+        trained = {k: provenance_of(known)[k] for k in ("objective", "config_hash", "seed")}
+        provenance |= {**trained, "iteration": known.iterations}
+        if data is not None and sampler.metadata.get("data_fingerprint") != data.fingerprint:
+            notes.append("the real images are not of the data that the generator was trained on")
+    labels = None
+    if sampler.conditional:
+        labels = (
+            wanted_classes(evaluator.protocol, evaluator.split)
+            if evaluator.split
+            else range(int(sampler.metadata.get("num_classes", 1)))
+        )
+    batches = evaluation_batches(
+        sampler.generate, sampler.latent_dim, total, provenance["seed"], provenance["iteration"],
+        labels,
+    )  # fmt: skip
     title = f"{sampler.title()} ({path})"
-    return _Generated("saved_model", title, batches, total, provenance)
+    return _Generated("saved_model", title, batches, total, provenance, notes)
 
 
 def _of_images(
-    judged: LabelledImages, path: Path, config: RunConfig | None, limit: int | None
+    judged: LabelledImages, path: Path, config: RunConfig | None, protocol: Protocol
 ) -> _Generated:
-    order = numpy_generator(0, "judged images").permutation(len(judged))[:limit]
-    provenance = {
+    order = numpy_generator(protocol.seed, "judged images").permutation(len(judged))
+    order, notes = order[: protocol.num_generated], []
+    if len(order) < protocol.num_generated:
+        notes.append(f"the protocol asks for {protocol.num_generated:,} generated images")
+    provenance = _foreign(str(path), judged.fingerprint, config)
+    batches = image_batches(judged, order)
+    return _Generated("images", str(path), batches, len(order), provenance, notes)
+
+
+def _foreign(path: str, digest: str, config: RunConfig | None) -> dict[str, str | int]:
+    """Provenance of images that are no run's."""
+    return {
         **dict.fromkeys(("dataset", "split", "target"), ""),
         **(provenance_of(config) if config else {}),
-        "objective": str(path),
-        "config_hash": judged.fingerprint[:10],
+        "objective": path,
+        "config_hash": digest[:10],
         "seed": 0,
         "iteration": 0,
     }
-    return _Generated("images", str(path), image_batches(judged, order), len(order), provenance)
-
-
-def _reference_title(config: RunConfig, evaluator: Evaluator) -> str:
-    which = {"positive": provenance_of(config)["target"], "all": "all"}
-    return f"real {config.dataset}, {which[evaluator.protocol.reference]}"
-
-
-def _notes(
-    sampler: Sampler | None, data: LabelledImages | None, evaluation: Evaluation
-) -> tuple[str, ...]:
-    notes = dict.fromkeys(m.note for m in evaluation.measurements if m.note)
-    trained_on = sampler.metadata.get("data_fingerprint") if sampler else None
-    if data is not None and trained_on not in (None, data.fingerprint):
-        notes["the images of the data set are not those that the generator was trained on"] = None
-    return tuple(notes)
 
 
 # ----- what is shown and written ------------------------------------------------------------------
@@ -230,26 +283,42 @@ def as_table(found: Assessment) -> str:
 def write(found: Assessment, out: Path) -> list[Path]:
     """Appends the rows to metrics.csv in `out` and draws the plots; returns the paths.
 
+    Curves and plots are named by the hash of what was measured, so that those of other images
+    stay.
+
     Raises:
         OSError: nothing can be written there.
     """
+    append_rows(out / "metrics.csv", found.rows)
     written = [out / "metrics.csv"]
-    append_rows(written[0], found.rows)
-    label = found.rows[0].objective
+    name, label = found.rows[0].config_hash, Path(found.rows[0].objective).name[-40:]
     measured = found.evaluation
     if measured.prd is not None:
-        written += [out / "prd.csv", out / "prd.png", out / "prd.pdf"]
-        save_curve(written[1], measured.prd)
-        for path in written[2:4]:
-            plotting.save_prd(path, {label: measured.prd})
+        paths = [out / f"prd_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]
+        write_curve(paths[0], measured.prd)
+        for path in paths[1:]:
+            plotting.save_prd(path, {label.lstrip("_"): measured.prd})
+        written += paths
     if len(measured.shares):
+        paths = [out / f"classes_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]
         columns = {"generated": measured.shares, "real": measured.real_shares}
         names = found.class_names
-        path = out / "classes.csv"
         rows = zip(names, *(values.tolist() for values in columns.values()), strict=True)
-        write_csv(path, [dict(zip(("class", *columns), row, strict=True)) for row in rows])
-        written.append(path)
-        for suffix in ("png", "pdf"):
-            written.append(out / f"classes.{suffix}")
-            plotting.save_shares(written[-1], names, columns)
+        write_csv(paths[0], [dict(zip(("class", *columns), row, strict=True)) for row in rows])
+        for path in paths[1:]:
+            plotting.save_shares(path, [shortened(n) for n in names], columns)
+        written += paths
     return written
+
+
+def shortened(name: str, limit: int = 24) -> str:
+    """A name that fits under a bar."""
+    return name if len(name) <= limit else f"{name[: limit - 3]}..."
+
+
+def check_output(out: Path) -> None:
+    """Raises `InvalidInput` if `write` could not add to what is in `out`."""
+    try:
+        check_rows(out / "metrics.csv")
+    except ValueError as error:
+        raise InvalidInput("out", str(error)) from error

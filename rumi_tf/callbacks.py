@@ -20,11 +20,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from rumi_tf.checkpoints import Checkpoints
-from rumi_tf.errors import TrainingDiverged
+from rumi_tf.errors import RunDamaged, TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
 from rumi_tf.plotting import save_grid
 from rumi_tf.progress import has_terminal
-from rumi_tf.results import Row, rows_as_text
+from rumi_tf.results import Row, rows_as_text, write_curve
 
 
 class Periodic(keras.callbacks.Callback, abc.ABC):
@@ -98,7 +98,8 @@ class TensorBoard:
         """Shows a row of the log."""
         with self._writer.as_default(step=int(row["iteration"])):
             for name, value in row.items():
-                tf.summary.scalar(name, float(value))
+                if name != "iteration":
+                    tf.summary.scalar(name, float(value))
         self._writer.flush()
 
     def grid(self, iteration: int, path: Path) -> None:
@@ -158,8 +159,15 @@ class RunLog(Periodic):
 
 
 def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
-    """The rows of a log up to an iteration."""
-    return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
+    """The rows of a log up to an iteration.
+
+    Raises:
+        RunDamaged: the file is not such a log.
+    """
+    try:
+        return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunDamaged(f"{path} is damaged; delete it to go on without its rows") from error
 
 
 def diversity(images: np.ndarray) -> float:
@@ -217,6 +225,7 @@ class Evaluate(Periodic):
         measure: (iteration, whether it is the last) -> rows of results, and precision and recall
             if they were measured.
         board: shows the same in TensorBoard.
+        checkpoints: of the run, whose weights must be finite.
 
     Attributes:
         seconds: that evaluations took in this process.
@@ -229,10 +238,12 @@ class Evaluate(Periodic):
         last: int,
         measure: Callable[[int, bool], tuple[list[Row], tuple[np.ndarray, np.ndarray] | None]],
         board: TensorBoard,
+        checkpoints: Checkpoints,
     ):
         super().__init__(every, last)
         self._directory = directory
         self._measure = measure
+        self._checkpoints = checkpoints
         self._board = board
         self._rows: list[Mapping[str, str]] = []
         self.seconds = 0.0
@@ -246,58 +257,56 @@ class Evaluate(Periodic):
 
     def act(self, iteration, logs):
         """Appends a row per metric."""
+        if not self._checkpoints.finite():
+            raise diverged(self._checkpoints, iteration, "a weight")
         began = time.monotonic()
         rows, prd = self._measure(iteration, iteration == self.last)
         rows = rows_as_text(rows)
         self._rows += rows
         if prd is not None:
-            save_curve(self._directory / "prd.csv", prd)
+            write_curve(self._directory / "prd.csv", prd)
         write_csv(self._directory / "metrics.csv", self._rows)
         self._show(rows)
         self.seconds += time.monotonic() - began
 
     def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
+        evaluations = {}
         for row in rows:
+            points = evaluations.setdefault(row["iteration"], {"iteration": row["iteration"]})
             if row["value"]:
-                name = f"metrics/{row['metric']}"
-                self._board.scalars({"iteration": row["iteration"], name: row["value"]})
-
-
-def save_curve(path: Path, prd: tuple[np.ndarray, np.ndarray]) -> None:
-    """Writes a PRD curve, precision and recall, as a CSV file."""
-    pairs = zip(*(values.tolist() for values in prd), strict=True)
-    write_csv(path, [{"precision": p, "recall": r} for p, r in pairs])
+                points[f"metrics/{row['metric']}"] = row["value"]
+        for points in evaluations.values():
+            self._board.scalars(points)
 
 
 class Clock(keras.callbacks.Callback):
     """Times the iterations after the first, which is mostly compilation.
 
-    What happens between iterations (logs, grids, checkpoints) is part of the time; evaluations
-    tell theirs, to be left out.
+    What happens between iterations (logs, grids, checkpoints) is part of the time.
+
+    Args:
+        paused: () -> seconds up to now that are to be left out.
     """
 
-    def __init__(self):
+    def __init__(self, paused: Callable[[], float] = lambda: 0.0):
         super().__init__()
+        self.paused = paused
         self.iterations = 0
         self._began = self._last = None
 
     def on_train_batch_end(self, batch, logs=None):
         """Starts the clock after the first iteration."""
-        self._last = time.monotonic()
+        self._last = time.monotonic() - self.paused()
         if self._began is None:
             self._began = self._last
         else:
             self.iterations += 1
 
-    def milliseconds(self, without: float = 0.0) -> float | None:
-        """Mean time of an iteration; `None` if there were too few to time.
-
-        Args:
-            without: seconds to leave out.
-        """
+    def milliseconds(self) -> float | None:
+        """Mean time of an iteration; `None` if there were too few to time."""
         if not self.iterations:
             return None
-        return 1000 * (self._last - self._began - without) / self.iterations
+        return 1000 * (self._last - self._began) / self.iterations
 
 
 class Progress(Periodic):
@@ -307,15 +316,19 @@ class Progress(Periodic):
         last: iterations of the whole run.
         images: training images that an iteration takes.
         title: what is training.
+        paused: () -> seconds up to now that are not training.
     """
 
     LINES = 20  # without a terminal: about so many lines for a whole run
 
-    def __init__(self, last: int, images: int, title: str):
+    def __init__(
+        self, last: int, images: int, title: str, paused: Callable[[], float] = lambda: 0.0
+    ):
         terminal = has_terminal()
         super().__init__(every=1 if terminal else max(1, last // self.LINES), last=last)
         self._images = images
         self._title = title
+        self._paused = paused
         self._bar = None
         self._terminal = terminal
 
@@ -329,12 +342,14 @@ class Progress(Periodic):
     def on_train_batch_end(self, batch, logs=None):
         """Starts the clock after the first iteration, which is mostly compilation."""
         if self._began is None:
-            self._first, self._began = int(self.model.iteration), time.monotonic()
+            self._first = int(self.model.iteration)
+            self._began = time.monotonic() - self._paused()
         super().on_train_batch_end(batch, logs)
 
     def act(self, iteration, logs):
         """Shows the running means."""
-        rate = (iteration - self._first) / max(time.monotonic() - self._began, 1e-9)
+        seconds = time.monotonic() - self._paused() - self._began
+        rate = (iteration - self._first) / max(seconds, 1e-9)
         shown = {
             "d_loss": f"{logs['d_loss']:.3f}",
             "g_loss": f"{logs['g_loss']:.3f}",

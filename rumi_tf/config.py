@@ -443,14 +443,15 @@ class RunConfig:
         help_text="Iterations between evaluations of the generator on fresh samples, written to "
         "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
     )
-    embedding: str = option(
-        "classifier",
+    embedding: str | None = option(
+        None,
         section="Evaluation",
         choices=("classifier", "inception", "inception_299"),
         identity=False,
         help_text="Network behind FID and the other metrics. classifier: trained on the data "
         "set's own labels, needs no download; its scores cannot be compared with published ones. "
-        "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's.",
+        "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's. "
+        "Default: that of --protocol if it is named, else classifier.",
     )
     protocol: str = option(
         "auto",
@@ -467,8 +468,8 @@ class RunConfig:
         section="Evaluation",
         low=2,
         identity=False,
-        help_text="Images to generate for an evaluation, in place of the protocol's number. "
-        "Default and paper: 10,000.",
+        help_text="Images to generate for an evaluation, in place of the protocol's number, which "
+        "is the papers': 10,000, or 10,240 for uac_images.",
     )
     inception_weights: str = option(
         "",

@@ -22,6 +22,10 @@ class InvalidInput(RumiError):
         super().__init__(" ".join(f"--{flag}: {problem}".split()))
 
 
+class NoSuchPart(InvalidInput):
+    """A data set has no training or test part of its own."""
+
+
 class RunBusy(RumiError):
     """Another process is working on the same run directory."""
 

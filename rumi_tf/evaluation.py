@@ -11,9 +11,12 @@ from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.splits import Split
 from rumi_tf.embeddings import Embedding, cache_directory, load_embedding
+from rumi_tf.errors import InvalidInput
 from rumi_tf.features import Features, extract, reference_features
 from rumi_tf.protocols import Protocol, protocol_for
 from rumi_tf.results import Row
+
+KID_SUBSET = 1000  # images of either side in a subset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Measurement:
         std: over subsets or parts of the samples, if the metric has one.
         note: what a reader must know to read the number rightly.
         by_classes: whether it is about the data set's own classes, as told by the classifier.
+        n_generated, n_reference: images on either side that it was computed from.
     """
 
     metric: str
@@ -33,6 +37,8 @@ class Measurement:
     std: float | None = None
     note: str = ""
     by_classes: bool = False
+    n_generated: int = 0
+    n_reference: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Evaluation:
         prd: precision and recall, each (num_angles,); `None` if they were not asked for.
         shares: (K,) shares of generated images by class, and `real_shares` of the reference; empty
             without classes.
-        n_generated, n_reference: images on either side.
+        n_generated, n_reference: images on either side; some metrics use fewer.
         seconds: that it took.
     """
 
@@ -75,11 +81,18 @@ class Evaluator:
         embedding: the network.
         reference: features of the real images.
         split: which classes are wanted; `None` without a data set.
+        reference_name: what the real images are.
     """
 
     def __init__(
-        self, protocol: Protocol, embedding: Embedding, reference: Features, split: Split | None
+        self,
+        protocol: Protocol,
+        embedding: Embedding,
+        reference: Features,
+        split: Split | None,
+        reference_name: str = "",
     ):
+        self.reference_name = reference_name
         self.protocol = protocol
         self.embedding = embedding
         self.reference = reference
@@ -95,13 +108,19 @@ class Evaluator:
             InvalidInput: weights, data or the cache directory cannot be used.
         """
         protocol = protocol_for(config)
-        embedding = load_embedding(config, images, protocol.embedding, refresh)
         indices = protocol.reference_indices(images.labels, split)
+        if len(indices) < 2:
+            raise InvalidInput(
+                "protocol", f"{protocol.name} needs at least 2 real images, there is {len(indices)}"
+            )
+        embedding = load_embedding(config, images, protocol.embedding, refresh)
         reference = reference_features(
             embedding, images, indices, protocol, cache_dir=cache_directory(config),
             refresh=refresh,
         )  # fmt: skip
-        return cls(protocol, embedding, reference, split)
+        target = provenance_of(config)["target"] if protocol.reference == "positive" else "all"
+        name = f"{config.dataset} {target} {images.fingerprint[:10]}"
+        return cls(protocol, embedding, reference, split, name)
 
     def __call__(
         self,
@@ -149,6 +168,7 @@ class Evaluator:
         return [
             Row(
                 **provenance,
+                reference=self.reference_name,
                 protocol=self.protocol.name,
                 embedding=(
                     self.embedding.class_identity if m.by_classes else self.embedding.identity
@@ -156,13 +176,20 @@ class Evaluator:
                 metric=m.metric,
                 value=m.value,
                 std=m.std,
-                n_generated=evaluation.n_generated,
-                n_reference=evaluation.n_reference,
+                n_generated=m.n_generated,
+                n_reference=m.n_reference,
                 seconds=round(evaluation.seconds, 3),
                 note=m.note,
             )
             for m in evaluation.measurements
         ]
+
+
+def wanted_classes(protocol: Protocol, split: Split) -> list[int]:
+    """The classes that a conditional generator is asked for, in turn."""
+    if protocol.reference == "positive":
+        return list(split.positive_classes)
+    return sorted({*split.positive_classes, *split.negative_classes})
 
 
 def provenance_of(config: RunConfig) -> dict[str, str | int]:
@@ -196,47 +223,69 @@ def compare(
         seed, complete, extrapolate: see `Evaluator`.
     """
     x, y = generated.kept, reference.kept
-    note = "; ".join(_size_notes(generated, reference))
-    distance = metrics.frechet_distance_from_statistics
-    found = [*_measured(("fid",), lambda: distance(generated.statistics, reference.statistics))]
-    found = [dataclasses.replace(m, note=m.note or note) for m in found]
+    all_images, kept = (len(generated), len(reference)), (len(x), len(y))
+    target = reference.statistics
+    found = _measured(
+        ("fid",),
+        lambda: [metrics.frechet_distance_from_statistics(generated.statistics, target)],
+        all_images,
+        "; ".join(_size_notes(generated, reference)),
+    )
     if extrapolate:
         found += _measured(
-            ("fid_infinity",), lambda: metrics.extrapolated_frechet_distance(x, y, seed=seed)
+            ("fid_infinity",),
+            lambda: [metrics.extrapolated_frechet_distance(x, target, seed=seed)],
+            (len(x), len(reference)),
+            "an extrapolation: of too few images it is rough and may be negative",
         )
-    found += _with_deviation("kid", lambda: metrics.kernel_distance(x, y, seed=seed))
+    found += _measured(("kid",), lambda: [_kid(x, y, seed)], kept)
     if generated.scores.shape[1]:
-        found += _with_deviation(
-            "inception_score", lambda: metrics.inception_score(generated.scores)
-        )
+        score = metrics.inception_score
+        found += _measured(("inception_score",), lambda: [score(generated.scores)], (len(x), 0))
     if not complete:
         return found, None
-    curves = []
+    # Sajjadi et al. cluster equally many images of either side.
+    equal, curves = min(kept), []
 
-    def prd():
-        curves.append(metrics.prd_curve(x, y, seed=seed))
+    def prd() -> tuple[float, float]:
+        curves.append(metrics.prd_curve(x[:equal], y[:equal], seed=seed))
         return metrics.prd_f_scores(*curves[0])
 
-    found += _measured(("prd_f8", "prd_f1/8"), prd)
-    found += _measured(("precision", "recall"), lambda: metrics.improved_precision_recall(x, y))
-    found += _measured(("density", "coverage"), lambda: metrics.density_coverage(x, y))
+    found += _measured(("prd_f8", "prd_f1/8"), prd, (equal, equal))
+    for names, metric in (
+        (("precision", "recall"), metrics.improved_precision_recall),
+        (("density", "coverage"), metrics.density_coverage),
+    ):
+        found += _measured(names, lambda metric=metric: metric(x, y), kept)
     return found, curves[0] if curves else None
 
 
-def _measured(names: Sequence[str], metric: Callable) -> Iterator[Measurement]:
-    try:
-        values = metric()
-    except ValueError as error:
-        yield from (Measurement(name, None, note=str(error)) for name in names)
-        return
-    yield from map(Measurement, names, values if isinstance(values, tuple) else (values,))
+def _kid(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float | None]:
+    value, deviation = metrics.kernel_distance(x, y, subset_size=KID_SUBSET, seed=seed)
+    # Sets that are used whole have one subset, and so no deviation.
+    return value, deviation if max(len(x), len(y)) > KID_SUBSET else None
 
 
-def _with_deviation(name: str, metric: Callable) -> Iterator[Measurement]:
+def _measured(
+    names: Sequence[str], metric: Callable[[], Sequence], counts: tuple[int, int], note: str = ""
+) -> list[Measurement]:
+    """One measurement per name.
+
+    Args:
+        names: of the values.
+        metric: () -> for every name a value, or a pair of a value and its deviation.
+        counts: generated and real images.
+        note: to all of them.
+    """
+    sides = dict(zip(("n_generated", "n_reference"), counts, strict=True))
     try:
-        yield Measurement(name, *metric())
+        values = [v if isinstance(v, tuple) else (v, None) for v in metric()]
     except ValueError as error:
-        yield Measurement(name, None, note=str(error))
+        return [Measurement(name, None, note=str(error), **sides) for name in names]
+    return [
+        Measurement(name, value, std, note, **sides)
+        for name, (value, std) in zip(names, values, strict=True)
+    ]
 
 
 def _size_notes(generated: Features, reference: Features) -> Iterator[str]:

@@ -36,15 +36,16 @@ from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
-from rumi_tf.evaluation import Evaluator, provenance_of
+from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
-from rumi_tf.results import Row
-from rumi_tf.sampling import CHUNK
+from rumi_tf.protocols import protocol_for
+from rumi_tf.results import Row, append_rows, read_rows, write_curve
+from rumi_tf.sampling import evaluation_batches, load_sampler
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -298,16 +299,54 @@ def train(config: RunConfig) -> Run:
     directory = run_directory(config)
     done = _summary(directory)
     # Anybody can change a folder, so there a finished run counts only for the same images.
-    if done and config.dataset != "folder":
+    measured = not config.eval_every or bool(done and last_rows(config))
+    if done and measured and config.dataset != "folder":
         return Run(directory, done, reused=True)
     images, split = prepare(config)
-    evaluator = Evaluator.for_run(config, images, split) if config.eval_every else None
+    _check_writable(config.runs_dir)
+    evaluator = None if measured else Evaluator.for_run(config, images, split)
     with _locked(directory):
         _claim(config, directory, images)
         done = _summary(directory)
         if done:
-            return Run(directory, done, reused=True)
+            notes = ()
+            if evaluator is not None and not last_rows(config):
+                generate = load_sampler(directory / "saved_model").generate
+                _measure_once(config, evaluator, generate)
+                notes = ("it had not been evaluated so; that was done now",)
+            return Run(directory, done, reused=True, notes=notes)
         return _train(config, directory, images, split, evaluator)
+
+
+def last_rows(config: RunConfig) -> list[Row]:
+    """What was measured at a run's last iteration, as its configuration asks for it now.
+
+    Empty if it was not, or under another protocol, embedding or number of samples.
+    """
+    try:
+        rows = read_rows(run_directory(config) / "metrics.csv")
+    except ValueError:
+        return []
+    protocol = protocol_for(config)
+    found = [
+        row for row in rows if (row.iteration, row.protocol) == (config.iterations, protocol.name)
+    ]
+    fids = [row for row in found if row.metric == "fid"]
+    if not any(
+        row.n_generated == protocol.num_generated
+        and row.embedding.startswith(f"{protocol.embedding}-")
+        for row in fids
+    ):
+        return []
+    return found
+
+
+def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
+    """Evaluates the generator of the last iteration and adds its rows to those of the run."""
+    rows, prd = _measurer(config, generate, evaluator)(config.iterations, True)
+    append_rows(run_directory(config) / "metrics.csv", rows)
+    if prd is not None:
+        write_curve(run_directory(config) / "prd.csv", prd)
 
 
 def _train(
@@ -327,8 +366,7 @@ def _train(
     start = int(model.iteration)
     if start:
         notes.append(f"resumed at iteration {start}")
-    callbacks = _callbacks(config, directory, model, checkpoints, images, split, evaluator)
-    clock = Clock()
+    *callbacks, clock = _callbacks(config, directory, model, checkpoints, images, split, evaluator)
     if start < config.iterations:
         try:
             model.fit(
@@ -357,13 +395,14 @@ def _train(
             "negative_classes": list(split.negative_classes),
         },
     )
-    evaluating = sum(c.seconds for c in callbacks if isinstance(c, Evaluate))
+    if evaluator is not None and not last_rows(config):  # killed after the last checkpoint
+        _measure_once(config, evaluator, _generating(model))
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
         "iterations_timed": clock.iterations,
-        "milliseconds_per_iteration": clock.milliseconds(without=evaluating),
-        "seconds_evaluating": evaluating,
+        "milliseconds_per_iteration": clock.milliseconds(),
+        "seconds_evaluating": clock.paused(),
         "positives": len(split.indices["positive"]),
         "negatives": len(split.indices["negative"]),
     }
@@ -395,31 +434,42 @@ def _callbacks(
         return generate().numpy()
 
     board = TensorBoard(directory)
-    callbacks = [
+    evaluate = []
+    if evaluator is not None:
+        measure = _measurer(config, _generating(model), evaluator)
+        evaluate = [Evaluate(directory, config.eval_every, last, measure, board, checkpoints)]
+
+    def paused() -> float:
+        return sum(callback.seconds for callback in evaluate)
+
+    return [
         StopOnNaN(checkpoints),
-        Progress(last, taken, title),
+        Progress(last, taken, title, paused),
         RunLog(directory, config.log_every, last, sample, real_std, board),
         SampleGrids(directory, config.sample_every, last, sample, title, board),
+        *evaluate,
+        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
+        Clock(paused),
     ]
-    if evaluator is not None:
-        measure = _measurer(config, model, evaluator)
-        callbacks.append(Evaluate(directory, config.eval_every, last, measure, board))
-    return [*callbacks, SaveCheckpoint(config.checkpoint_every, last, checkpoints)]
 
 
-def _measurer(config: RunConfig, model: AdversarialModel, evaluator: Evaluator) -> Callable:
+def _generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
+    """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
+    return tf.function(lambda noise, labels=None: model.images(noise, labels, training=False))
+
+
+def _measurer(config: RunConfig, generate: Callable, evaluator: Evaluator) -> Callable:
     """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
     total = evaluator.protocol.num_generated
-    generate = tf.function(lambda noise: model.generator(noise, training=False))
-
-    def batches(iteration: int) -> Iterator[np.ndarray]:
-        for chunk, start in enumerate(range(0, total, CHUNK)):
-            shape = (CHUNK, config.latent_dim)
-            noise = randomness.normal(shape, config.seed, "evaluate", iteration, chunk)
-            yield generate(noise).numpy()[: total - start]
+    labels = None
+    if _objective_class(config).conditional:
+        labels = wanted_classes(evaluator.protocol, evaluator.split)
 
     def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        found = evaluator(batches(iteration), total=total, complete=last)
+        batches = evaluation_batches(
+            generate, config.latent_dim, total, config.seed, iteration, labels
+        )
+        found = evaluator(batches, total=total, complete=last)
         return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
 
     return measure
@@ -429,6 +479,15 @@ def real_positives(images: LabelledImages, split: Split, num: int, seed: int) ->
     """At most `num` positive images, drawn at random: (n, H, W, C) float32 in [-1, 1]."""
     order = randomness.numpy_generator(seed, "real").permutation(split.indices["positive"])
     return images.gather(tf.constant(order[:num])).numpy()
+
+
+def _check_writable(runs_dir: str) -> None:
+    """Raises before long work that could not be written down."""
+    place = Path(runs_dir).resolve()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK) or place.is_relative_to("/proc"):
+        raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {place} is not writable")
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.embeddings import Embedding, image_batches
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import atomic_path
+from rumi_tf.files import atomic_path, read_npz
 from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.progress import tracked
 from rumi_tf.protocols import Protocol
@@ -124,15 +123,12 @@ def reference_features(
     text = json.dumps([*names, protocol.name, protocol.seed])
     key = hashlib.sha256(text.encode() + indices.tobytes()).hexdigest()
     path = cache_dir / f"reference-{protocol.name}-{key[:16]}.npz"
-    try:
-        with filelock.FileLock(path.with_suffix(".lock")):
-            found = None if refresh else _read(path, key)
-            if found is None:
-                batches = image_batches(images, indices)
-                found = extract(embedding, batches, len(indices), "features of the real images")
-                _write(path, key, found)
-    except OSError as error:
-        raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
+    with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
+        found = None if refresh else _read(path, key)
+        if found is None:
+            batches = image_batches(images, indices)
+            found = extract(embedding, batches, len(indices), "features of the real images")
+            _write(path, key, found)
     return found
 
 
@@ -157,20 +153,22 @@ def _digest(key: str, arrays: dict[str, np.ndarray]) -> str:
 
 def _write(path: Path, key: str, features: Features) -> None:
     arrays = _arrays(features)
-    with atomic_path(path) as temporary:
-        np.savez(temporary, digest=np.array(_digest(key, arrays)), **arrays)
+    try:
+        with atomic_path(path) as temporary:
+            np.savez(temporary, digest=np.array(_digest(key, arrays)), **arrays)
+    except OSError as error:
+        raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
 
 
 def _read(path: Path, key: str) -> Features | None:
     """What was cached under this key; `None` if it is absent, damaged, or about something else."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_npz(path)
         if str(arrays.pop("digest")) != _digest(key, arrays):
             return None
         statistics = GaussianStatistics.from_moments(
             int(arrays["count"]), arrays["mean"], arrays["covariance"]
         )
         return Features(statistics, arrays["kept"], arrays["scores"], arrays["classes"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, ValueError, KeyError):
         return None

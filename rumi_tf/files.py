@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -9,6 +10,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -51,6 +54,35 @@ def remove_temporaries(directory: str | os.PathLike) -> None:
     """Deletes what killed writers left in `directory`; call it only while holding its lock."""
     for path in Path(directory).rglob(".tmp-*"):
         _remove(path)
+
+
+def digest_of(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of an NPZ file; nothing is unpickled.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not an undamaged NPZ file of arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except OSError:
+        raise
+    except Exception as error:
+        # Damaged archives raise whatever zip, zlib, or the parser of headers happens to meet.
+        raise ValueError(f"{path} cannot be read as an NPZ file") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError(f"{path} holds files that are no arrays")
+    return arrays
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

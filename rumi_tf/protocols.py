@@ -20,7 +20,8 @@ class Protocol:
         num_reference: real images at most; `None` takes all.
         reference: which real images: `positive`, all of the positive classes, those that were
             held out of training included; or `all`, the whole training part of the data set.
-        seed: of the noise, of the choice of real images, of subsets and clusterings.
+        seed: of the choice of real images, of subsets and of clusterings. The noise follows the
+            seed of the run.
     """
 
     name: str
@@ -73,13 +74,15 @@ OF_IMAGES = {"rumi_unbalanced": rumi_unbalanced, "rumi_subset": rumi_subset,
 def protocol_for(config: RunConfig) -> Protocol:
     """The protocol of a resolved configuration: the one it names, or that of its split.
 
-    A configuration that names an embedding or a number of samples has them in place of the
-    protocol's own.
+    Where the configuration names an embedding or a number of samples, they take the place of the
+    protocol's own. A protocol that was not named has the embedding that needs no download.
     """
-    name = config.protocol
+    name, embedding = config.protocol, config.embedding
     if name == "auto":
         name = "rumi_unbalanced" if config.split == "unbalanced" else "rumi_subset"
-    protocol = OF_IMAGES[name](config.embedding, config.dataset)
-    if config.eval_samples is not None:
-        protocol = dataclasses.replace(protocol, num_generated=config.eval_samples)
-    return protocol
+        embedding = embedding or "classifier"
+    chosen = {"embedding": embedding, "num_generated": config.eval_samples}
+    return dataclasses.replace(
+        OF_IMAGES[name](dataset=config.dataset),
+        **{field: value for field, value in chosen.items() if value is not None},
+    )

@@ -1,11 +1,13 @@
 """Measured numbers as rows with their provenance, kept in CSV files."""
 
+import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import filelock
+import numpy as np
 
 from rumi_tf.files import read_csv, write_csv
 
@@ -20,6 +22,7 @@ class Row:
         config_hash: of the run; for images from elsewhere, the start of their fingerprint.
         seed: of the run; 0 for images from elsewhere.
         iteration: generator updates before the measurement.
+        reference: the real images, with the start of their fingerprint.
         protocol: named bundle of embedding, sample counts and reference.
         embedding: identity of the network behind the features.
         metric: e.g. `fid`.
@@ -37,6 +40,7 @@ class Row:
     config_hash: str
     seed: int
     iteration: int
+    reference: str
     protocol: str
     embedding: str
     metric: str
@@ -59,12 +63,31 @@ def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
     ]
 
 
+def check_rows(path: str | os.PathLike) -> None:
+    """Raises `ValueError` unless rows can be added to the file, or it does not exist."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), None)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a CSV file") from error
+    if header not in (None, [field.name for field in dataclasses.fields(Row)]):
+        raise ValueError(f"{path} is a table of something else; its columns are not those of a row")
+
+
 def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     """Adds rows to a CSV file, which several processes may do at once."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
         write_csv(path, read_csv(path) + rows_as_text(rows))
+
+
+def write_curve(path: str | os.PathLike, prd: tuple[np.ndarray, np.ndarray]) -> None:
+    """Writes a PRD curve, precision and recall, as a CSV file."""
+    pairs = zip(*(values.tolist() for values in prd), strict=True)
+    write_csv(path, [{"precision": p, "recall": r} for p, r in pairs])
 
 
 def read_rows(path: str | os.PathLike) -> list[Row]:

@@ -65,11 +65,11 @@ class Sampler:
         Raises:
             InvalidInput: a label of an unconditional generator, or one that is out of range.
         """
-        labels = self._labels(label)
-        for chunk, start in enumerate(range(0, num, CHUNK)):
-            noise = normal((CHUNK, self.latent_dim), seed, "sample", chunk)
-            turns = (np.take(labels, range(start, start + CHUNK), mode="wrap"),) * self.conditional
-            yield self.generate(noise, *turns).numpy()[: num - start]
+        labels = self._labels(label) if self.conditional or label is not None else None
+        shape = (CHUNK, self.latent_dim)
+        yield from _chunks(
+            self.generate, lambda chunk: normal(shape, seed, "sample", chunk), num, labels
+        )
 
     def sample(self, num: int, seed: int, label: int | Sequence[int] | None = None) -> np.ndarray:
         """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label."""
@@ -95,6 +95,39 @@ class Sampler:
         if None in known:
             return "generated images"
         return "{}, {}, iteration {:,}".format(*known)
+
+
+def evaluation_batches(
+    generate: Callable[..., tf.Tensor],
+    latent_dim: int,
+    num: int,
+    seed: int,
+    iteration: int,
+    labels: Sequence[int] | None = None,
+) -> Iterator[np.ndarray]:
+    """Yields `num` images for an evaluation, from other noise at every iteration.
+
+    Args:
+        generate: as `Sampler.generate`.
+        latent_dim: dimension of the noise.
+        num: how many.
+        seed: of the run.
+        iteration: of the run, in which the generator is evaluated.
+        labels: classes that take turns; `None` for an unconditional generator.
+    """
+    shape = (CHUNK, latent_dim)
+    yield from _chunks(
+        generate, lambda chunk: normal(shape, seed, "evaluate", iteration, chunk), num, labels
+    )
+
+
+def _chunks(generate, noise, num: int, labels: Sequence[int] | None) -> Iterator[np.ndarray]:
+    for chunk, start in enumerate(range(0, num, CHUNK)):
+        inputs = [noise(chunk)]
+        if labels is not None:
+            turns = np.take(labels, range(start, start + CHUNK), mode="wrap")
+            inputs.append(tf.constant(turns, tf.int32))
+        yield generate(*inputs).numpy()[: num - start]
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """reproduce.evaluate from its paths to its files, with a classifier of a few updates."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -108,21 +110,21 @@ def test_what_is_written_and_shown(places, tmp_path):
     found = assess(places, images="threes.npz", given=FIVES, extrapolate=True)
     written = assessment.write(found, tmp_path / "out")
     assert all(path.stat().st_size for path in written)
-    assert {p.name for p in written} == {
-        "metrics.csv", "prd.csv", "prd.png", "prd.pdf", "classes.csv", "classes.png",
-        "classes.pdf",
-    }  # fmt: skip
+    mark = found.rows[0].config_hash
+    kinds = [f"{what}_{mark}.{kind}" for what in ("prd", "classes")
+             for kind in ("csv", "png", "pdf")]  # fmt: skip
+    assert [p.name for p in written] == ["metrics.csv", *kinds]
     assert read_rows(written[0]) == found.rows
     assessment.write(found, tmp_path / "out")
     assert len(read_rows(written[0])) == 2 * len(found.rows)
-    classes = read_csv(tmp_path / "out" / "classes.csv")
+    classes = read_csv(tmp_path / "out" / f"classes_{mark}.csv")
     assert [row["class"] for row in classes] == list("0123456789")
     assert sum(float(row["real"]) for row in classes) == pytest.approx(1)
     table = assessment.as_table(found)
     for row in found.rows:
         line = next(x for x in table.splitlines() if x.split()[:1] == [row.metric])
         assert float(line.split()[1]) == pytest.approx(row.value, rel=1e-4, abs=1e-4)
-    assert "threes.npz, " in table and "real digits, 5, 145 images" in table
+    assert "threes.npz, " in table and "digits 5 " in table and "145 images" in table
 
 
 def test_other_data_than_trained_on_is_pointed_out(places, monkeypatch):
@@ -130,12 +132,12 @@ def test_other_data_than_trained_on_is_pointed_out(places, monkeypatch):
     sampler.metadata["data_fingerprint"] = "another"
     monkeypatch.setattr(assessment, "load_sampler", lambda _: sampler)
     found = assess(places, saved_model=places["saved_model"], given={"eval_samples": 20})
-    assert any("not those that the generator was trained on" in note for note in found.notes)
+    assert any("not of the data that the generator was trained on" in note for note in found.notes)
 
 
 def test_images_that_do_not_fit_are_found_before_a_classifier_is_trained(places, monkeypatch):
     monkeypatch.setattr(classifier, "_train", lambda *_: pytest.fail("trained"))
-    with pytest.raises(InvalidInput, match="images are 8x8 pixels in colour, those of the data"):
+    with pytest.raises(InvalidInput, match="images are 8x8 pixels in grey, those of the data"):
         np.savez(places["root"] / "small.npz", images=np.zeros((4, 8, 8, 3), np.uint8))
         assess(places, images="small.npz", given={**FIVES, "cache_dir": places["cache"] + "2"})
 
@@ -144,7 +146,82 @@ def test_a_saved_model_without_metadata_needs_the_name_of_a_data_set(places, mon
     sampler = load_sampler(places["saved_model"])
     sampler.metadata.clear()
     monkeypatch.setattr(assessment, "load_sampler", lambda _: sampler)
-    with pytest.raises(InvalidInput, match="--dataset: the SavedModel does not say"):
+    with pytest.raises(InvalidInput, match="--dataset: it is not known what to compare"):
         assess(places, saved_model=places["saved_model"])
     found = assess(places, saved_model=places["saved_model"], given={**FIVES, "eval_samples": 20})
-    assert found.rows[0].target == "5"
+    row = found.rows[0]
+    assert (row.target, row.iteration, row.seed) == ("5", 0, 0)
+    assert row.objective == str(places["saved_model"])
+
+
+def test_another_split_takes_the_place_of_the_trained_one(places):
+    given = {"split": "even", "eval_samples": 20}
+    row = assess(places, saved_model=places["saved_model"], given=given).rows[0]
+    assert (row.split, row.target, row.n_reference) == ("even", "even", 719)
+    assert row.config_hash == load_sampler(places["saved_model"]).metadata["config_hash"]
+
+
+def test_the_commands_values_are_those_of_the_run_itself(places, tmp_path):
+    """The same noise, embedding and reference: nothing depends on who measures."""
+    settings = {
+        "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,
+        "eval_samples": 130, "eval_every": 3, "cache_dir": places["cache"],
+    }  # fmt: skip
+    run = experiment.train(RunConfig(**settings, runs_dir=str(tmp_path)))
+    own = read_rows(run.directory / "metrics.csv")
+    found = assess(places, saved_model=run.saved_model, given={"eval_samples": 130})
+    for ours, theirs in zip(own, found.rows, strict=True):
+        assert (ours.metric, ours.embedding, ours.reference) == (
+            theirs.metric, theirs.embedding, theirs.reference,
+        )  # fmt: skip
+        assert ours.value == pytest.approx(theirs.value, rel=1e-4, abs=1e-6), ours.metric
+        assert ours.config_hash == theirs.config_hash
+
+
+def test_a_finished_run_is_evaluated_when_it_is_asked_for(places, tmp_path):
+    settings = {
+        "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 2,
+        "runs_dir": str(tmp_path), "cache_dir": places["cache"],
+    }  # fmt: skip
+    run = experiment.train(RunConfig(**settings))
+    assert not (run.directory / "metrics.csv").exists()
+    wanted = RunConfig(**settings, eval_every=5, eval_samples=60)
+    again = experiment.train(wanted)
+    assert again.reused and again.notes
+    rows = read_rows(run.directory / "metrics.csv")
+    assert rows[0].n_generated == 60 and rows[0].iteration == 2
+    assert not experiment.train(wanted).notes and len(
+        read_rows(run.directory / "metrics.csv")
+    ) == len(rows)
+    assert [row.metric for row in experiment.last_rows(experiment.resolve(wanted))] == [
+        r.metric for r in rows
+    ]
+    other = experiment.resolve(RunConfig(**settings, eval_every=5, eval_samples=61))
+    assert experiment.last_rows(other) == []
+
+
+def test_a_conditional_model_is_asked_for_the_wanted_class(places, tmp_path, monkeypatch):
+    run = experiment.train(
+        RunConfig(minority_class="5", objective="acgan", width=0.05, batch_size=8, iterations=2,
+                  runs_dir=str(tmp_path))
+    )  # fmt: skip
+    sampler, asked = load_sampler(run.saved_model), []
+    generate = sampler.generate
+    watched = dataclasses.replace(
+        sampler,
+        generate=lambda noise, labels: asked.append(labels.numpy()) or generate(noise, labels),
+    )
+    monkeypatch.setattr(assessment, "load_sampler", lambda _: watched)
+    assess(places, saved_model=run.saved_model, given={"eval_samples": 120})
+    assert set(np.concatenate(asked)) == {5}
+    asked.clear()
+    given = {"eval_samples": 120, "protocol": "uac_images", "embedding": "classifier"}
+    assess(places, saved_model=run.saved_model, given=given)
+    assert set(np.concatenate(asked)) == set(range(10))
+
+
+def test_a_table_of_something_else_is_not_appended_to(tmp_path):
+    for text in ("a,b\n1,2\n", "\x00\xff"):
+        (tmp_path / "metrics.csv").write_text(text, encoding="latin-1")
+        with pytest.raises(InvalidInput, match="--out: "):
+            assessment.check_output(tmp_path)

@@ -23,7 +23,7 @@ def embed(images):
     return {"features": rows, "scores": classes, "classes": classes}
 
 
-SMALL = Embedding("small", "small-1", 16, embed, (28, 28, 1), tuple("0123456789"), "small-1")
+SMALL = Embedding("small", "classifier-1", embed, (28, 28, 1), tuple("0123456789"), "classifier-1")
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,11 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
     assert (4, "precision") not in by_metric and (6, "precision") in by_metric
     for iteration in (4, 6):
         row = by_metric[iteration, "fid"]
-        assert (row.n_generated, row.protocol, row.embedding) == (150, "rumi_subset", "small-1")
+        assert (row.n_generated, row.protocol, row.embedding) == (
+            150,
+            "rumi_subset",
+            "classifier-1",
+        )
         assert (row.dataset, row.target, row.objective) == ("digits", "even", "rumi_lsgan")
         assert math.isfinite(row.value) and row.config_hash == config(tmp_path).hash()
     last = [
@@ -90,7 +94,7 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     images, split = experiment.prepare(settings)
     model = experiment.make_model(settings, images.image_shape)
     evaluator = evaluation.Evaluator.for_run(settings, images, split)
-    measure = experiment._measurer(settings, model, evaluator)
+    measure = experiment._measurer(settings, experiment._generating(model), evaluator)
     values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
 

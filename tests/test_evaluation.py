@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from rumi_tf import metrics
+from rumi_tf import features, metrics
 from rumi_tf.config import RunConfig
 from rumi_tf.data.splits import Split
 from rumi_tf.embeddings import Embedding
@@ -38,11 +38,11 @@ class Array(np.ndarray):
         return np.asarray(self)
 
 
-PIXELS = Embedding("pixels", "pixels-1", 4, embed, (2, 2, 1), ("bright", "dark"), "judge-2")
+PIXELS = Embedding("pixels", "pixels-1", embed, (2, 2, 1), ("bright", "dark"), "judge-2")
 
 
 def evaluator():
-    return Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [REAL]), SPLIT)
+    return Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [REAL]), SPLIT, "the real ones")
 
 
 def sqrtm_distance(a, b):
@@ -52,13 +52,37 @@ def sqrtm_distance(a, b):
     return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c + d - 2 * root.real)
 
 
+def cubic_mmd2(x, y):
+    """KID of whole sets: the unbiased MMD^2 by its definition."""
+    k = lambda a, b: (a.astype(float) @ b.T.astype(float) / a.shape[1] + 1) ** 3  # noqa: E731
+    off = lambda m: (m.sum() - np.trace(m)) / (len(m) * (len(m) - 1))  # noqa: E731
+    return off(k(x, x)) + off(k(y, y)) - 2 * k(x, y).mean()
+
+
+def test_beyond_the_kept_images_every_row_says_how_many_it_used(monkeypatch):
+    monkeypatch.setattr(features, "KEPT", 120)
+    found = evaluator()([FAKE], extrapolate=True)
+    counts = {m.metric: (m.n_generated, m.n_reference) for m in found.measurements}
+    assert counts["fid"] == (300, 400) and counts["fid_infinity"] == (120, 400)
+    assert counts["kid"] == counts["precision"] == counts["prd_f8"] == (120, 120)
+    assert counts["inception_score"] == counts["class_dark"] == (120, 0)
+    assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    many = DRAW.uniform(-1, 1, (4000, 2, 2, 1))
+    same = Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [many]), None)([many], extrapolate=True)
+    assert abs(same["fid_infinity"]) < 0.02, "the target is all real images, not the kept ones"
+
+
 def test_values_are_those_of_the_metrics():
     found = evaluator()([FAKE[:130], FAKE[130:]], extrapolate=True)
     x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE, REAL))
     assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
-    assert found["fid_infinity"] == metrics.extrapolated_frechet_distance(x, y, seed=4)
-    assert found["kid"] == metrics.kernel_distance(x, y, seed=4)[0]
-    precision, recall = metrics.prd_curve(x, y, seed=4)
+    limit = metrics.extrapolated_frechet_distance(x, y, seed=4)
+    assert found["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    kid = next(m for m in found.measurements if m.metric == "kid")
+    assert kid.value == pytest.approx(cubic_mmd2(x, y), rel=1e-6) and kid.std is None
+    score = next(m for m in found.measurements if m.metric == "inception_score")
+    assert 1 < score.value < 2 and score.std > 0
+    precision, recall = metrics.prd_curve(x, y[:300], seed=4)  # equally many of either side
     np.testing.assert_array_equal(found.prd[0], precision)
     np.testing.assert_array_equal(found.prd[1], recall)
     assert (found["prd_f8"], found["prd_f1/8"]) == metrics.prd_f_scores(precision, recall)
@@ -106,7 +130,7 @@ def test_few_or_equal_images_are_pointed_out_beside_the_fid():
 
 def test_embeddings_without_scores_or_classes_have_fewer_metrics():
     empty = {name: Array(np.zeros((300, 0))) for name in ("scores", "classes")}
-    bare = Embedding("p", "p-1", 4, lambda images: {**embed(images), **empty})
+    bare = Embedding("p", "p-1", lambda images: {**embed(images), **empty})
     found = Evaluator(PROTOCOL, bare, extract(bare, [REAL[:300]]), None)([FAKE])
     names = [m.metric for m in found.measurements]
     assert names == ["fid", "kid", "prd_f8", "prd_f1/8", "precision", "recall", "density",
@@ -136,8 +160,9 @@ def test_rows_carry_their_provenance():
     assert (fid.objective, fid.config_hash, fid.seed) == ("rumi_lsgan", config.hash(), 3)
     assert (fid.iteration, fid.protocol, fid.embedding) == (70, "p", "pixels-1")
     assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, found["fid"])
+    assert fid.reference == "the real ones"
     assert rows["class_dark"].embedding == "judge-2"
-    assert rows["kid"].std >= 0 and fid.std is None and fid.seconds >= 0
+    assert rows["inception_score"].std >= 0 and fid.std is None and fid.seconds >= 0
 
 
 def test_comparison_of_a_set_with_itself_is_perfect():

@@ -19,7 +19,7 @@ class Pixels:
 
     def __init__(self, identity="pixels-1"):
         self.images = 0
-        self.embedding = Embedding("pixels", identity, 16, self.embed, (4, 4, 1), ("a", "b"), "c-1")
+        self.embedding = Embedding("pixels", identity, self.embed, (4, 4, 1), ("a", "b"), "c-1")
 
     def embed(self, images):
         self.images += len(images)

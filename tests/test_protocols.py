@@ -3,6 +3,7 @@ import numpy as np
 from rumi_tf import protocols
 from rumi_tf.config import RunConfig
 from rumi_tf.data.splits import make_split
+from rumi_tf.experiment import resolve
 
 LABELS = np.repeat(np.arange(10), 500)
 NAMES = tuple("0123456789")
@@ -40,3 +41,23 @@ def test_a_limited_reference_is_random_reproducible_and_without_repeats():
     assert len(set(chosen)) == 100 and set(LABELS[chosen]) == set(range(10))
     np.testing.assert_array_equal(chosen, one.reference_indices(LABELS, parts))
     assert set(chosen) != set(other.reference_indices(LABELS, parts))
+
+
+def chosen(**values):
+    return protocols.protocol_for(resolve(RunConfig(**values)))
+
+
+def test_a_split_has_its_protocol_with_the_embedding_that_needs_no_download():
+    unbalanced = chosen(minority_class="3")
+    assert (unbalanced.name, unbalanced.embedding) == ("rumi_unbalanced", "classifier")
+    subset = chosen(split="even", embedding="inception", eval_samples=500)
+    assert (subset.name, subset.embedding) == ("rumi_subset", "inception")
+    assert subset.num_generated == 500
+
+
+def test_a_named_protocol_has_its_own_embedding_unless_another_is_named():
+    own = chosen(split="even", protocol="uac_images")
+    assert (own.embedding, own.num_generated) == ("inception_299", 10_240)
+    assert chosen(split="even", protocol="rumi_subset").embedding == "inception"
+    other = chosen(split="even", protocol="uac_images", embedding="classifier")
+    assert other.embedding == "classifier"

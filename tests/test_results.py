@@ -7,7 +7,8 @@ from rumi_tf.results import Row, append_rows, read_rows
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="rumi_lsgan", config_hash="abc",
-    seed=1, iteration=4000, protocol="rumi_unbalanced", embedding="classifier-0123",
+    seed=1, iteration=4000, reference="mnist 5 abc", protocol="rumi_unbalanced",
+    embedding="classifier-0123",
     metric="fid", value=1 / 3, std=None, n_generated=10_000, n_reference=5421, seconds=2.5,
     note='with "quotes", commas\nand a second line',
 )  # fmt: skip

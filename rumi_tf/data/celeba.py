@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader
-from rumi_tf.errors import InvalidInput
+from rumi_tf.errors import InvalidInput, NoSuchPart
 
 # Square of the face in the aligned 178x218 images, as in the published code: (y, x, side).
 CROP = (38, 18, 140)
@@ -118,7 +118,7 @@ def _files_of_part(root: Path, part: str) -> set[str] | None:
                     raise InvalidInput("data_dir", f"{path} has no image of its {part} part")
                 return chosen
     if part != "train":
-        raise InvalidInput("data_dir", f"{root} has no list_eval_partition, so no {part} part")
+        raise NoSuchPart("data_dir", f"{root} has no list_eval_partition, so no {part} part")
     return None
 
 

@@ -1,7 +1,6 @@
 """A user's own images: one sub-folder of PNG or JPEG files per class."""
 
 import dataclasses
-import hashlib
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,13 @@ from PIL import Image, ImageOps
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader, from_memory
 from rumi_tf.errors import InvalidInput
+from rumi_tf.files import digest_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
 MEMORY_LIMIT = 2 * 2**30
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> LabelledImages:
@@ -51,12 +51,12 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         found = sorted(p for p in directory.iterdir() if is_image(p))
         paths += found
         labels += [label] * len(found)
-    modes = dict(_checked(paths, _mode))
+    modes = dict(checked(paths, _mode))
     channels = 1 if all(mode in GREY_MODES for mode in modes.values() if mode) else 3
     size = config.image_size
     in_memory = len(paths) * size * size * channels <= memory_limit
     readable, decoded = {}, {}
-    for path, image in _checked(paths, lambda p: decode(p, size, channels)):
+    for path, image in checked(paths, lambda p: decode(p, size, channels)):
         readable[path] = image is not None
         if in_memory:
             decoded[path] = image
@@ -75,7 +75,7 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         labels,
         names,
         (size, size, channels),
-        content="\n".join(f"{p.relative_to(root)} {digest(p)}" for p in chosen).encode(),
+        content="\n".join(f"{p.relative_to(root)} {digest_of(p)}" for p in chosen).encode(),
         name=lambda k: str(chosen[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)
@@ -123,18 +123,18 @@ def _mode(path: Path) -> str:
         return image.mode
 
 
-def _checked(paths: Iterable[Path], function) -> Iterator[tuple[Path, object]]:
+def checked(paths: Iterable[Path], function) -> Iterator[tuple[Path, object]]:
     """Pairs of a path and the function's result, `None` for an unreadable image; in order."""
 
     def attempt(path: Path):
         try:
             return path, function(path)
-        except UNREADABLE:
+        except _UNREADABLE:
             return path, None
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        # `decode` refuses such images itself, and says so to the user in our own words.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # `decode` refuses too large images itself; other remarks of Pillow are no news to users.
+        warnings.filterwarnings("ignore", module="PIL")
         yield from pool.map(attempt, paths)
 
 
@@ -147,12 +147,6 @@ def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: b
             f"{bad[0].relative_to(root)}; mend them, or leave them out with --skip_unreadable",
         )
     return [k for k, path in enumerate(paths) if readable[path]]
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _loader(paths: list[Path], size: int, channels: int):

@@ -12,7 +12,7 @@ import numpy as np
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory, unreadable, without
-from rumi_tf.errors import InvalidInput, RumiError
+from rumi_tf.errors import InvalidInput, NoSuchPart, RumiError
 
 # Image sizes that a data set may be trained at; the first is the default.
 IMAGE_SIZES = {
@@ -91,7 +91,7 @@ def _folder(config: RunConfig, part: str) -> LabelledImages:
     from rumi_tf.data.folder import load_folder
 
     if part != "train":
-        raise InvalidInput("dataset", f"a folder has no {part} part")
+        raise NoSuchPart("dataset", f"a folder has no {part} part")
     return load_folder(config)
 
 

@@ -21,9 +21,8 @@ class Embedding:
     Attributes:
         name: `inception`, `inception_299` or `classifier`.
         identity: changes when the network's weights do.
-        dimension: width of the features.
         embed: (B, H, W, C) float32 images in [-1, 1] -> by name, (B, ...) float32: `features`
-            (B, dimension); `scores` (B, S), the class probabilities that the Inception score is
+            (B, D); `scores` (B, S), the class probabilities that the Inception score is
             made of; `classes` (B, K), probabilities of the data set's own classes. S or K is 0
             where there are none.
         image_shape: the only shape of images it takes; `None` where it takes any.
@@ -34,7 +33,6 @@ class Embedding:
 
     name: str
     identity: str
-    dimension: int
     embed: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]
     image_shape: tuple[int, int, int] | None = None
     class_names: tuple[str, ...] = ()

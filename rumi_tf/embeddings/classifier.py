@@ -18,7 +18,7 @@ from keras import layers
 from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
-from rumi_tf.files import atomic_path, write_json
+from rumi_tf.files import atomic_path, digest_of, write_json
 from rumi_tf.progress import tracked
 from rumi_tf.randomness import initializer_seeds, numpy_generator
 
@@ -65,11 +65,12 @@ def load_classifier(
         train: labelled images to train on.
         test: images to measure the accuracy on; `None` holds out a fifth of `train`.
         dataset: its name, which decides the number of epochs.
-        cache_dir: where trained classifiers are kept, by the content of `train`.
+        cache_dir: where trained classifiers are kept, by the content of `train` and `test`.
         seed: of initial weights, dropout and order.
         refresh: trains anew even if there is a cached one.
     """
-    text = json.dumps([VERSION, train.fingerprint, train.image_shape, dataset, seed])
+    judged = test.fingerprint if test else "held out"
+    text = json.dumps([VERSION, train.fingerprint, judged, train.image_shape, dataset, seed])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
     network = _network(train, seed)
@@ -79,8 +80,7 @@ def load_classifier(
             found = _train(network, train, test, dataset, seed)
             with atomic_path(path) as temporary:
                 network.save_weights(temporary)
-            record = {"sha256": _digest(path), **dataclasses.asdict(found)}
-            write_json(path.with_suffix(".json"), record)
+            write_json(path.with_suffix(".json"), _record(path, found))
 
     @tf.function(reduce_retracing=True)
     def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -92,7 +92,6 @@ def load_classifier(
     return Embedding(
         "classifier",
         identity,
-        FEATURES,
         embed,
         image_shape=tuple(train.image_shape),
         class_names=train.class_names,
@@ -116,20 +115,24 @@ def _notes(found: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _record(path: Path, found: Accuracy) -> dict:
+    """What stands beside the weights, with a digest of both."""
+    record = json.loads(json.dumps(dataclasses.asdict(found)))
+    text = json.dumps(record, sort_keys=True) + digest_of(path)
+    return {"sha256": hashlib.sha256(text.encode()).hexdigest(), **record}
 
 
 def _from_cache(network: keras.Model, path: Path) -> Accuracy | None:
     """Loads the weights and returns their record; `None` if they are absent or damaged."""
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if record.pop("sha256") != _digest(path):
+        fields = {f.name: record[f.name] for f in dataclasses.fields(Accuracy)}
+        found = Accuracy(**{**fields, "recall": tuple(fields["recall"])})
+        if record != _record(path, found):
             return None
         network.load_weights(path)
-        recall = tuple(None if r is None else float(r) for r in record["recall"])
-        return Accuracy(int(record["images"]), float(record["accuracy"]), recall)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return found
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -12,7 +12,7 @@ from rumi_tf.errors import InvalidInput
 # Images are resized to squares of so many pixels. `inception`: Section 4.1 of the Rumi-GAN paper,
 # without the top. `inception_299`: the UAC-GAN paper's protocol, with ImageNet's class scores.
 SIZES = {"inception": 80, "inception_299": 299}
-DIMENSION = 2048
+VERSION = 1  # of what is done to images before the network; a change makes cached features stale
 
 
 def load_inception(name: str, weights: str | None = None) -> Embedding:
@@ -32,15 +32,16 @@ def load_inception(name: str, weights: str | None = None) -> Embedding:
     network = _load(name, weights)
     size = SIZES[name]
 
-    @tf.function(reduce_retracing=True)
-    def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def embed_colour(images: tf.Tensor) -> dict[str, tf.Tensor]:
         images = tf.image.resize(images, (size, size), method="bilinear")
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
         features, scores = network(images, training=False)
         return {"features": features, "scores": scores, "classes": features[:, :0]}
 
-    return Embedding(name, f"{name}-{weights_digest(network)}", DIMENSION, embed)
+    def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return embed_colour(tf.repeat(images, 3 // images.shape[-1], axis=-1))
+
+    return Embedding(name, f"{name}-{VERSION}-{weights_digest(network)}", embed)
 
 
 def _load(name: str, weights: str | None) -> keras.Model:
@@ -54,10 +55,12 @@ def _load(name: str, weights: str | None) -> keras.Model:
             weights=None if weights else "imagenet", input_shape=(size, size, 3), **arguments
         )
         if weights:
-            with warnings.catch_warnings():
-                # Keras only warns of layers that a file lacks, and leaves them random.
-                warnings.simplefilter("error")
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
                 network.load_weights(weights)
+            # Keras only warns of layers that a file lacks, and leaves them random.
+            if any("freshly-initialized" in str(warning.message) for warning in said):
+                raise ValueError("some layers have no weights in the file")
     except Exception as error:
         # Keras, h5py and urllib raise many types here; for the user it is one of two situations.
         if weights:

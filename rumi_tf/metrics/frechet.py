@@ -224,7 +224,7 @@ def frechet_distance_from_statistics(a: GaussianStatistics, b: GaussianStatistic
 
 def extrapolated_frechet_distance(
     features_generated: np.ndarray,
-    features_reference: np.ndarray,
+    features_reference: "np.ndarray | GaussianStatistics",
     seed: int = 0,
     num_points: int = 15,
 ) -> float:
@@ -238,23 +238,25 @@ def extrapolated_frechet_distance(
 
     Args:
         features_generated: (n, d), n >= 4.
-        features_reference: (m, d), m >= 2.
+        features_reference: (m, d), m >= 2, or their statistics.
         seed: of the subsets.
         num_points: number of subsets, at least 2.
 
     Raises:
         ValueError: features that are not finite numbers of these shapes, or bad numbers.
     """
-    generated, reference = checks.feature_pair(
-        "features_generated", features_generated, "features_reference", features_reference
-    )
+    target = features_reference
+    if not isinstance(target, GaussianStatistics):
+        _, rows = checks.feature_pair(
+            "features_generated", features_generated, "features_reference", features_reference
+        )
+        target = GaussianStatistics().update(rows)
+    generated = checks.feature_rows("features_generated", features_generated, at_least=4)
     count, dimension = generated.shape
-    checks.feature_rows("features_generated", generated, at_least=4)
     num_points = checks.whole_number("num_points", num_points, 2)
     rng = np.random.default_rng(checks.whole_number("seed", seed, 0))
     smallest = max(2, count // 10, min(2 * dimension, count // 2))
     sizes = np.linspace(smallest, count, num_points).round().astype(int)
-    target = GaussianStatistics().update(reference)
     distances = [
         frechet_distance_from_statistics(
             GaussianStatistics().update(generated[rng.permutation(count)[:size]]), target

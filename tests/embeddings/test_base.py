@@ -18,7 +18,7 @@ def linear(seen):
         features = tf.reshape(images, (len(images), 16)) @ weights
         return {"features": features, "scores": features[:, :0], "classes": features[:, :0]}
 
-    return Embedding("linear", "linear-1", 5, embed), weights
+    return Embedding("linear", "linear-1", embed), weights
 
 
 @pytest.mark.parametrize("incoming", [1, 7, 20, 57, 100])
@@ -58,7 +58,7 @@ def test_images_come_in_the_order_of_the_indices():
 def test_classes_of_another_network_stand_beside_the_features():
     embedding, weights = linear([])
     other = Embedding(
-        "classifier", "classifier-2", 1,
+        "classifier", "classifier-2",
         lambda images: {"features": images[:, 0, 0], "scores": images[:, 0, 0],
                         "classes": tf.ones((len(images), 2)) / 2},
         (4, 4, 1), ("a", "b"), "classifier-2", ("note",),
