@@ -12,6 +12,8 @@ from scipy.special import ndtr
 
 from rumi_tf import theory
 
+ITERATIONS = 2000
+
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
@@ -61,16 +63,28 @@ class Setting:
         """Edges of the cells, the same along every axis; what lies outside has no mass to speak of.
 
         Narrow against the mixtures, so that comparing cells is comparing densities; wide against
-        the noise of 200,000 samples (`figures._toy.SAMPLES`).
+        the noise of the samples (`figures._toy.SAMPLES`).
         """
         return np.linspace(-5.0, 5.0, 81 if self.positive.dimension == 1 else 33)
 
+    @property
+    def volume(self) -> float:
+        """Volume of a cell."""
+        return float((self.edges[1] - self.edges[0]) ** self.positive.dimension)
+
+    def density(self, mixture: Mixture) -> np.ndarray:
+        """Average density of a mixture in every cell."""
+        return mixture.masses(self.edges) / self.volume
+
     def prediction(self) -> theory.Optimum:
-        """The closed form, on cell averages of the two densities."""
-        edges = self.edges
-        volume = (edges[1] - edges[0]) ** self.positive.dimension
-        densities = [m.masses(edges) / volume for m in (self.positive, self.negative)]
-        return predict(self.objective, *densities, volume, **self.parameters)
+        """The closed form for the cells' averages of the two densities."""
+        densities = [self.density(mixture) for mixture in (self.positive, self.negative)]
+        return predict(self.objective, *densities, self.volume, **self.parameters)
+
+    def total_variation(self, learnt: np.ndarray, other: np.ndarray) -> float:
+        """Distance of two densities, in [0, 1]; what either lacks of mass 1 lies elsewhere."""
+        outside = abs(float(np.sum(learnt - other))) * self.volume
+        return 0.5 * (float(np.abs(learnt - other).sum()) * self.volume + outside)
 
 
 def predict(objective: str, positive, negative, cells, **parameters) -> theory.Optimum:
@@ -112,7 +126,7 @@ def _lsgan(labels: dict[str, float], beta_pos: float, beta_neg: float):
 SETTINGS: dict[str, Setting] = {
     "sgan_positives": Setting("only the positives", LEFT, RIGHT, *_sgan(1, 0)),
     "sgan_separate": Setting("separate classes", LEFT, RIGHT, *_sgan(1, 1)),
-    "sgan_mixture": Setting("a weighted mixture", LEFT, RIGHT, *_sgan(0.6, -0.4)),
+    "sgan_mixture": Setting("a weighted mixture", NEAR_LEFT, NEAR_RIGHT, *_sgan(0.6, -0.4)),
     "sgan_overlap": Setting("overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_sgan(1, 1)),
     "sgan_shared": Setting("a class in both sets", CLASSES_AB, CLASSES_BC, *_sgan(1, 0.5)),
     "lsgan_separate": Setting("separate classes", LEFT, RIGHT, *_lsgan(PAPER_LABELS, 1, 1)),

@@ -27,6 +27,7 @@ from scipy.optimize import linprog
 from scipy.sparse import diags_array, eye_array, hstack, vstack
 
 MASS_TOLERANCE = 0.01
+ROUNDING = 1e-9  # 0.8 - 1 is not -0.2 in binary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ def rumi_sgan_optimum(
     _finite(alpha_pos=alpha_pos, alpha_neg=alpha_neg)
     if not 0 <= alpha_pos <= 1:
         raise ValueError(f"alpha_pos is {alpha_pos:g}; Lemma 3.1 needs 0 <= alpha_pos <= 1")
-    if alpha_neg < alpha_pos - 1:
+    if alpha_neg < alpha_pos - 1 - ROUNDING:
         raise ValueError(
             f"alpha_neg is {alpha_neg:g}; Lemma 3.1 needs alpha_neg >= alpha_pos - 1 = "
             f"{alpha_pos - 1:g}"
@@ -112,14 +113,15 @@ def rumi_sgan_optimum(
         )
     wanted, avoided = alpha_pos * positive, alpha_neg * negative
     scale = _level(wanted, avoided, cells)
-    generator = np.maximum(0.0, scale * wanted - avoided)
-    with np.errstate(invalid="ignore"):
-        discriminator = wanted / (wanted + generator + avoided)
+    clamped = scale * wanted < avoided
+    # By cases, because scale * wanted is what is left of p_g + alpha- p- after cancellation.
+    discriminator = np.where((wanted == 0) & ~clamped, np.nan, 1 / (1 + scale))
+    discriminator[clamped] = (wanted / (wanted + avoided + ~clamped))[clamped]
     return Optimum(
-        generator=generator,
+        generator=np.maximum(0.0, scale * wanted - avoided),
         discriminator=discriminator,
         closed_form=(1 + alpha_neg) * positive - avoided,
-        clamped=scale * wanted < avoided,
+        clamped=clamped,
         multiplier=float(np.log1p(1 / scale)),
     )
 
@@ -200,8 +202,10 @@ def rumi_lsgan_optimum(
             f"support, here {level:g}, is at most label_c"
         )
     generator = np.maximum(0.0, scale * wanted - seen)
-    with np.errstate(invalid="ignore"):
-        discriminator = label_a + pull / (seen + generator)
+    everywhere = seen + generator
+    discriminator = np.full_like(seen, np.nan)
+    np.divide(pull, everywhere, out=discriminator, where=everywhere > 0)
+    discriminator += label_a
     total = np.sum(cells * pull)
     return Optimum(
         generator=generator,

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 # Left to right: a module imports only from its left, or from its own entry.
 ORDER = (
-    "errors", "files", "metrics", "plotting", "config", "randomness", "data", "networks",
+    "errors", "files", "metrics", "theory", "plotting", "config", "randomness", "data", "networks",
     "losses", "objectives", "model", "sampling", "export", "checkpoints", "callbacks",
     "experiment",
 )  # fmt: skip
