@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from rumi_tf.files import atomic_path
@@ -89,7 +90,7 @@ class Densities:
     values: Mapping[str, np.ndarray]
 
 
-# Told apart by shape as well as by lightness: a filled area, two kinds of broken line, and a full one.
+# Told apart without colour: two kinds of broken line, a filled area, and a full line.
 CURVES = (
     {"color": "#0072b2", "linestyle": (0, (5, 2)), "linewidth": 1.3},
     {"color": "#d55e00", "linestyle": (0, (1, 1.2)), "linewidth": 1.6},
@@ -146,12 +147,15 @@ def _curves(axes, case: Densities) -> None:
 
 
 def _maps(part, case: Densities) -> None:
-    """One map for each density, all on the same scale, darker where there is more."""
+    """One map for each density, all on the same scale, darker where there is more.
+
+    The scale is that of the root, which keeps a broad density visible beside a narrow one.
+    """
     axes = part.subplots(1, len(case.values), sharex=True, sharey=True, squeeze=False)[0]
-    highest = max(density.max() for density in case.values.values())
+    scale = PowerNorm(0.5, 0, max(density.max() for density in case.values.values()))
     for place, (label, density) in zip(axes, case.values.items(), strict=True):
         mesh = place.pcolormesh(
-            case.edges, case.edges, density.T, cmap="Greys", vmin=0, vmax=highest, rasterized=True
+            case.edges, case.edges, density.T, cmap="Greys", norm=scale, rasterized=True
         )
         place.set_title(label, fontsize=9, parse_math=False)
         place.set_aspect("equal")
@@ -161,7 +165,7 @@ def _maps(part, case: Densities) -> None:
     part.colorbar(mesh, ax=axes, fraction=0.02, pad=0.01, label="density").ax.tick_params(
         labelsize=7
     )
-    part.suptitle(" ".join(case.title.splitlines()), fontsize=9, parse_math=False)
+    part.suptitle("; ".join(case.title.splitlines()), fontsize=9, parse_math=False)
 
 
 def _save(figure: Figure, path: str | os.PathLike) -> None:

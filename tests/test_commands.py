@@ -65,6 +65,10 @@ BAD = [
     ("objectives", ("figures.samples", "--objectives=")),
     ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
     ("out", ("figures.samples", "--iterations=1", "--runs_dir={out}/runs", "--out=/proc/x")),
+    ("settings", ("figures.lemmas", "--settings=sgan_overlap,lemma")),
+    ("settings", ("figures.lemmas", "--settings=")),
+    ("iterations", ("figures.lemmas", "--iterations=0")),
+    ("out", ("figures.lemmas", "--out=/proc/x")),
     # what would be destroyed
     ("grid", ("reproduce.sample", "--saved_model=x", "--grid={directory}")),
     ("npz", (*SAMPLE, "--saved_model=x", "--npz=/proc/x.npz")),

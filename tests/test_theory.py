@@ -1,12 +1,10 @@
 """The closed forms against numerical minimisation, and against what small networks learn."""
 
 import ast
-import functools
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
-
 
 from figures._mixtures import ITERATIONS, SETTINGS, predict
 from rumi_tf.theory import rumi_ipm_optimum, rumi_lsgan_optimum, rumi_sgan_optimum
@@ -299,7 +297,7 @@ def test_special_case_of_section_3_3_needs_a_below_b_neg():
     for pair in PAIRS.values():  # beta+ = (a - b-) / (b- - b+)
         best = lsgan(pair, (1, 0, 3, 3), 0.5, 0.7)
         np.testing.assert_allclose(best.generator, pair[0], atol=1e-12)
-    with pytest.raises(ValueError, match="beta_pos is -0.333"):
+    with pytest.raises(ValueError, match=r"beta_pos is -0\.333"):
         lsgan(PAIRS["mild"], PAPER, (0 + 1) / (-1 - 2), 1)
 
 
@@ -398,7 +396,6 @@ def test_theory_knows_nothing_of_training():
 
 
 def test_mixtures_have_the_mass_that_they_say():
-    setting = SETTINGS["sgan_hole"]
     for name, setting in SETTINGS.items():
         for mixture in (setting.positive, setting.negative):
             assert sum(mixture.weights) == pytest.approx(1)
