@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from rumi_tf import theory
 
-ITERATIONS = 2000
+ITERATIONS = 1500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Setting:
     def prediction(self) -> theory.Optimum:
         """The closed form for the cells' averages of the two densities."""
         densities = [self.density(mixture) for mixture in (self.positive, self.negative)]
-        return predict(self.objective, *densities, self.volume, **self.parameters)
+        return predict(self.objective, *densities, self.edges, **self.parameters)
 
     def total_variation(self, learnt: np.ndarray, other: np.ndarray) -> float:
         """Distance of two densities, in [0, 1]; what either lacks of mass 1 lies elsewhere."""
@@ -87,18 +87,27 @@ class Setting:
         return 0.5 * (float(np.abs(learnt - other).sum()) * self.volume + outside)
 
 
-def predict(objective: str, positive, negative, cells, **parameters) -> theory.Optimum:
+def predict(objective: str, positive, negative, edges, **parameters) -> theory.Optimum:
     """The optimum that `rumi_tf.theory` gives for the objective of this name.
+
+    Args:
+        objective: a key of `OBJECTIVES`.
+        positive, negative: densities, (n,) or (n, n).
+        edges: (n + 1,) equidistant edges of the cells along every axis.
+        parameters: those of the objective; what plays no part at the optimum is left out.
 
     Raises:
         KeyError: there is no closed form for it.
     """
+    cells = (edges[1] - edges[0]) ** positive.ndim
     if objective == "rumi_lsgan":
         return theory.rumi_lsgan_optimum(positive, negative, cells, **parameters)
+    weights = {name: parameters[name] for name in ("alpha_pos", "alpha_neg")}
     if objective.startswith("rumi_wgan"):
-        return theory.rumi_ipm_optimum(positive, negative, cells, **parameters)
+        points = (edges[1:] + edges[:-1]) / 2 if positive.ndim == 1 else None
+        return theory.rumi_ipm_optimum(positive, negative, cells, **weights, points=points)
     if objective == "rumi_sgan" or objective.startswith("rumi_fgan_"):
-        return theory.rumi_sgan_optimum(positive, negative, cells, **parameters)
+        return theory.rumi_sgan_optimum(positive, negative, cells, **weights)
     raise KeyError(objective)
 
 

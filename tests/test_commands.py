@@ -8,6 +8,7 @@ from PIL import Image
 
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
+from rumi_tf.files import read_csv
 from tests.conftest import ROOT, command
 
 TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
@@ -122,7 +123,9 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", ["reproduce.train", "reproduce.sample", "figures.samples"])
+@pytest.mark.parametrize(
+    "module", ["reproduce.train", "reproduce.sample", "figures.samples", "figures.lemmas"]
+)
 def test_help_lists_every_flag_with_its_text(module):
     done = command(module, "--help")
     assert done.returncode == 0 and done.stderr == ""
@@ -192,3 +195,22 @@ def test_a_folder_of_images_trains_and_samples(places, tmp_path):
     done = command(*words[words.index("-m") + 1 :])
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "grid.png").size[1] > 100
+
+
+@pytest.mark.slow
+def test_lemmas_draws_and_writes_what_it_names(tmp_path):
+    done = command(
+        "figures.lemmas",
+        "--settings=sgan_hole,lsgan_overlap",
+        "--iterations=2",
+        f"--out={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    names = ["lemmas.png", "lemmas.pdf", "lemmas.csv", "lemmas_densities.csv"]
+    assert lines[2:] == [str(tmp_path / name) for name in names]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
+    rows = read_csv(tmp_path / "lemmas.csv")
+    for line, row in zip(lines, rows, strict=False):
+        assert row["setting"] in line and f"{float(row['tv_learnt_predicted']):.2f}" in line
+    assert len(read_csv(tmp_path / "lemmas_densities.csv")) == 32 * 32 + 80

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
 
-from figures._mixtures import ITERATIONS, SETTINGS, predict
+from figures._mixtures import ITERATIONS, NEAR_LEFT, NEAR_RIGHT, SETTINGS, predict
 from rumi_tf.theory import rumi_ipm_optimum, rumi_lsgan_optimum, rumi_sgan_optimum
 from tests.conftest import ROOT
 
@@ -411,7 +411,7 @@ def test_fine_cells_change_no_prediction():
         fine = np.linspace(setting.edges[0], setting.edges[-1], 5 * (len(setting.edges) - 1) + 1)
         volume = (fine[1] - fine[0]) ** dimension
         densities = [m.masses(fine) / volume for m in (setting.positive, setting.negative)]
-        finer = predict(setting.objective, *densities, volume, **setting.parameters).generator
+        finer = predict(setting.objective, *densities, fine, **setting.parameters).generator
         n = len(setting.edges) - 1
         axes = tuple(range(1, 2 * dimension, 2))
         averaged = finer.reshape((n, 5) * dimension).mean(axis=axes)
@@ -437,3 +437,25 @@ def test_small_networks_learn_what_the_lemmas_predict(name):
     learnt = _toy.learnt_density(setting, ITERATIONS, seed=0)
     distance = setting.total_variation(learnt, setting.prediction().generator)
     assert distance < 0.08, f"total variation {distance:.3f}"
+
+
+@pytest.mark.slow
+def test_training_is_a_function_of_the_seed():
+    from figures import _toy
+
+    first, again, other = (_toy.learnt_density(SETTINGS["sgan_hole"], 53, s) for s in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_the_metric_and_f_gan_objectives_have_predictions():
+    positive, negative = (SETTINGS["sgan_overlap"].density(m) for m in (NEAR_LEFT, NEAR_RIGHT))
+    edges = SETTINGS["sgan_overlap"].edges
+    weights = {"alpha_pos": 1.0, "alpha_neg": 0.5}
+    made = {
+        name: predict(name, positive, negative, edges, penalty=10.0, **weights).generator
+        for name in ("rumi_sgan", "rumi_fgan_kl", "rumi_wgan_gp")
+    }
+    assert np.array_equal(made["rumi_sgan"], made["rumi_fgan_kl"])
+    assert distance(made["rumi_sgan"], made["rumi_wgan_gp"]) > 0.05
+    with pytest.raises(KeyError):
+        predict("rumi_dragan", positive, negative, edges, **weights)
