@@ -1,6 +1,6 @@
 """What a Rumi-GAN learns if both players are perfect: optimal densities in closed form.
 
-Densities on a grid in, densities out; NumPy only, and nothing of the training code.
+Densities on a grid in, densities out; NumPy and SciPy, and nothing of the training code.
 
 All forms but the last share one shape. D's best answer to a generator density p_g is found point by
 point, and a generator that is at rest sees the same D*(x) wherever it has mass, and no better D*(x)
@@ -15,7 +15,11 @@ Section 4), does not hold; and since s shrinks when the negative part is cut off
 *not* the formula clipped and divided by its integral.
 
 A consequence: if positives and negatives do not overlap, p_g* is the density of the positives for
-every admissible alpha- >= 0, and for every Rumi-LSGAN with b- <= a.
+every admissible alpha- >= 0, and as trained for every Rumi-LSGAN with b- <= a.
+
+A generator trained by gradients feels the slope of D only. So it may also rest where D* is
+constant on each island of a support that has several, but differs between them; these are no
+equilibria in the sense used here, and noise in the updates or a connected support prevents them.
 
 Source: Asokan and Seelamantula, "Teaching a GAN What Not to Learn", NeurIPS 2020, Section 3.
 """
@@ -77,9 +81,8 @@ def rumi_sgan_optimum(
     *f-GANs.* For D's loss -E_+ alpha+ T + E_g f*(T) + alpha- E_- f*(T), G minimises the integral
     of B f(A / B); the derivative f(u) - u f'(u) at u = A / B decreases strictly in u for every
     strictly convex f, so the conditions on B / A, and p_g*, are the same, clamped or not. Only D
-    differs: T* = f'(D* / (1 - D*)). For f = KL, Pearson's chi square, and reverse KL the
-    *value* of the game is infinite if, in this order, p_g + alpha- p- is 0 where A is not (the
-    first two), or A is 0 where alpha- p- > 0 (the last); p_g* then stands for a limit.
+    differs: T* = f'(D* / (1 - D*)). With reverse KL the value of the game is infinite, whatever
+    p_g is, if alpha- p- > 0 somewhere where p+ = 0; p_g* is then a limit.
 
     *The lemma's range.* With alpha- < 0 the loss of D has no minimum unless p_g >= -alpha- p-,
     which p_g* fulfils. alpha+ = 0 is admitted by the lemma, and Section 3.3 says that p- is then
