@@ -113,6 +113,7 @@ def predict(objective: str, positive, negative, edges, **parameters) -> theory.O
 
 LEFT, RIGHT = line((1.0, -1.5, 0.6)), line((1.0, 1.5, 0.6))
 NEAR_LEFT, NEAR_RIGHT = line((1.0, -0.5, 1.0)), line((1.0, 0.5, 1.0))
+MIDDLE_LEFT, MIDDLE_RIGHT = line((1.0, -1.0, 0.7)), line((1.0, 1.0, 0.7))
 CLASSES_AB = line((0.5, -2.0, 0.6), (0.5, 0.0, 0.6))
 CLASSES_BC = line((0.5, 0.0, 0.6), (0.5, 2.0, 0.6))
 DISC, CORE = plane((1.0, (0.0, 0.0), 1.2)), plane((1.0, (0.0, 0.0), 0.6))
@@ -132,6 +133,8 @@ def _lsgan(labels: dict[str, float], beta_pos: float, beta_neg: float):
     return "rumi_lsgan", {**labels, "beta_pos": beta_pos, "beta_neg": beta_neg}
 
 
+# The one that is not expected to come close is lsgan_islands: G is continuous and has to put mass
+# between two islands, a larger share of it the smaller the second island.
 SETTINGS: dict[str, Setting] = {
     "sgan_positives": Setting("only the positives", LEFT, RIGHT, *_sgan(1, 0)),
     "sgan_separate": Setting("separate classes", LEFT, RIGHT, *_sgan(1, 1)),
@@ -140,7 +143,12 @@ SETTINGS: dict[str, Setting] = {
     "sgan_shared": Setting("a class in both sets", CLASSES_AB, CLASSES_BC, *_sgan(1, 0.5)),
     "lsgan_separate": Setting("separate classes", LEFT, RIGHT, *_lsgan(PAPER_LABELS, 1, 1)),
     "lsgan_positives": Setting("only the positives", LEFT, RIGHT, *_lsgan(RAISED_LABELS, 1, 1)),
-    "lsgan_mixture": Setting("a weighted mixture", LEFT, RIGHT, *_lsgan(RAISED_LABELS, 0.5, 1)),
+    "lsgan_mixture": Setting(
+        "a weighted mixture", MIDDLE_LEFT, MIDDLE_RIGHT, *_lsgan(RAISED_LABELS, 0.5, 1)
+    ),
+    "lsgan_islands": Setting(
+        "a mixture of separate classes", LEFT, RIGHT, *_lsgan(RAISED_LABELS, 0.5, 1)
+    ),
     "lsgan_overlap": Setting(
         "overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_lsgan(PAPER_LABELS, 1, 1)
     ),

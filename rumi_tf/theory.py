@@ -18,8 +18,8 @@ A consequence: if positives and negatives do not overlap, p_g* is the density of
 every admissible alpha- >= 0, and as trained for every Rumi-LSGAN with b- <= a.
 
 A generator trained by gradients feels the slope of D only. So it may also rest where D* is
-constant on each island of a support that has several, but differs between them; these are no
-equilibria in the sense used here, and noise in the updates or a connected support prevents them.
+constant on each island of a support that has several, but differs between them; that is no
+equilibrium in the sense used here.
 
 Source: Asokan and Seelamantula, "Teaching a GAN What Not to Learn", NeurIPS 2020, Section 3.
 """

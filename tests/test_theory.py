@@ -418,7 +418,7 @@ def test_fine_cells_change_no_prediction():
         assert setting.total_variation(averaged, setting.prediction().generator) < 0.005, name
 
 
-TRAINED = (  # of the settings in figures._mixtures, the cheapest that are safe whatever the seed
+TRAINED = (  # of the settings in figures._mixtures, those tried with three seeds
     "sgan_separate",
     "sgan_shared",
     "lsgan_positives",
