@@ -133,8 +133,8 @@ def _lsgan(labels: dict[str, float], beta_pos: float, beta_neg: float):
     return "rumi_lsgan", {**labels, "beta_pos": beta_pos, "beta_neg": beta_neg}
 
 
-# The one that is not expected to come close is lsgan_islands: G is continuous and has to put mass
-# between two islands, a larger share of it the smaller the second island.
+# lsgan_islands is there to show a limit: a continuous G joins two islands by a bridge, and does not
+# come close in this time.
 SETTINGS: dict[str, Setting] = {
     "sgan_positives": Setting("only the positives", LEFT, RIGHT, *_sgan(1, 0)),
     "sgan_separate": Setting("separate classes", LEFT, RIGHT, *_sgan(1, 1)),
