@@ -23,7 +23,10 @@ from rumi_tf.files import write_csv
 _SECTION = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
 flags.DEFINE_list(
-    "settings", list(SETTINGS), "What to train, comma-separated; default: everything.", **_SECTION
+    "settings",
+    [],
+    f"What to train, comma-separated; default: all of {', '.join(SETTINGS)}.",
+    **_SECTION,
 )
 flags.DEFINE_integer(
     "iterations",
@@ -42,10 +45,9 @@ def main() -> None:
     wanted = flags.FLAGS
     out = Path(wanted.out).expanduser()
     unknown = [name for name in wanted.settings if name not in SETTINGS]
-    if unknown or not wanted.settings:
-        what = f"{unknown[0]!r} is not a setting" if unknown else "name at least one setting"
-        raise InvalidInput("settings", f"{what}; there are {', '.join(SETTINGS)}")
-    names = list(dict.fromkeys(wanted.settings))
+    if unknown:
+        raise InvalidInput("settings", f"{unknown[0]!r} is not one of {', '.join(SETTINGS)}")
+    names = list(dict.fromkeys(wanted.settings or SETTINGS))
     _cli.check_output("out", str(out / "lemmas.png"))
     with _cli.quiet_import():
         from figures import _toy

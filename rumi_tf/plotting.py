@@ -138,7 +138,8 @@ def _curves(axes, case: Densities) -> None:
         axes.stairs(
             density, case.edges, baseline=0 if "fill" in style else None, label=label, **style
         )
-    axes.set_title(case.title, fontsize=9, parse_math=False)
+    longest = max(map(len, case.title.splitlines()))
+    axes.set_title(case.title, fontsize=min(9, 390 / longest), parse_math=False)
     axes.set_xlabel("x", fontsize=8, labelpad=1)
     axes.set_ylabel("density", fontsize=8)
     axes.tick_params(labelsize=7)

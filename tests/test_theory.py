@@ -443,7 +443,7 @@ def test_small_networks_learn_what_the_lemmas_predict(name):
 def test_training_is_a_function_of_the_seed():
     from figures import _toy
 
-    first, again, other = (_toy.learnt_density(SETTINGS["sgan_hole"], 53, s) for s in (1, 1, 2))
+    first, again, other = (_toy.learnt_density(SETTINGS["sgan_hole"], 3, s) for s in (1, 1, 2))
     assert np.array_equal(first, again) and not np.array_equal(first, other)
 
 
