@@ -310,7 +310,8 @@ def class_measurements(
         sides = metrics.split_shares(classes, split.positive_classes, split.negative_classes)
         found = {**{f"share_{name}": share for name, share in sides.items()}, **found}
     return [
-        Measurement(name, float(value), note=note, by_classes=True) for name, value in found.items()
+        Measurement(name, float(value), note=note, by_classes=True, n_generated=len(classes))
+        for name, value in found.items()
     ]
 
 

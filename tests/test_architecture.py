@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 
 # Left to right: a module imports only from its left, or from its own entry.
 ORDER = (
-    "errors", "classes", "files", "progress", "tables", "results", "metrics", "plotting", "config",
+    "errors", "classes", "files", "progress", "tables", "results", "metrics", "theory", "plotting",
+    "config",
     "randomness", "data", "embeddings", "protocols", "features", "evaluation", "networks", "losses",
     "objectives", "model", "sampling", "export", "checkpoints", "callbacks", "experiment",
     "assessment",

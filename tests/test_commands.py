@@ -8,6 +8,7 @@ from PIL import Image
 
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
+from rumi_tf.files import read_csv
 from tests.conftest import ROOT, command
 
 TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
@@ -119,6 +120,9 @@ BAD = [
     ("objectives", ("figures.samples", "--objectives=")),
     ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
     ("out", ("figures.samples", "--iterations=1", "--runs_dir={out}/runs", "--out=/proc/x")),
+    ("settings", ("figures.lemmas", "--settings=sgan_overlap,lemma")),
+    ("iterations", ("figures.lemmas", "--iterations=0")),
+    ("out", ("figures.lemmas", "--out=/proc/x")),
     # what would be destroyed
     ("grid", ("reproduce.sample", "--saved_model=x", "--grid={directory}")),
     ("npz", (*SAMPLE, "--saved_model=x", "--npz=/proc/x.npz")),
@@ -181,6 +185,7 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
         "reproduce.evaluate",
         "reproduce.benchmark",
         "figures.samples",
+        "figures.lemmas",
     ],
 )
 def test_help_lists_every_flag_with_its_text(module):
@@ -259,3 +264,24 @@ def test_a_folder_of_images_trains_and_samples(places, tmp_path):
     done = command(*words[words.index("-m") + 1 :])
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "grid.png").size[1] > 100
+
+
+@pytest.mark.slow
+def test_lemmas_draws_and_writes_what_it_names(tmp_path):
+    done = command(
+        "figures.lemmas",
+        "--settings=sgan_hole,lsgan_overlap",
+        "--iterations=2",
+        f"--out={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    names = ["lemmas.png", "lemmas.pdf", "lemmas.csv", "lemmas_densities.csv"]
+    assert lines[2:] == [str(tmp_path / name) for name in names]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
+    rows = read_csv(tmp_path / "lemmas.csv")
+    for line, row in zip(lines, rows, strict=False):
+        shown = float(line.split("total variation ")[1].split()[0])
+        assert row["setting"] in line
+        assert shown == pytest.approx(float(row["tv_learnt_predicted"]), abs=6e-4)
+    assert len(read_csv(tmp_path / "lemmas_densities.csv")) == 32 * 32 + 80

@@ -126,6 +126,7 @@ def test_inadmissible_parameters_name_their_flag(name, parameters, flag):
         ("rumi_lsgan", {"label_a": 0.5, "beta_neg": 0.9}),
         ("rumi_lsgan", {"beta_neg": 1.99}),
         ("rumi_sgan", {"alpha_pos": 0.5, "alpha_neg": -0.5}),
+        ("rumi_sgan", {"alpha_pos": 0.8, "alpha_neg": -0.2}),  # rounds to below 0.8 - 1
     ],
 )
 def test_bounds_of_the_lemmas_are_admissible(name, parameters):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf.plotting import save_grid, save_panels, tile
+from rumi_tf.plotting import Densities, save_densities, save_grid, save_panels, tile
 
 
 def flat(*levels, channels=1, size=4):
@@ -44,3 +44,19 @@ def test_the_same_panels_are_the_same_bytes(tmp_path, suffix):
         save_panels((tmp_path / name).with_suffix(suffix), panels)
     first = (tmp_path / "a").with_suffix(suffix).read_bytes()
     assert first == (tmp_path / "b").with_suffix(suffix).read_bytes() and len(first) > 1000
+
+
+LINE = Densities(
+    "one\nline", np.linspace(0, 4, 5), {n: np.array([0.1, 0.4, 0.4, 0.1]) for n in "ab"}
+)
+PLANE = Densities("plane", np.linspace(-1, 1, 3), {n: np.array([[0, 0.5], [0.5, 0]]) for n in "ab"})
+
+
+@pytest.mark.parametrize("cases", [[LINE], [PLANE], [PLANE, LINE, LINE, LINE, LINE]], ids=len)
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_densities_are_drawn_and_the_same_input_is_the_same_file(tmp_path, cases, suffix):
+    for name in "ab":
+        save_densities((tmp_path / name).with_suffix(suffix), cases)
+    first, second = (((tmp_path / n).with_suffix(suffix)).read_bytes() for n in "ab")
+    assert first == second and len(first) > 2000
+    assert sorted(p.stem for p in tmp_path.iterdir()) == ["a", "b"]

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 from absl import flags
@@ -64,3 +66,9 @@ def test_every_flag_that_is_mentioned_exists():
     known = set(RunConfig.__dataclass_fields__) | set(re.findall(r'"([a-z_]+)",?\s', sources))
     known |= {"help", "flagfile", "logdir"}
     assert set(re.findall(r"--([a-z][a-z_0-9]+)", README)) <= known
+
+
+def test_the_python_example_prints_what_stands_below_it():
+    code, output = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL).groups()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr) == (output, "")

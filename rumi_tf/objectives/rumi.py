@@ -41,7 +41,7 @@ class RumiDivergence(Rumi):
         super().check()
         if self.alpha_pos > 1:
             raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be at most 1 (Lemma 3.1)")
-        if self.alpha_neg < self.alpha_pos - 1:
+        if self.alpha_neg < self.alpha_pos - 1 - 1e-9:  # 0.8 - 1 is not -0.2 in binary
             raise InvalidInput(
                 "alpha_neg",
                 f"is {self.alpha_neg:g}, must be at least alpha_pos - 1 = "

@@ -1,0 +1,62 @@
+"""Curves and bars of metrics."""
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from rumi_tf.plotting.base import COLOURS, LINES, canvas, legend, save
+
+
+def save_prd(path: str | os.PathLike, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Writes precision-recall curves of distributions as PNG or PDF, by the suffix.
+
+    Args:
+        path: the file.
+        curves: label -> (precision, recall), each (n,) in [0, 1].
+    """
+    figure = canvas(4.2, 4.0)
+    axes = figure.add_subplot()
+    styles = zip(itertools.cycle(COLOURS), itertools.cycle(LINES), strict=False)
+    for (label, (precision, recall)), (colour, line) in zip(curves.items(), styles, strict=False):
+        axes.plot(recall, precision, color=colour, linestyle=line, linewidth=1.6, label=label)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), xlabel="recall", ylabel="precision", aspect="equal")
+    axes.grid(color="0.9")
+    legend(axes, loc="lower left")
+    save(figure, path)
+
+
+def save_shares(
+    path: str | os.PathLike, names: Sequence[str], shares: Mapping[str, np.ndarray]
+) -> None:
+    """Writes a bar chart of the shares of classes as PNG or PDF, by the suffix.
+
+    Args:
+        path: the file.
+        names: of the K classes.
+        shares: label -> (K,) shares in [0, 1].
+    """
+    figure = canvas(max(4.5, 0.4 * len(names) * len(shares) ** 0.5 + 1.5), 3.2)
+    axes = figure.add_subplot()
+    width = 0.8 / len(shares)
+    hatches = itertools.cycle(("", "///", "...", "xx"))
+    places = np.arange(len(names))
+    for k, ((label, values), hatch) in enumerate(zip(shares.items(), hatches, strict=False)):
+        axes.bar(
+            places + (k - (len(shares) - 1) / 2) * width, values, width, label=label, hatch=hatch,
+            color=COLOURS[k % len(COLOURS)], edgecolor="white",
+        )  # fmt: skip
+    tallest = max(float(np.max(values)) for values in shares.values())
+    axes.set(ylim=(0, min(1.0, 1.15 * tallest) or 1.0), xlabel="class", ylabel="share of images")
+    axes.set_xticks(places)
+    long = max(map(len, names)) * len(names) > 60
+    texts = axes.set_xticklabels(
+        names, rotation=45 if long else 0, ha="right" if long else "center"
+    )
+    for text in texts:
+        text.set_parse_math(False)
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    legend(axes)
+    save(figure, path)
