@@ -13,7 +13,6 @@ from absl import flags
 
 from reproduce import _cli
 from rumi_tf.config import RunConfig
-from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
 from rumi_tf.tables import aligned
 
@@ -34,23 +33,20 @@ def main(topic: str) -> None:
     """Measures, and prints every line when it is there."""
     wanted = flags.FLAGS
     out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "metrics.csv"))
+    _cli.check_output("out", str(out / "speed.csv"))
     config = RunConfig(
         dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
     )
     with _cli.quiet_import():
         from reproduce._benchmarks import metrics
-    try:
-        _TOPICS[topic](metrics, config, wanted.repetitions, out)
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+    _TOPICS[topic](metrics, config, wanted.repetitions, out)
 
 
 def _metrics(module, config: RunConfig, repetitions: int, out: Path) -> None:
     rows = []
     for comparison in module.comparisons(repetitions):
         rows.append(comparison.row())
-        write_csv(out / "metrics.csv", rows)
+        write_csv(out / "speed.csv", rows)
         print(
             f"{comparison.what}\n  {comparison.ours_seconds:8.2f} s  {comparison.ours}\n"
             f"  {comparison.other_seconds:8.2f} s  {comparison.other}\n"
@@ -60,7 +56,7 @@ def _metrics(module, config: RunConfig, repetitions: int, out: Path) -> None:
     table = module.sanity(config)
     write_csv(out / "sanity.csv", table)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    print(out / "metrics.csv")
+    print(out / "speed.csv")
     print(out / "sanity.csv")
 
 

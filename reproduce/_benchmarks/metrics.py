@@ -13,8 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 from reproduce._benchmarks.timing import Comparison, shortest
 from rumi_tf import metrics
 from rumi_tf.config import RunConfig
-from rumi_tf.data.splits import make_split
-from rumi_tf.embeddings import image_batches, load_inception
+from rumi_tf.embeddings import image_batches, load_embedding, load_inception
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.experiment import prepare, resolve
 from rumi_tf.features import extract
@@ -122,7 +121,7 @@ def sanity(config: RunConfig) -> list[dict[str, str]]:
     """
     config = resolve(config)
     images, _ = prepare(config)
-    split = make_split(config, images.labels, images.class_names)
+    embedding = load_embedding(config, images, "classifier")
     order = np.random.default_rng(0).permutation(len(images))
     half, rest = order[: len(order) // 2], order[len(order) // 2 :]
     five, three = (order[images.labels[order] == label] for label in (5, 3))
@@ -131,12 +130,11 @@ def sanity(config: RunConfig) -> list[dict[str, str]]:
         "5 against 5": (five[: len(five) // 2], five[len(five) // 2 :]),
         "5 against 3": (five, three),
     }
-    base = Evaluator.for_run(config, images, split)
     columns = {}
     for name, (judged, reference) in pairs.items():
-        known = extract(base.embedding, image_batches(images, reference))
+        known = extract(embedding, image_batches(images, reference))
         protocol = Protocol("sanity", "classifier", len(judged), None, reference="all")
-        found = Evaluator(protocol, base.embedding, known, None)(image_batches(images, judged))
+        found = Evaluator(protocol, embedding, known, None)(image_batches(images, judged))
         columns[name] = {"n": f"{found.n_generated} / {found.n_reference}"}
         for m in found.measurements:
             deviation = "" if m.std is None else f" ± {m.std:.2g}"
