@@ -1,10 +1,12 @@
 """Measures speed as ratios within one run, and checks metrics on real images.
 
 Usage: python -m reproduce.benchmark metrics --data_dir=DIR
+       python -m reproduce.benchmark objectives
 
 metrics: the Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-learn,
 Inception features against the bare network; then what the metrics say of real images of --dataset
-against other real images. Both tables are written to --out as CSV files.
+against other real images. objectives: an iteration of every objective against one of LSGAN, on
+the MNIST networks. Tables are written to --out as CSV files.
 """
 
 from pathlib import Path
@@ -29,38 +31,61 @@ flags.DEFINE_integer("repetitions", 3, "Of which the shortest counts.", lower_bo
 flags.DEFINE_string("out", "benchmark", "Directory for the tables.", **_SECTION)
 
 
+flags.DEFINE_list(
+    "objectives", [], "Names of files in flags/objectives (topic objectives). Default: all.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_float("width", 1.0, "Width of the networks (topic objectives).", **_SECTION)
+flags.DEFINE_integer(
+    "batch_size", 100, "Images per role (topic objectives).", lower_bound=2, **_SECTION
+)
+
+
 def main(topic: str) -> None:
     """Measures, and prints every line when it is there."""
-    wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = Path(flags.FLAGS.out).expanduser()
     _cli.check_output("out", str(out / "speed.csv"))
+    _TOPICS[topic](flags.FLAGS, out)
+
+
+def _metrics(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import metrics
     config = RunConfig(
         dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
     )
-    with _cli.quiet_import():
-        from reproduce._benchmarks import metrics
-    _TOPICS[topic](metrics, config, wanted.repetitions, out)
-
-
-def _metrics(module, config: RunConfig, repetitions: int, out: Path) -> None:
-    rows = []
-    for comparison in module.comparisons(repetitions):
-        rows.append(comparison.row())
-        write_csv(out / "speed.csv", rows)
-        print(
-            f"{comparison.what}\n  {comparison.ours_seconds:8.2f} s  {comparison.ours}\n"
-            f"  {comparison.other_seconds:8.2f} s  {comparison.other}\n"
-            f"  ratio {comparison.ratio:.3f} ({comparison.limit})  {comparison.agreement}",
-            flush=True,
-        )
-    table = module.sanity(config)
+    _tell(metrics.comparisons(wanted.repetitions), out / "speed.csv")
+    table = metrics.sanity(config)
     write_csv(out / "sanity.csv", table)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    print(out / "speed.csv")
     print(out / "sanity.csv")
 
 
-_TOPICS = {"metrics": _metrics}
+def _objectives(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce import _cells
+        from reproduce._benchmarks import objectives
+    names = wanted.objectives or _cells.objective_names()
+    found = objectives.comparisons(names, wanted.width, wanted.batch_size, wanted.repetitions)
+    _tell(found, out / "objectives.csv")
+
+
+def _tell(comparisons, path: Path) -> None:
+    """Prints and writes every line as soon as it is there."""
+    rows = []
+    for comparison in comparisons:
+        rows.append(comparison.row())
+        write_csv(path, rows)
+        print(
+            f"{comparison.what}\n  {comparison.ours_seconds:8.3f} s  {comparison.ours}\n"
+            f"  {comparison.other_seconds:8.3f} s  {comparison.other}\n"
+            f"  ratio {comparison.ratio:.3f} ({comparison.limit})  {comparison.agreement}",
+            flush=True,
+        )
+    print(path)
+
+
+_TOPICS = {"metrics": _metrics, "objectives": _objectives}
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

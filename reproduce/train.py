@@ -21,6 +21,20 @@ flags.DEFINE_boolean(
 )
 
 
+SHOWN = ("fid", "kid", "precision", "recall", "share_positive_only")
+
+
+def _summary(rows) -> str:
+    values = {row.metric: row for row in rows}
+    words = [
+        f"{name} {values[name].value:.4g}"
+        for name in SHOWN
+        if name in values and values[name].value is not None
+    ]
+    notes = dict.fromkeys(row.note for row in rows if row.note)
+    return ", ".join(words) + "".join(f"\n               ({note})" for note in notes)
+
+
 def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
@@ -43,6 +57,9 @@ def main() -> None:
         print("this run was finished before; nothing was trained")
     print(f"run directory: {run.directory}")
     print(f"sample grid:   {run.last_grid}")
+    if config.eval_every:
+        print(f"metrics:       {_summary(experiment.last_rows(experiment.resolve(config)))}")
+        print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     print(f"to sample:     python -m reproduce.sample --saved_model={run.saved_model} --num=64 "
           "--grid=grid.png")  # fmt: skip

@@ -86,8 +86,8 @@ BAD = [
     ("iteratons", (*TRAIN, "--iteratons=5")),
     ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
     ("extra", (*TRAIN, "extra")),
-    ("name one of: metrics", ("reproduce.benchmark",)),
-    ("name one of: metrics", ("reproduce.benchmark", "speed")),
+    ("name one of: metrics, objectives", ("reproduce.benchmark",)),
+    ("name one of: metrics, objectives", ("reproduce.benchmark", "speed")),
     # sampling
     ("saved_model", SAMPLE),
     ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
@@ -118,6 +118,10 @@ BAD = [
     ),
     # figures
     ("objectives", ("figures.samples", "--objectives=")),
+    ("alphas", ("figures.rumi_variants", "--alphas=a", "--out={out}/o")),
+    ("alpha_neg", ("figures.rumi_variants", "--alphas=-0.9", "--out={out}/o")),
+    ("objectives", ("reproduce.objectives", "--objectives=gan", "--out={out}/o")),
+    ("iterations", ("reproduce.objectives", "--iterations=0", "--out={out}/o")),
     ("objective", ("figures.samples", "--objectives=lsgan,gan", "--out={out}/f")),
     ("out", ("figures.samples", "--iterations=1", "--runs_dir={out}/runs", "--out=/proc/x")),
     ("settings", ("figures.lemmas", "--settings=sgan_overlap,lemma")),
@@ -184,8 +188,10 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
         "reproduce.sample",
         "reproduce.evaluate",
         "reproduce.benchmark",
+        "reproduce.objectives",
         "figures.samples",
         "figures.lemmas",
+        "figures.rumi_variants",
     ],
 )
 def test_help_lists_every_flag_with_its_text(module):
@@ -224,9 +230,10 @@ FLAGFILES = [
 @pytest.mark.parametrize("path", FLAGFILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
     """Cases name other data sets; what remains of them is parsed and resolved below."""
-    if path.parent.name == "cases":
+    if path.parent.name in ("cases", "figures"):
         config = RunConfig.from_json(case_as_json(path))
-        assert experiment.resolve(config).iterations >= 10_000
+        least = 10_000 if path.parent.name == "cases" else 1000
+        assert experiment.resolve(config).iterations >= least
         return
     done = command(
         "figures.samples" if path.name == "demo.flags" else "reproduce.train",
@@ -247,7 +254,8 @@ def case_as_json(path) -> str:
         if line.startswith("--"):
             name, _, value = line[2:].partition("=")
             kind = RunConfig.__dataclass_fields__[name].type
-            values[name] = int(value) if "int" in str(kind) else value
+            read = int if "int" in str(kind) else float if "float" in str(kind) else str
+            values[name] = read(value)
     return json.dumps(values)
 
 

@@ -1,6 +1,7 @@
 """Curves and bars of metrics."""
 
 import itertools
+import math
 import os
 from collections.abc import Mapping, Sequence
 
@@ -37,8 +38,44 @@ def save_shares(
         names: of the K classes.
         shares: label -> (K,) shares in [0, 1].
     """
-    figure = canvas(max(4.5, 0.4 * len(names) * len(shares) ** 0.5 + 1.5), 3.2)
-    axes = figure.add_subplot()
+    figure = canvas(_width(names, shares), 3.2)
+    _bars(figure.add_subplot(), names, shares)
+    save(figure, path)
+
+
+def save_share_panels(
+    path: str | os.PathLike,
+    names: Sequence[str],
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    columns: int = 2,
+) -> None:
+    """Writes several bar charts of the shares of classes on one scale; PNG or PDF.
+
+    Args:
+        path: the file.
+        names: of the K classes.
+        panels: title -> what `save_shares` takes.
+        columns: charts in a row.
+    """
+    rows = math.ceil(len(panels) / columns)
+    width = _width(names, next(iter(panels.values())))
+    figure = canvas(0.85 * width * columns, 2.4 * rows)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, (title, shares) in zip(grid.flat, panels.items(), strict=False):
+        _bars(axes, names, shares)
+        axes.set_title(title, fontsize=9, parse_math=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    tallest = max(np.max(v) for shares in panels.values() for v in shares.values())
+    grid.flat[0].set_ylim(0, min(1.0, 1.2 * float(tallest)))
+    save(figure, path)
+
+
+def _width(names: Sequence[str], shares: Mapping[str, np.ndarray]) -> float:
+    return max(4.5, 0.4 * len(names) * len(shares) ** 0.5 + 1.5)
+
+
+def _bars(axes, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
     width = 0.8 / len(shares)
     hatches = itertools.cycle(("", "///", "...", "xx"))
     places = np.arange(len(names))
@@ -59,4 +96,3 @@ def save_shares(
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     legend(axes)
-    save(figure, path)

@@ -1,0 +1,144 @@
+"""Compares Rumi-SGAN, Rumi-LSGAN and Rumi-WGAN-GP, and shows what the weight of negatives does.
+
+Usage: python -m figures.rumi_variants --flagfile=flags/figures/rumi_variants_digits.flags
+
+Takes the flags of reproduce.train, which hold for all runs. Trains what is missing and writes to
+--out: samples of the three objectives beside real images (rumi_variants_samples), and the classes
+of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 predicts for them
+(rumi_variants_classes); PNG, PDF, and the CSV behind each.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.config import define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import write_csv
+
+OBJECTIVES = ("rumi_sgan", "rumi_lsgan", "rumi_wgan_gp")
+define_flags(omit=("objective", "alpha_pos", "alpha_neg"))
+_SECTION = {"module_name": "Figure"}
+flags.DEFINE_list(
+    "alphas", ["-0.5", "-0.2", "0", "1"],
+    "Weights alpha- of the negatives of Rumi-SGAN, at least --alpha - 1.", **_SECTION,
+)  # fmt: skip
+flags.DEFINE_float(
+    "alpha", 0.5, "Weight alpha+ of the positives of Rumi-SGAN, in (0, 1].", **_SECTION
+)
+flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer("jobs", 1, "Runs at a time.", lower_bound=1, **_SECTION)
+flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSV.", **_SECTION)
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "rumi_variants_samples.png"))
+    alphas = _alphas(wanted.alphas)
+    with _cli.quiet_import():
+        from reproduce import _cells
+    given = _cells.given_flags()
+    given.setdefault("eval_every", given.get("iterations", 10_000))
+    compared = [_cells.Cell(_cells.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
+    weighted = [
+        _cells.Cell(
+            _cells.objective_config(
+                "rumi_sgan", {**given, "alpha_pos": wanted.alpha, "alpha_neg": alpha}
+            ),
+            {"run": f"rumi_sgan, alpha- = {alpha:g}"},
+        )
+        for alpha in alphas
+    ]
+    outcomes = _cells.run(
+        compared + weighted, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    lines = list(_cells.failures(outcomes))
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+        sys.exit(1)
+    try:
+        paths = _samples(outcomes[: len(OBJECTIVES)], out, wanted.num)
+        paths += _classes(outcomes[len(OBJECTIVES) :], alphas, wanted.alpha, out)
+    except OSError as error:
+        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+    for path in paths:
+        print(path)
+
+
+def _alphas(words: list[str]) -> list[float]:
+    try:
+        return sorted({float(word) for word in words})
+    except ValueError:
+        raise InvalidInput("alphas", f"{','.join(words)!r} are not numbers") from None
+
+
+def _samples(outcomes, out: Path, num: int) -> list[Path]:
+    """Panels of samples, and the metrics of each."""
+    from rumi_tf import experiment, plotting, sampling
+
+    config = outcomes[0].cell.config
+    images, split = experiment.prepare(config)
+    panels = {"real": experiment.real_positives(images, split, num, config.seed)}
+    rows = []
+    for found in outcomes:
+        config = found.cell.config
+        model = experiment.run_directory(config) / "saved_model"
+        panels[config.objective] = sampling.load_sampler(model).sample(num, config.seed)
+        rows += [dataclasses.asdict(row) for row in found.rows]
+    paths = [out / f"rumi_variants_samples.{kind}" for kind in ("png", "pdf", "csv")]
+    for path in paths[:2]:
+        plotting.save_panels(path, panels)
+    write_csv(paths[2], rows)
+    return paths
+
+
+def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list[Path]:
+    """Shares of the classes in what was generated, beside those that the lemma predicts."""
+    from rumi_tf import experiment, plotting
+
+    images, split = experiment.prepare(outcomes[0].cell.config)
+    shares, rows = {}, []
+    for found, alpha in zip(outcomes, alphas, strict=True):
+        predicted = predicted_shares(images.labels, split.indices, alpha_pos, alpha)
+        learnt = np.array([found.value(f"class_{name}") for name in images.class_names])
+        distance = 0.5 * np.abs(predicted - learnt).sum()
+        title = f"α⁺ = {alpha_pos:g}, α⁻ = {alpha:g}; total variation {distance:.3f}"
+        shares[title] = {"predicted by Lemma 3.1": predicted, "learnt": learnt}
+        for name, p, q in zip(images.class_names, predicted, learnt, strict=True):
+            rows.append(
+                {"alpha_pos": alpha_pos, "alpha_neg": alpha, "class": name, "predicted": p,
+                 "learnt": q}
+            )  # fmt: skip
+    paths = [out / f"rumi_variants_classes.{kind}" for kind in ("png", "pdf", "csv")]
+    for path in paths[:2]:
+        plotting.save_share_panels(path, images.class_names, shares)
+    write_csv(paths[2], rows)
+    return paths
+
+
+def predicted_shares(labels, indices, alpha_pos: float, alpha_neg: float) -> np.ndarray:
+    """(K,) shares of the classes at the optimum of Lemma 3.1.
+
+    Exact where a class has one density in positives and negatives: the classes are the cells.
+
+    Args:
+        labels: (N,) labels of the data set.
+        indices: of the images of its `positive` and `negative` subsets.
+        alpha_pos, alpha_neg: the weights.
+    """
+    from rumi_tf.theory import rumi_sgan_optimum
+
+    count = int(labels.max()) + 1
+    sides = [np.bincount(labels[indices[side]], minlength=count) / len(indices[side])
+             for side in ("positive", "negative")]  # fmt: skip
+    return rumi_sgan_optimum(*sides, alpha_pos=alpha_pos, alpha_neg=alpha_neg).generator
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

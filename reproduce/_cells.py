@@ -1,0 +1,202 @@
+"""Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from rumi_tf import experiment
+from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.results import Row
+
+ROOT = Path(__file__).resolve().parent.parent
+OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
+BUSY = 3  # the exit code of a command whose run another process works on
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a table.
+
+    Attributes:
+        config: resolved.
+        place: where it stands in the table: column -> value.
+    """
+
+    config: RunConfig
+    place: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """Its place in words."""
+        return " ".join(str(value) for value in self.place.values())
+
+    @property
+    def log(self) -> Path:
+        """What its processes printed."""
+        return Path(self.config.runs_dir) / "logs" / f"{self.config.name()}.log"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a cell.
+
+    Attributes:
+        cell: the cell.
+        status: `done`, `reused`, `busy` (another process works on it) or `failed`.
+        rows: of results; empty unless it is done or reused.
+        seconds: that its process took.
+        reason: of a failure, in a line.
+    """
+
+    cell: Cell
+    status: str
+    rows: Sequence[Row] = ()
+    seconds: float = 0.0
+    reason: str = ""
+
+    def value(self, metric: str) -> float | None:
+        """Value of a metric; `None` if there is none."""
+        return next((row.value for row in self.rows if row.metric == metric), None)
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Mean time of an iteration, as the run measured it."""
+        path = experiment.run_directory(self.cell.config) / "summary.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))["milliseconds_per_iteration"]
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def given_flags(omit: Iterable[str] = ()) -> dict[str, Any]:
+    """The fields of `RunConfig` whose flags were given on the command line, with their values."""
+    return {
+        name: flags.FLAGS[name].value
+        for name in RunConfig.__dataclass_fields__
+        if name not in omit and name in flags.FLAGS and flags.FLAGS[name].present
+    }
+
+
+def objective_names() -> list[str]:
+    """Names of the files in flags/objectives."""
+    return sorted(path.stem for path in OBJECTIVE_FLAGS.glob("*.flags"))
+
+
+def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
+    """The resolved configuration of an objective's flagfile, with what was given in its place.
+
+    Args:
+        name: of a file in flags/objectives, without its suffix.
+        given: fields of `RunConfig`.
+
+    Raises:
+        InvalidInput: there is no such file, or the result is not admissible.
+    """
+    path = OBJECTIVE_FLAGS / f"{name}.flags"
+    if not path.is_file():
+        raise InvalidInput("objectives", f"{name!r} is not one of {', '.join(objective_names())}")
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["objective", f"--flagfile={path}"])
+    config = RunConfig.from_flags(values)
+    return experiment.resolve(dataclasses.replace(config, **given))
+
+
+def as_flags(config: RunConfig) -> list[str]:
+    """The command-line flags that mean a configuration."""
+    words = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value is None or value == field.default:
+            continue
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        words.append(f"--{field.name}={text.lower() if isinstance(value, bool) else text}")
+    return words
+
+
+def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[Outcome]:
+    """Trains and evaluates what is missing; returns an outcome per cell, in their order.
+
+    Args:
+        cells: their configurations say how they are evaluated (`eval_every`).
+        jobs: processes at a time, which share the processor's cores.
+        tell: is given a line for every cell that ends.
+    """
+    outcomes: dict[int, Outcome] = {}
+    waiting = []
+    for number, cell in enumerate(cells):
+        if found := _finished(cell):
+            outcomes[number] = found
+        else:
+            waiting.append(number)
+    if outcomes:
+        tell(f"{len(outcomes)} of {len(cells)} were there")
+    processes: list[subprocess.Popen] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {
+            pool.submit(_process, cells[number], jobs, processes): number for number in waiting
+        }
+        began = time.monotonic()
+        try:
+            for count, future in enumerate(as_completed(futures), start=1):
+                found = outcomes[futures[future]] = future.result()
+                left = (time.monotonic() - began) / count * (len(waiting) - count)
+                tell(f"[{count}/{len(waiting)}] {_line(found)}, left {left:.0f} s")
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            for process in processes:
+                process.terminate()
+            raise
+    return [outcomes[number] for number in range(len(cells))]
+
+
+def _finished(cell: Cell) -> Outcome | None:
+    summary = experiment.run_directory(cell.config) / "summary.json"
+    rows = experiment.last_rows(cell.config) if summary.is_file() else []
+    return Outcome(cell, "reused", rows) if rows else None
+
+
+def _line(found: Outcome) -> str:
+    if found.status in ("failed", "busy"):
+        return f"{found.cell.title}: {found.status}: {found.reason}"
+    return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
+
+
+def _process(cell: Cell, jobs: int, processes: list[subprocess.Popen]) -> Outcome:
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    began = time.monotonic()
+    cell.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(cell.log, "a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reproduce.train", *as_flags(cell.config)],
+            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=os.getcwd(),
+            env={"PYTHONPATH": str(ROOT), **os.environ, **dict.fromkeys(names, threads)},
+        )  # fmt: skip
+        processes.append(process)
+        code = process.wait()
+    seconds = time.monotonic() - began
+    rows = experiment.last_rows(cell.config) if code == 0 else []
+    if rows:
+        return Outcome(cell, "done", rows, seconds)
+    last = (cell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
+    reason = f"{last[:160]} (exit code {code}, {cell.log})"
+    return Outcome(cell, "busy" if code == BUSY else "failed", (), seconds, reason)
+
+
+def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """A line for each cell without a result."""
+    for found in outcomes:
+        if found.status in ("failed", "busy"):
+            yield _line(found)

@@ -1,0 +1,78 @@
+"""Trains every objective from its flagfile on one task, and compares what they learnt.
+
+Usage: python -m reproduce.objectives --flagfile=flags/demo.flags --out=objectives
+
+Takes the flags of reproduce.train, which hold for all objectives; what is not given is as in
+flags/objectives/NAME.flags. Writes objectives.csv and objectives.md to --out: for every objective
+the share of generated images in the wanted classes and the other metrics. Finished runs under
+--runs_dir are reused, interrupted ones resumed; a run that fails does not stop the others.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.config import define_flags
+from rumi_tf.files import write_csv, write_text
+from rumi_tf.tables import aligned, markdown
+
+define_flags(omit=("objective",))
+_SECTION = {"module_name": "Comparison"}
+flags.DEFINE_list(
+    "objectives", [], "Names of files in flags/objectives, comma-separated. Default: all of them.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "jobs", 1, "Runs at a time; they share the processor's cores.", lower_bound=1, **_SECTION
+)
+flags.DEFINE_string("out", "objectives", "Directory for the tables.", **_SECTION)
+METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage")
+
+
+def main() -> None:
+    """Runs, and prints the table and what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "objectives.csv"))
+    with _cli.quiet_import():
+        from reproduce import _cells
+    names = wanted.objectives or _cells.objective_names()
+    given = _cells.given_flags()
+    given.setdefault("eval_every", given.get("iterations", 10_000))
+    cells = [
+        _cells.Cell(_cells.objective_config(name, given), {"objective": name}) for name in names
+    ]
+    outcomes = _cells.run(cells, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True))
+    rows = []
+    for found in outcomes:
+        row = {**found.cell.place, "status": found.status}
+        row |= {metric: _number(found.value(metric)) for metric in METRICS}
+        row["ms_per_iteration"] = _number(found.milliseconds)
+        row["run"] = experiment_directory(found)
+        rows.append(row)
+    write_csv(out / "objectives.csv", rows)
+    shown = [{name: value for name, value in row.items() if name != "run"} for row in rows]
+    write_text(out / "objectives.md", markdown(shown))
+    print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
+    for name in ("objectives.csv", "objectives.md"):
+        print(out / name)
+    lines = list(_cells.failures(outcomes))
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+        sys.exit(1)
+
+
+def experiment_directory(found) -> str:
+    """Where the run of a cell is."""
+    return os.path.join(found.cell.config.runs_dir, found.cell.config.name())
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

@@ -1,0 +1,63 @@
+"""Many runs at once: from configurations to processes and back to rows."""
+
+import dataclasses
+
+import pytest
+
+from reproduce import _cells
+from rumi_tf import experiment
+from rumi_tf.config import RunConfig
+from rumi_tf.errors import InvalidInput
+from tests.test_config import OTHER
+
+
+@pytest.mark.parametrize("config", [RunConfig(), RunConfig(**OTHER)], ids=["defaults", "others"])
+def test_flags_mean_the_configuration_they_were_made_of(config):
+    from absl import flags
+
+    from rumi_tf.config import define_flags
+
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["program", *_cells.as_flags(config)])
+    assert RunConfig.from_flags(values) == config
+
+
+@pytest.mark.parametrize("name", _cells.objective_names())
+def test_a_resolved_configuration_resolves_to_itself(name):
+    """Else a process would train another run than its cell names."""
+    config = _cells.objective_config(name, {"minority_class": "3"})
+    assert experiment.resolve(config) == config
+
+
+def test_flagfiles_give_way_to_what_is_given():
+    config = _cells.objective_config("rumi_wgan_gp", {"gp_weight": 5.0, "seed": 3})
+    assert (config.objective, config.gp_weight, config.d_batch_norm) == (
+        "rumi_wgan_gp",
+        5.0,
+        "none",
+    )
+    with pytest.raises(InvalidInput, match="--objectives: 'gan' is not one of acgan, "):
+        _cells.objective_config("gan", {})
+
+
+@pytest.mark.slow
+def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(tmp_path):
+    given = {
+        "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,
+        "eval_every": 3, "eval_samples": 40, "runs_dir": str(tmp_path / "runs"),
+        "cache_dir": str(tmp_path / "cache"),
+    }  # fmt: skip
+    good = _cells.objective_config("lsgan", given)
+    bad = dataclasses.replace(_cells.objective_config("rumi_lsgan", given), label_c=1e30)
+    cells = [_cells.Cell(bad, {"model": "bad"}), _cells.Cell(good, {"model": "good"})]
+    told = []
+    failed, done = _cells.run(cells, jobs=2, tell=told.append)
+    assert (failed.status, done.status) == ("failed", "done")
+    assert "g_loss became NaN" in failed.reason and str(failed.cell.log) in failed.reason
+    assert list(_cells.failures([failed, done])) == [f"bad: failed: {failed.reason}"]
+    assert done.value("fid") > 0 and done.value("absent") is None and done.milliseconds > 0
+    assert len(told) == 2 and any("bad: failed" in line for line in told)
+    (again,) = _cells.run(cells[1:], jobs=1, tell=told.append)
+    assert again.status == "reused" and list(again.rows) == list(done.rows)
+    assert told[-1] == "1 of 1 were there"
