@@ -135,7 +135,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     outcomes: dict[int, Outcome] = {}
     waiting = []
     for number, cell in enumerate(cells):
-        if found := _finished(cell):
+        if found := finished(cell):
             outcomes[number] = found
         else:
             waiting.append(number)
@@ -161,7 +161,8 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     return [outcomes[number] for number in range(len(cells))]
 
 
-def _finished(cell: Cell) -> Outcome | None:
+def finished(cell: Cell) -> Outcome | None:
+    """What is there of a cell that was trained and evaluated before."""
     summary = experiment.run_directory(cell.config) / "summary.json"
     rows = experiment.last_rows(cell.config) if summary.is_file() else []
     return Outcome(cell, "reused", rows) if rows else None

@@ -1,5 +1,6 @@
 """Fixtures that the tests share."""
 
+import json
 import os
 import subprocess
 import sys
@@ -45,3 +46,26 @@ def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
     process = start(module, *flags, cwd=cwd)
     out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def quick_command():
+    """Like `command`, for many commands that end soon: see tests/forks.py."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.forks"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+
+    def run(*words: str) -> subprocess.CompletedProcess:
+        server.stdin.write(json.dumps(words) + "\n")
+        server.stdin.flush()
+        return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
+
+    yield run
+    server.stdin.close()
+    server.wait(timeout=60)

@@ -105,7 +105,6 @@ BAD = [
     ("images", (*EVALUATE, "--images={images}", "--dataset=digits")),
     ("images", (*EVALUATE, "--images={bad_images}", "--reference={images}")),
     ("reference", (*EVALUATE, "--images={images}", "--reference={out}/absent")),
-    ("embedding", (*EVALUATE, "--images={images}", "--reference={images}")),
     ("embedding", (*EVALUATE, "--images=x", "--dataset=digits", "--embedding=vgg")),
     ("inception_weights", (*INCEPTION, "--inception_weights={out}/absent.h5")),
     ("inception_weights", (*INCEPTION, "--inception_weights={images}/a/0.png")),
@@ -118,6 +117,11 @@ BAD = [
     ),
     # figures
     ("objectives", ("figures.samples", "--objectives=")),
+    ("datasets", ("reproduce.table1", "--datasets=minst", "--out={out}/o")),
+    ("models", ("reproduce.table1", "--models=", "--out={out}/o")),
+    ("seeds", ("reproduce.table1", "--seeds=a", "--out={out}/o")),
+    ("shard", ("reproduce.table1", "--shard=3/2", "--out={out}/o")),
+    ("only", ("reproduce.table1", "--only=VAE", "--out={out}/o")),
     ("alphas", ("figures.rumi_variants", "--alphas=a", "--out={out}/o")),
     ("alpha_neg", ("figures.rumi_variants", "--alphas=-0.9", "--out={out}/o")),
     ("objectives", ("reproduce.objectives", "--objectives=gan", "--out={out}/o")),
@@ -170,14 +174,33 @@ def places(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flag, line", BAD, ids=[" ".join(b[1]) for b in BAD])
-def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, places):
+def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(
+    flag, line, places, quick_command
+):
     before = sorted(places["out"].rglob("*"))
-    done = command(*(word.format(**places) for word in line))
+    done = quick_command(*(word.format(**places) for word in line))
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert flag in done.stderr
     assert sorted(places["out"].rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flag, line",
+    [
+        ("dataset", (*TRAIN, "--dataset=minst")),
+        ("label_b_pos", (*TRAIN, "--label_b_pos=-2")),
+        ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
+        ("dataset", (*EVALUATE, "--images={images}")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_so_it_is_in_a_process_that_starts_from_nothing(flag, line, places):
+    done = command(*(word.format(**places) for word in line))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and flag in done.stderr
 
 
 @pytest.mark.slow
@@ -189,6 +212,7 @@ def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, pl
         "reproduce.evaluate",
         "reproduce.benchmark",
         "reproduce.objectives",
+        "reproduce.table1",
         "figures.samples",
         "figures.lemmas",
         "figures.rumi_variants",

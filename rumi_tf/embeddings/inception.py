@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from rumi_tf.embeddings.base import Embedding, weights_digest
 from rumi_tf.errors import InvalidInput
+from rumi_tf.progress import has_terminal
 
 # Images are resized to squares of so many pixels. `inception`: Section 4.1 of the Rumi-GAN paper,
 # without the top. `inception_299`: the UAC-GAN paper's protocol, with ImageNet's class scores.
@@ -50,6 +51,8 @@ def _load(name: str, weights: str | None) -> keras.Model:
     if weights and not Path(weights).is_file():
         raise InvalidInput("inception_weights", f"{weights} is not a file")
     arguments = {"include_top": True} if top else {"include_top": False, "pooling": "avg"}
+    if not has_terminal():
+        keras.config.disable_interactive_logging()  # the download's progress bar
     try:
         network = keras.applications.InceptionV3(
             weights=None if weights else "imagenet", input_shape=(size, size, 3), **arguments

@@ -8,6 +8,7 @@ from rumi_tf.data.images import from_memory
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import classifier as module
 from rumi_tf.embeddings import image_batches, load_classifier
+from rumi_tf.experiment import resolve
 
 
 def blobs(n, seed, classes=3):
@@ -106,7 +107,7 @@ def test_a_class_that_is_not_recognised_is_pointed_out(quick, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_digits_are_recognised(tmp_path):
-    config = RunConfig()
+    config = resolve(RunConfig())
     train, test = (load_images(config, part) for part in ("train", "test"))
     _, found = load_classifier(train, test, dataset="digits", cache_dir=tmp_path)
     assert found.images == 360 and found.accuracy >= 0.95

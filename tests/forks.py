@@ -1,0 +1,66 @@
+"""Runs commands in forks of one process that has imported the libraries once.
+
+Importing TensorFlow takes most of the time of a command that refuses its flags. A fork is a process
+of its own with the command's arguments and output; it has only been spared the import.
+
+Reads lines [module, argument, ...] as JSON from stdin, answers each with [exit code, stdout,
+stderr] as JSON.
+"""
+
+import json
+import os
+import runpy
+import sys
+import tempfile
+import traceback
+
+
+def forked(module: str, arguments: list[str]) -> tuple[int, str, str]:
+    """Exit code and output of `python -m module arguments...`."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if not child:
+            os._exit(_command(module, arguments, out.fileno(), err.fileno()))
+        _, status = os.waitpid(child, 0)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return os.waitstatus_to_exitcode(status), *texts
+
+
+def _command(module: str, arguments: list[str], out: int, err: int) -> int:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    sys.argv = [module, *arguments]
+    code = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def main() -> None:
+    """Serves until stdin ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    # Imported, but nothing is computed: TensorFlow's threads would not survive a fork.
+    import tensorflow_datasets  # noqa: F401
+
+    from rumi_tf import assessment, experiment, plotting  # noqa: F401
+
+    for line in sys.stdin:
+        module, *arguments = json.loads(line)
+        answers.write(json.dumps(forked(module, arguments)) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Table 1: which cells there are, and what the table says of them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from absl import flags
+
+from reproduce import _cells, table1
+from rumi_tf.errors import InvalidInput
+from rumi_tf.results import Row
+
+ROW = Row(
+    dataset="mnist", split="unbalanced", target="5", objective="lsgan", config_hash="abc",
+    seed=0, iteration=10_000, reference="mnist 5 x", protocol="rumi_unbalanced",
+    embedding="inception-1-x", metric="fid", value=0.0, std=None, n_generated=10_000,
+    n_reference=5421, seconds=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def wanted():
+    """The flags of the command, parsed from words."""
+
+    def parse(*words):
+        flags.FLAGS.unparse_flags()
+        for name in flags.FLAGS:
+            flags.FLAGS[name].unparse()
+        return flags.FLAGS if flags.FLAGS(["table1", *words]) else None
+
+    yield parse
+    parse()
+
+
+def test_the_papers_grid_is_22_classes_times_5_models(wanted):
+    cells = table1._grid(wanted("--seeds=0,1"))
+    assert len(cells) == 22 * 5 * 2
+    assert len({cell.config.hash() for cell in cells}) == len(cells)
+    by_place = {cell.title: cell.config for cell in cells}
+    config = by_place["celeba Female CGAN-PD 1"]
+    assert (config.objective, config.iterations, config.seed) == ("cgan_pd", 50_000, 1)
+    config = by_place["mnist 7 Rumi-LSGAN 0"]
+    assert (config.minority_size, config.iterations, config.eval_every) == (200, 10_000, 10_000)
+    assert by_place["cifar10 horse LSGAN 0"].minority_size == 250
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])
+def test_shards_share_out_every_cell_once(parts):
+    cells = list(range(22))
+    dealt = [table1._shard(cells, f"{k}/{parts}") for k in range(1, parts + 1)]
+    assert sorted(cell for part in dealt for cell in part) == cells
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
+def test_flags_reach_every_cell_and_words_choose_some(wanted):
+    words = ("--datasets=digits", "--classes=5,3", "--iterations=7", "--width=0.5")
+    cells = table1._grid(wanted(*words, "--only=ACGAN"))
+    assert [cell.title for cell in cells] == ["digits 5 ACGAN 0", "digits 3 ACGAN 0"]
+    assert {(cell.config.iterations, cell.config.width) for cell in cells} == {(7, 0.5)}
+    with pytest.raises(InvalidInput, match="--classes: there is no class '12'"):
+        table1._grid(wanted("--datasets=digits", "--classes=12"))
+    with pytest.raises(InvalidInput, match="--only: no cell has 'VAE'"):
+        table1._grid(wanted("--only=VAE"))
+
+
+def outcome(fids, model="LSGAN", dataset="mnist", embedding="inception-1-x"):
+    """One outcome per (class, seed) of a dict."""
+    config = _cells.objective_config("lsgan", {})
+    for (minority, seed), fid in fids.items():
+        place = {"data set": dataset, "class": minority, "model": model, "run seed": str(seed)}
+        row = dataclasses.replace(ROW, value=fid, embedding=embedding)
+        yield _cells.Outcome(_cells.Cell(config, place), "done", [row])
+
+
+FIDS = {("5", 0): 100.0, ("3", 0): 120.0, ("5", 1): 130.0, ("3", 1): 134.0, ("5", 2): 90.0,
+        ("3", 2): 96.0}  # fmt: skip
+
+
+def test_the_mean_over_classes_and_the_deviation_over_seeds():
+    (row,) = table1.summarise(list(outcome(FIDS)))
+    means = [110.0, 132.0, 93.0]
+    assert row["fid"] == f"{np.mean(means):.4g} ± {np.std(means, ddof=1):.2g}"
+    assert row["n"] == "6 (2 classes, 3 seeds)" and row["paper's fid"] == "128.55"
+    assert float(row["difference"]) == pytest.approx(np.mean(means) - 128.55, abs=0.01)
+    assert row["kid"] == "" and row["iterations"] == "10000"
+
+
+def test_no_difference_is_shown_where_the_embedding_is_another_or_the_paper_has_no_value():
+    (row,) = table1.summarise(list(outcome(FIDS, embedding="classifier-x")))
+    assert row["difference"] == "other embedding"
+    (row,) = table1.summarise(list(outcome(FIDS, dataset="digits")))
+    assert row["difference"] == row["paper's fid"] == ""
+
+
+def test_cells_without_a_result_are_not_counted():
+    found = list(outcome(FIDS))
+    failed = _cells.Outcome(found[0].cell, "failed", reason="x")
+    (row,) = table1.summarise([failed, *found[1:]])
+    assert row["n"].startswith("5 ")
+    assert table1.summarise([failed]) == []
+
+
+def test_published_values_are_those_of_the_paper():
+    from rumi_tf.files import read_csv
+
+    values = {(r["dataset"], r["model"]): r["fid"] for r in read_csv(table1.PAPER)}
+    assert len(values) == 15 and set(m for _, m in values) == set(table1.MODELS.values())
+    assert values["mnist", "Rumi-LSGAN"] == "118.93" and values["celeba", "LSGAN"] == "226.25"
