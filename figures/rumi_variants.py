@@ -44,6 +44,11 @@ def main() -> None:
     with _cli.quiet_import():
         from reproduce import _cells
     given = _cells.given_flags()
+    for alpha in alphas:
+        if not 0 < wanted.alpha <= 1 or alpha < wanted.alpha - 1 - 1e-9:
+            raise InvalidInput(
+                "alphas", f"{alpha:g} is below --alpha - 1, or --alpha is not in (0, 1] (Lemma 3.1)"
+            )
     given.setdefault("eval_every", given.get("iterations", 10_000))
     compared = [_cells.Cell(_cells.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
     weighted = [

@@ -182,21 +182,27 @@ class RunConfig:
     beta_pos: float | None = option(
         None,
         section="Objective",
-        above=0,
         help_text="Weight beta+ of the positives in rumi_lsgan. Not stated in the paper (its "
         "published code uses 2.5); default 1.",
     )
     beta_neg: float | None = option(
         None,
         section="Objective",
-        low=0,
         help_text="Weight beta- of the negatives in rumi_lsgan. Not stated in the paper (its "
         "published code uses 0.5); default 1.",
+    )
+    g_loss: str | None = option(
+        None,
+        section="Objective",
+        choices=("non_saturating", "min_max"),
+        help_text="What G minimises, of sgan, dragan, fgan_* and their rumi_ forms. "
+        "non_saturating: -E log D, of f-GANs -E g(v). min_max: the value that D maximises, which "
+        "gives no gradient while D is sure of itself. Default: non_saturating. The paper does "
+        "not say.",
     )
     alpha_pos: float | None = option(
         None,
         section="Objective",
-        low=0,
         help_text="Weight alpha+ of the positives. rumi_sgan, rumi_dragan, rumi_fgan_*: in [0, 1] "
         "(Lemma 3.1); rumi_wgan*: greater than alpha_neg. Not stated in the paper; default 1.",
     )

@@ -115,7 +115,14 @@ def resolve(config: RunConfig) -> RunConfig:
     if config.network == "uac_resnet" and not objective.conditional:
         conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
         raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
-    make_objective(config).schedule(config.d_schedule, config.d_steps)
+    made = make_objective(config)
+    made.schedule(config.d_schedule, config.d_steps)
+    if config.d_batch_norm == "joint" and any(p.shares_trunk for p in made.players().values()):
+        raise InvalidInput(
+            "d_batch_norm",
+            f"joint does not go with --objective={config.objective}: its statistics network reads "
+            "features that are normalised over generated images alone",
+        )
     return config
 
 

@@ -110,6 +110,10 @@ class Update:
 class AdversarialModel(keras.Model):
     """Generator, discriminator and what else an objective trains; `fit` it on `batch_stream`.
 
+    An update changes the trainable weights of its own player alone. Statistics that follow the
+    data (of batch normalisation, of spectral normalisation's power iteration) move in every pass
+    through a network, the generator's update included.
+
     Its whole state is weights, optimizers, running means of the logs and `iteration`: noise and
     labels are functions of the seed and the iteration.
 
@@ -331,11 +335,16 @@ class AdversarialModel(keras.Model):
         # The chain rule by hand: through D to the images, then through the pass that made them.
         return self.objective.combine(
             {
-                name: tape_of_images.gradient(
-                    made.images,
-                    self.generator.trainable_variables,
-                    output_gradients=tape.gradient(loss, made.images),
-                )
+                name: [
+                    # The gradient of an embedding is sparse, with a row for every label of the
+                    # batch; added up, so that norms and sums of gradients are those of weights.
+                    tf.convert_to_tensor(gradient)
+                    for gradient in tape_of_images.gradient(
+                        made.images,
+                        self.generator.trainable_variables,
+                        output_gradients=tape.gradient(loss, made.images),
+                    )
+                ]
                 for name, loss in losses.items()
             }
         )

@@ -86,6 +86,10 @@ class Sampler:
         known = int(self.metadata.get("num_classes", 2**31 - 1))
         if self.conditional and (labels.min() < 0 or labels.max() >= known):
             raise InvalidInput("label", f"is not in 0 to {known - 1}")
+        trained = self.metadata.get("trained_classes")
+        if trained and not set(labels.tolist()) <= set(trained):
+            names = ", ".join(str(self.class_names[k]) for k in trained)
+            raise InvalidInput("label", f"the model was trained on the classes {names} alone")
         return labels
 
     def title(self) -> str:

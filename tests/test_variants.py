@@ -64,7 +64,16 @@ def test_fgan_terms_are_the_activation_and_the_numerical_conjugate(divergence):
     found = parts(objective)
     assert found["real"] == pytest.approx(-np.mean(g(SCORES["real"])), rel=1e-5)
     assert found["fake"] == pytest.approx(np.mean(conjugate), rel=1e-4, abs=1e-4)
-    assert float(objective.generator_loss(outputs("fake"))) == pytest.approx(-found["fake"])
+    saturating = OBJECTIVES[f"fgan_{divergence}"](g_loss="min_max")
+    assert float(saturating.generator_loss(outputs("fake"))) == pytest.approx(-found["fake"])
+    expected = -np.mean(g(SCORES["fake"]))
+    assert float(objective.generator_loss(outputs("fake"))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_sgans_min_max_generator_descends_what_its_discriminator_climbs():
+    objective = OBJECTIVES["sgan"](g_loss="min_max")
+    fake = outputs("fake")
+    assert float(objective.generator_loss(fake)) == -float(objective.terms()["fake"](fake))
 
 
 def test_jensen_shannon_is_sgan_up_to_its_constant():

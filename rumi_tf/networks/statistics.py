@@ -1,7 +1,9 @@
 """The statistics networks T(x, y) of UAC-GAN, and its discriminator of labels.
 
-All are in float32, and their own heads are not spectrally normalised: a bound on T's slope would
-loosen the bound of the mutual information (the paper does not say).
+What they compute is in float32 (under mixed precision from D's features in bfloat16). Their own
+heads are not spectrally normalised: a bound on T's slope would loosen the bound of the mutual
+information (the paper does not say). `concat` is a whole discriminator of the run's network, so
+with `uac_resnet` it is normalised throughout, and its bound is loose.
 """
 
 from typing import ClassVar

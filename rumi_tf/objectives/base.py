@@ -117,7 +117,7 @@ class Objective(abc.ABC):
         """
 
     def heads(self) -> tuple[str, ...]:
-        """Names of D's outputs of size K beside the score; those of a conditional objective."""
+        """Names of D's outputs of size K beside the score; of conditional objectives alone."""
         return ()
 
     def score(self, outputs: Outputs) -> tf.Tensor:
@@ -141,7 +141,9 @@ class Objective(abc.ABC):
         return [tf.add_n(parts) for parts in zip(*gradients.values(), strict=True)]
 
     def players(self) -> dict[str, Player]:
-        """The networks besides G and D that are to be trained, by name."""
+        """The networks besides G and D that are to be trained, by name; of conditional objectives
+        alone, whose discriminators offer features.
+        """
         return {}
 
     def after_update(self, player: str, variables: Sequence[keras.Variable]) -> None:  # noqa: B027

@@ -1,24 +1,29 @@
 """The f-GANs of Nowozin et al. (NeurIPS 2016) and their Rumi forms.
 
 With v the raw score, g the output activation and f* the Fenchel conjugate of f, both of their
-Table 2, D maximises E_real g(v) - E_fake f*(g(v)) (their Eq. 6). G minimises the same, that is
--E_fake f*(g(v)), their min-max form, not the heuristic of their Section 3.2; where D is sure
-of itself it gives little gradient (as in the SGAN, whose generator is non-saturating here). g and
-f*(g) are written as functions of v, in which their exponentials and logarithms cancel.
+Table 2, D maximises E_real g(v) - E_fake f*(g(v)) (their Eq. 6). G minimises -E_fake g(v), the
+non-saturating form of their Section 3.2, or with `g_loss=min_max` D's own value, -E_fake f*(g(v));
+that gives no gradient where D is sure of itself. Both have the same fixed points: g and f*(g) rise
+together. (Of Pearson's f*(g(v)) that holds for v > -2, the range of its optimum.) g and f*(g) are
+written as functions of v, in which their exponentials and logarithms cancel.
 """
 
 import abc
 import math
+from typing import ClassVar
 
 import tensorflow as tf
 
 from rumi_tf import losses
 from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.cross_entropy import SGAN
 from rumi_tf.objectives.rumi import RumiDivergence
 
 
 class FGAN(Objective):
-    """D minimises -E_real g(v) + E_fake f*(g(v)); G minimises -E_fake f*(g(v))."""
+    """D minimises -E_real g(v) + E_fake f*(g(v)); G minimises -E_fake g(v), or -E_fake f*(g(v))."""
+
+    defaults: ClassVar = SGAN.defaults
 
     @abc.abstractmethod
     def activation(self, v):
@@ -35,7 +40,8 @@ class FGAN(Objective):
         }
 
     def generator_loss(self, outputs):
-        return -tf.reduce_mean(self.conjugate(outputs["score"]))
+        loss = self.conjugate if self.g_loss == "min_max" else self.activation
+        return -tf.reduce_mean(loss(outputs["score"]))
 
 
 class KL(FGAN):
@@ -103,18 +109,28 @@ class JensenShannon(FGAN):
 class RumiKL(RumiDivergence, KL):
     """Rumi form of the Kullback-Leibler f-GAN (`RumiDivergence`)."""
 
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
 
 class RumiReverseKL(RumiDivergence, ReverseKL):
     """Rumi form of the reverse Kullback-Leibler f-GAN (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
 
 
 class RumiPearson(RumiDivergence, Pearson):
     """Rumi form of the Pearson f-GAN (`RumiDivergence`)."""
 
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
 
 class RumiHellinger(RumiDivergence, Hellinger):
     """Rumi form of the squared Hellinger f-GAN (`RumiDivergence`)."""
 
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
 
 class RumiJensenShannon(RumiDivergence, JensenShannon):
     """Rumi form of the Jensen-Shannon f-GAN: Rumi-SGAN up to a constant (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}

@@ -57,20 +57,21 @@ class Interpolated(GradientPenalty):
     def points(self, view, role):
         real, fake = view.images[role], view.images["fake"]
         one_each = (tf.shape(real)[0], *(1 for _ in real.shape[1:]))
-        where = view.uniform(one_each, f"lines/{role}")
+        where = view.uniform(one_each, f"lines/{self.subsets[role]}")
         return real + where * (fake - real)
 
 
 class Perturbed(GradientPenalty):
     """DRAGAN's points: images of the role plus noise.
 
-    The noise is 0.5 std(batch) U[0, 1) in every pixel, as in the published code of Kodali et al.
-    (2017); the variance that their text gives is not meant for pixels in [-1, 1].
+    The noise is 0.5 std(batch) U[0, 1) in every pixel, that of the code of Kodali et al. (2017);
+    the variance that their text gives is not meant for pixels in [-1, 1]. Their code takes the
+    penalty between the image and its noisy copy, here it is taken at the copy, as in their text.
     """
 
     def points(self, view, role):
         real = view.images[role]
-        noise = view.uniform(tf.shape(real), f"noise/{role}")
+        noise = view.uniform(tf.shape(real), f"noise/{self.subsets[role]}")
         return real + 0.5 * tf.math.reduce_std(real) * noise
 
 
@@ -79,6 +80,8 @@ class DRAGAN(Perturbed, SGAN):
 
     D is the raw score here, whose sigmoid is the probability of the SGAN's loss.
     """
+
+    defaults: ClassVar = {**GradientPenalty.defaults, **SGAN.defaults}
 
 
 class RumiDRAGAN(RumiDivergence, DRAGAN):

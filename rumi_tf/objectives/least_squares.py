@@ -47,6 +47,12 @@ class RumiLSGAN(LSGAN):
     }  # fmt: skip
 
     def check(self):
+        if self.beta_pos <= 0:
+            raise InvalidInput(
+                "beta_pos", f"is {self.beta_pos:g}, must be greater than 0 (Lemma 3.2)"
+            )
+        if self.beta_neg < 0:
+            raise InvalidInput("beta_neg", f"is {self.beta_neg:g}, must be at least 0 (Lemma 3.2)")
         if self.beta_neg == 0:  # the base loss: the label of the negatives plays no part
             return super().check()
         if self.label_b_pos <= self.label_b_neg:

@@ -32,15 +32,19 @@ class Rumi(Objective):
 class RumiDivergence(Rumi):
     """Of a GAN that estimates an f-divergence (Rumi-GAN, Eq. 1, and its supplement).
 
-    The generator is to learn (1 + alpha-) p+ - alpha- p-, whatever the divergence (Lemma 3.1).
+    The generator is to learn (1 + alpha-) p+ - alpha- p-, whatever the divergence, where that is
+    not negative (Lemma 3.1); `theory.rumi_sgan_optimum` has the rest.
     """
 
     defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
 
     def check(self):
         super().check()
-        if self.alpha_pos > 1:
-            raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be at most 1 (Lemma 3.1)")
+        if not 0 < self.alpha_pos <= 1:  # at 0, which the lemma admits, nothing is learnt
+            raise InvalidInput(
+                "alpha_pos",
+                f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1)",
+            )
         if self.alpha_neg < self.alpha_pos - 1 - 1e-9:  # 0.8 - 1 is not -0.2 in binary
             raise InvalidInput(
                 "alpha_neg",
@@ -55,14 +59,18 @@ class RumiIPM(Rumi):
     D minimises -alpha+ (E+ D - E_fake D) + alpha- (E- D - E_fake D) and the base's penalties; so
     the generated images have the weight alpha+ - alpha-, and in the split schedule go with the
     positives by alpha+ and with the negatives by -alpha-. The generator is to learn
-    (alpha+ p+ - alpha- p-) / (alpha+ - alpha-). The weights are not stated in the paper; the
-    default (1, 0.5) makes that 2 p+ - p-, as (1, 1) does for Rumi-SGAN.
+    (alpha+ p+ - alpha- p-) / (alpha+ - alpha-) where that is nowhere negative. Where classes are
+    separate it is, and what is learnt then is what remains of p+ when a part of it as heavy as
+    alpha- / alpha+, the part next to p-, is taken away (`theory.rumi_ipm_optimum`). The weights
+    are not stated in the paper; the default is (1, 0.5).
     """
 
     defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 0.5}
 
     def check(self):
         super().check()
+        if self.alpha_pos <= 0:
+            raise InvalidInput("alpha_pos", f"is {self.alpha_pos:g}, must be greater than 0")
         if self.alpha_neg >= self.alpha_pos:
             raise InvalidInput(
                 "alpha_neg",
