@@ -125,8 +125,12 @@ CODE_LABELS = {"label_b_neg": -2.0, "label_a": -0.5, "label_b_pos": 2.0, "label_
 RAISED_LABELS = {"label_b_neg": 1.0, "label_a": 0.0, "label_b_pos": 2.0, "label_c": 2.0}
 
 
+def _weighted(objective: str, alpha_pos: float, alpha_neg: float) -> tuple[str, dict[str, float]]:
+    return objective, {"alpha_pos": alpha_pos, "alpha_neg": alpha_neg}
+
+
 def _sgan(alpha_pos: float, alpha_neg: float) -> tuple[str, dict[str, float]]:
-    return "rumi_sgan", {"alpha_pos": alpha_pos, "alpha_neg": alpha_neg}
+    return _weighted("rumi_sgan", alpha_pos, alpha_neg)
 
 
 def _lsgan(labels: dict[str, float], beta_pos: float, beta_neg: float):
@@ -154,6 +158,12 @@ SETTINGS: dict[str, Setting] = {
     ),
     "lsgan_shared": Setting(
         "a class in both sets", CLASSES_AB, CLASSES_BC, *_lsgan(CODE_LABELS, 2.5, 0.5)
+    ),
+    "fgan_kl_overlap": Setting(
+        "overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_weighted("rumi_fgan_kl", 1, 0.5)
+    ),
+    "fgan_pearson_overlap": Setting(
+        "overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_weighted("rumi_fgan_pearson", 1, 0.5)
     ),
     "sgan_hole": Setting("negatives in the middle", DISC, CORE, *_sgan(1, 0.5)),
     "lsgan_plane": Setting(
