@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Iterator, Sequence
 
-import keras
 import tensorflow as tf
 
 from reproduce._benchmarks.timing import Comparison, shortest
@@ -18,17 +17,17 @@ def comparisons(
     names: Sequence[str], width: float, batch_size: int, repetitions: int
 ) -> Iterator[Comparison]:
     """Yields a line per objective: seconds per iteration, and LSGAN's in turn with it."""
-    base = _stepper(BASE, width, batch_size)
     for name in names:
-        step = _stepper(name, width, batch_size)
+        # Both are made anew for every line: a model that lived through the making of others was
+        # seen to become slower.
+        base, step = (_stepper(n, width, batch_size) for n in (BASE, name))
         ours, other = shortest(step, base, repetitions)
         yield Comparison(
             f"an iteration of {name}, width {width:g}, batch {batch_size}", name, BASE,
             ours[0] / ITERATIONS, other[0] / ITERATIONS, "none",
         )  # fmt: skip
-        del step
+        del base, step
         gc.collect()
-        keras.backend.clear_session(free_memory=True)
 
 
 def _stepper(name: str, width: float, batch_size: int) -> Callable[[], None]:
