@@ -105,6 +105,7 @@ def _samples(outcomes, out: Path, num: int) -> list[Path]:
 
 def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list[Path]:
     """Shares of the classes in what was generated, beside those that the lemma predicts."""
+    from figures._shares import predicted_shares
     from rumi_tf import experiment, plotting
 
     images, split = experiment.prepare(outcomes[0].cell.config)
@@ -125,24 +126,6 @@ def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list
         plotting.save_share_panels(path, images.class_names, shares)
     write_csv(paths[2], rows)
     return paths
-
-
-def predicted_shares(labels, indices, alpha_pos: float, alpha_neg: float) -> np.ndarray:
-    """(K,) shares of the classes at the optimum of Lemma 3.1.
-
-    Exact where a class has one density in positives and negatives: the classes are the cells.
-
-    Args:
-        labels: (N,) labels of the data set.
-        indices: of the images of its `positive` and `negative` subsets.
-        alpha_pos, alpha_neg: the weights.
-    """
-    from rumi_tf.theory import rumi_sgan_optimum
-
-    count = int(labels.max()) + 1
-    sides = [np.bincount(labels[indices[side]], minlength=count) / len(indices[side])
-             for side in ("positive", "negative")]  # fmt: skip
-    return rumi_sgan_optimum(*sides, alpha_pos=alpha_pos, alpha_neg=alpha_neg).generator
 
 
 if __name__ == "__main__":

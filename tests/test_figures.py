@@ -1,6 +1,6 @@
 import numpy as np
 
-from figures.rumi_variants import predicted_shares
+from figures._shares import predicted_shares
 
 
 def test_predicted_shares_of_separate_classes():

@@ -104,13 +104,13 @@ def test_labels_by_name_and_index(conditional, exported):
 def test_label_as_a_flag(conditional, exported, tmp_path):
     model = f"--saved_model={conditional[1] / 'saved_model'}"
     out = tmp_path / "s.npz"
-    done = command("reproduce.sample", model, "--num=3", "--label=dog", f"--npz={out}")
+    done = command("reproduce.sample", model, "--num=3", "--label=Owl", f"--npz={out}")
     assert done.returncode == 0, done.stderr
-    expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 1))
+    expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 2))
     np.testing.assert_array_equal(np.load(out)["images"], expected)
     out.unlink()
     plain = f"--saved_model={exported[1] / 'saved_model'}"
-    for where, label in ((model, "bird"), (plain, "1")):
+    for where, label in ((model, "bird"), (model, "dog"), (plain, "1")):
         done = command("reproduce.sample", where, f"--label={label}", f"--npz={out}")
         assert done.returncode == 2 and not out.exists()
         assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
