@@ -1,7 +1,7 @@
 """Table 1 of the Rumi-GAN paper: five models that learn an under-represented class.
 
 Usage: python -m reproduce.table1 --datasets=mnist --data_dir=DIR --seeds=0,1,2
-       python -m reproduce.table1 --datasets=digits --classes=5 --flagfile=flags/demo.flags
+       python -m reproduce.table1 --datasets=digits --classes=5 --flagfile=flags/table1_digits.flags
        python -m reproduce.table1 --list
 
 A cell is a data set, a class, a model and a seed: one run of reproduce.train under --runs_dir,
