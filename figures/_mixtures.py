@@ -165,6 +165,12 @@ SETTINGS: dict[str, Setting] = {
     "fgan_pearson_overlap": Setting(
         "overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_weighted("rumi_fgan_pearson", 1, 0.5)
     ),
+    "wgan_lp_mixture": Setting(
+        "a weighted mixture", NEAR_LEFT, NEAR_RIGHT, *_weighted("rumi_wgan_lp", 0.5, -0.5)
+    ),
+    "wgan_lp_overlap": Setting(
+        "overlapping classes", NEAR_LEFT, NEAR_RIGHT, *_weighted("rumi_wgan_lp", 1, 0.2)
+    ),
     "sgan_hole": Setting("negatives in the middle", DISC, CORE, *_sgan(1, 0.5)),
     "lsgan_plane": Setting(
         "a class in both sets", PAIR_LOW, PAIR_MIXED, *_lsgan(PAPER_LABELS, 1, 0.5)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -96,18 +97,24 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
     """The resolved configuration of an objective's flagfile, with what was given in its place.
 
     Args:
-        name: of a file in flags/objectives, without its suffix.
+        name: of a file in flags/objectives, without its suffix; or a path that ends in `.flags`.
         given: fields of `RunConfig`.
 
     Raises:
         InvalidInput: there is no such file, or the result is not admissible.
     """
-    path = OBJECTIVE_FLAGS / f"{name}.flags"
+    path = Path(name) if name.endswith(".flags") else OBJECTIVE_FLAGS / f"{name}.flags"
     if not path.is_file():
-        raise InvalidInput("objectives", f"{name!r} is not one of {', '.join(objective_names())}")
+        raise InvalidInput(
+            "objectives",
+            f"{name!r} is neither a flagfile nor one of {', '.join(objective_names())}",
+        )
     values = flags.FlagValues()
     define_flags(values)
-    values(["objective", f"--flagfile={path}"])
+    try:
+        values(["objective", f"--flagfile={path}"])
+    except (flags.Error, UnicodeDecodeError) as error:
+        raise InvalidInput("objectives", f"{path}: {error}") from error
     config = RunConfig.from_flags(values)
     return experiment.resolve(dataclasses.replace(config, **given))
 
@@ -141,7 +148,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
             waiting.append(number)
     if outcomes:
         tell(f"{len(outcomes)} of {len(cells)} were there")
-    processes: list[subprocess.Popen] = []
+    processes = _Processes()
     with ThreadPoolExecutor(jobs) as pool:
         futures = {
             pool.submit(_process, cells[number], jobs, processes): number for number in waiting
@@ -155,8 +162,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
         except BaseException:
             for future in futures:
                 future.cancel()
-            for process in processes:
-                process.terminate()
+            processes.stop()
             raise
     return [outcomes[number] for number in range(len(cells))]
 
@@ -174,18 +180,41 @@ def _line(found: Outcome) -> str:
     return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
 
 
-def _process(cell: Cell, jobs: int, processes: list[subprocess.Popen]) -> Outcome:
+class _Processes:
+    """Those that run; after `stop` none starts any more, also not one that was about to."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen] | None = []
+
+    def start(self, words: Sequence[str], **how: Any) -> subprocess.Popen:
+        """As `subprocess.Popen`; raises `KeyboardInterrupt` after `stop`."""
+        with self._lock:
+            if self._running is None:
+                raise KeyboardInterrupt
+            process = subprocess.Popen(words, **how)
+            self._running.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Ends them all."""
+        with self._lock:
+            running, self._running = self._running or [], None
+        for process in running:
+            process.terminate()
+
+
+def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     began = time.monotonic()
     cell.log.parent.mkdir(parents=True, exist_ok=True)
     with open(cell.log, "a", encoding="utf-8") as log:
-        process = subprocess.Popen(
+        process = processes.start(
             [sys.executable, "-m", "reproduce.train", *as_flags(cell.config)],
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=os.getcwd(),
             env={"PYTHONPATH": str(ROOT), **os.environ, **dict.fromkeys(names, threads)},
         )  # fmt: skip
-        processes.append(process)
         code = process.wait()
     seconds = time.monotonic() - began
     rows = experiment.last_rows(cell.config) if code == 0 else []

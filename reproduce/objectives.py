@@ -22,7 +22,9 @@ from rumi_tf.tables import aligned, markdown
 define_flags(omit=("objective",))
 _SECTION = {"module_name": "Comparison"}
 flags.DEFINE_list(
-    "objectives", [], "Names of files in flags/objectives, comma-separated. Default: all of them.",
+    "objectives", [],
+    "Names of files in flags/objectives, or paths of flagfiles, comma-separated. Default: all of "
+    "flags/objectives.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
@@ -43,7 +45,8 @@ def main() -> None:
     given = _cells.given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     cells = [
-        _cells.Cell(_cells.objective_config(name, given), {"objective": name}) for name in names
+        _cells.Cell(_cells.objective_config(name, given), {"objective": Path(name).stem})
+        for name in names
     ]
     outcomes = _cells.run(cells, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True))
     rows = []

@@ -55,7 +55,7 @@ class StopOnNaN(Periodic):
 
     def act(self, iteration, logs):
         """Names the losses and the checkpoint to go back to."""
-        bad = [name for name in ("d_loss", "g_loss") if not math.isfinite(logs[name])]
+        bad = [n for n, loss in logs.items() if n.endswith("_loss") and not math.isfinite(loss)]
         if bad:
             raise diverged(self._checkpoints, iteration, " and ".join(bad))
 

@@ -569,6 +569,8 @@ def environment() -> dict:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        # Sums are split by threads, so another number of them rounds differently.
+        "threads": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(os.cpu_count()),
         "devices": [
             tf.config.experimental.get_device_details(d).get("device_name", d.name)
             for d in tf.config.list_physical_devices()

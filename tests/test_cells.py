@@ -1,6 +1,7 @@
 """Many runs at once: from configurations to processes and back to rows."""
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -8,6 +9,7 @@ from reproduce import _cells
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
+from tests.conftest import ROOT
 from tests.test_config import OTHER
 
 
@@ -37,7 +39,9 @@ def test_flagfiles_give_way_to_what_is_given():
         5.0,
         "none",
     )
-    with pytest.raises(InvalidInput, match="--objectives: 'gan' is not one of acgan, "):
+    with pytest.raises(
+        InvalidInput, match="--objectives: 'gan' is neither a flagfile nor one of acgan, "
+    ):
         _cells.objective_config("gan", {})
 
 
@@ -61,3 +65,35 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     (again,) = _cells.run(cells[1:], jobs=1, tell=told.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
     assert told[-1] == "1 of 1 were there"
+
+
+def test_after_stop_no_process_starts_and_those_that_ran_end():
+    processes = _cells._Processes()
+    running = processes.start([sys.executable, "-c", "import time; time.sleep(60)"])
+    processes.stop()
+    assert running.wait(timeout=10) != 0
+    with pytest.raises(KeyboardInterrupt):
+        processes.start([sys.executable, "-c", ""])
+
+
+def test_a_flagfile_may_lie_anywhere(tmp_path):
+    path = tmp_path / "mine.flags"
+    path.write_text("--objective=rumi_lsgan\n--beta_neg=0.25\n")
+    config = _cells.objective_config(str(path), {"dataset": "digits", "split": "even"})
+    assert (config.objective, config.beta_neg) == ("rumi_lsgan", 0.25)
+
+
+@pytest.mark.parametrize("text", ["--beta_neg=many\n", "--no_such_flag=1\n", "--flagfile=gone\n"])
+def test_a_flagfile_that_cannot_be_used_is_one_line(tmp_path, text):
+    path = tmp_path / "mine.flags"
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match=r"objectives.*mine\.flags"):
+        _cells.objective_config(str(path), {})
+
+
+def test_every_open_choice_has_a_flagfile_that_differs_from_the_default():
+    given = {"dataset": "digits", "split": "unbalanced", "minority_class": "5"}
+    paths = sorted((ROOT / "flags" / "rumi_lsgan_choices").glob("*.flags"))
+    names = {_cells.objective_config(str(path), given).hash() for path in paths}
+    default = _cells.objective_config("rumi_lsgan", given).hash()
+    assert len(names | {default}) == len(paths) + 1 > 1

@@ -424,6 +424,8 @@ TRAINED = (  # of the settings in figures._mixtures, those tried with three seed
     "lsgan_positives",
     "lsgan_mixture",
     "lsgan_overlap",
+    "wgan_lp_mixture",
+    "wgan_lp_overlap",
     "sgan_hole",
 )
 

@@ -1,5 +1,6 @@
 """Penalties on the gradient of D's score in its images, and DRAGAN."""
 
+import abc
 from typing import ClassVar
 
 import tensorflow as tf
@@ -26,9 +27,9 @@ class GradientPenalty(Objective):
 
     defaults: ClassVar = {"gp_weight": 10.0}
 
+    @abc.abstractmethod
     def points(self, view, role):
         """(B, H, W, C) images at which the penalty of a role is taken."""
-        raise NotImplementedError
 
     def excess(self, norms):
         """(B,) norms of gradients -> by how much they are too large, or too small."""
