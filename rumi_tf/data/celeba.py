@@ -74,15 +74,17 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     Raises:
         InvalidInput: naming the line that is not as it should be.
     """
-    lines = _text_lines(path)
+    lines = iter(_text_lines(path))
     if path.suffix == ".csv":
-        rows = list(csv.reader(lines))
-        names, first = (rows[0][1:] if rows else []), 1
+        rows, first = csv.reader(lines), 1
+        names = next(rows, [])[1:]
     else:
-        rows = [line.split() for line in lines]
-        names, first = (rows[1] if len(rows) > 1 else []), 2
-    files, values = [], []
-    for number, row in enumerate(rows[first:], start=first + 1):
+        rows, first = (line.split() for line in lines), 2
+        next(rows, None)  # how many images there are
+        names = next(rows, [])
+    # A list of lists of 200,000 x 40 words would take more memory than the training.
+    files, values = [], bytearray()
+    for number, row in enumerate(rows, start=first + 1):
         if not row:
             continue
         if len(row) != len(names) + 1 or not set(row[1:]) <= {"-1", "0", "1"}:
@@ -93,10 +95,10 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
         if os.path.basename(row[0]) != row[0]:
             raise InvalidInput("data_dir", f"{path}, line {number}: {row[0]!r} is not a file name")
         files.append(row[0])
-        values.append([v == "1" for v in row[1:]])
+        values.extend(value == "1" for value in row[1:])
     if not files:
         raise InvalidInput("data_dir", f"{path} lists no image")
-    return files, list(names), np.array(values)
+    return files, names, np.frombuffer(values, bool).reshape(len(files), len(names))
 
 
 def _text_lines(path: Path) -> list[str]:

@@ -1,15 +1,21 @@
+import dataclasses
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
 from rumi_tf.data.images import unreadable
 from rumi_tf.data.sources import load_images
 from rumi_tf.data.splits import make_split
+from rumi_tf.embeddings import classifier
 from rumi_tf.errors import InvalidInput
 from rumi_tf.experiment import resolve
+from rumi_tf.sampling import load_sampler
 
 # A short list, with the three that are used far from their official columns.
 ATTRIBUTES = ("Wearing_Hat", "Bald", "Young", "Male")
@@ -19,7 +25,7 @@ COUNT = 40
 def picture(k):
     """A 178x218 image: a ramp inside the crop, black outside of it."""
     image = np.zeros((218, 178, 3), np.uint8)
-    image[38:178, 18:158] = 40 + 4 * k
+    image[38:178, 18:158] = 40 + 4 * (k % 50)
     return Image.fromarray(image)
 
 
@@ -27,16 +33,16 @@ def values(k):
     return {"Wearing_Hat": k % 5 == 0, "Bald": k % 7 == 0, "Young": True, "Male": k % 4 == 0}
 
 
-def write_tree(root, kind="txt", nested=False):
+def write_tree(root, kind="txt", nested=False, count=COUNT):
     images = root / "img_align_celeba"
     images = images / "img_align_celeba" if nested else images
     images.mkdir(parents=True)
-    names = [f"{k + 1:06d}.jpg" for k in range(COUNT)]
+    names = [f"{k + 1:06d}.jpg" for k in range(count)]
     for k, name in enumerate(names):
         picture(k).save(images / name, quality=95)
-    signs = [["1" if values(k)[a] else "-1" for a in ATTRIBUTES] for k in range(COUNT)]
+    signs = [["1" if values(k)[a] else "-1" for a in ATTRIBUTES] for k in range(count)]
     if kind == "txt":
-        rows = [str(COUNT), " ".join(ATTRIBUTES)]
+        rows = [str(count), " ".join(ATTRIBUTES)]
         rows += [f"{n}  {'  '.join(s)}" for n, s in zip(names, signs, strict=True)]
     else:
         rows = [",".join(("image_id", *ATTRIBUTES))]
@@ -198,3 +204,46 @@ def test_tfds_is_read_by_index_from_its_shards(prepared):
 def test_tfds_wrong_attribute(prepared):
     with pytest.raises(InvalidInput, match="no attribute 'Hat'"):
         load_images(config(prepared, split="attribute", attribute="Hat"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "gender, minority, majority",
+    [("Female", 11, 75), pytest.param("Male", 4, 225, marks=pytest.mark.exhaustive)],
+)
+def test_both_genders_train_and_are_evaluated_on_hundreds_of_files(
+    tmp_path, monkeypatch, gender, minority, majority
+):
+    """A cell of Table 1 from the official layout, with the networks of the published code."""
+    monkeypatch.setattr(classifier, "UPDATES", (5, 5))
+    settings = dataclasses.replace(
+        config(write_tree(tmp_path / "celeba", count=300), minority_class=gender),
+        width=0.02, batch_size=8, iterations=2, eval_every=2, eval_samples=20,
+        runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"),
+    )  # fmt: skip
+    _, split = experiment.prepare(settings)
+    sizes = {subset: len(index) for subset, index in split.indices.items()}
+    assert (sizes["positive"], sizes["negative"]) == (minority, majority)
+    run = experiment.train(settings)
+    rows = experiment.last_rows(settings)
+    fid = next(row for row in rows if row.metric == "fid")
+    # Against all images of the minority class, of which the training saw 5 %.
+    assert (fid.target, fid.n_reference) == (gender, 300 - majority)
+    assert load_sampler(run.saved_model).sample(3, seed=0).shape == (3, 32, 32, 3)
+
+
+def test_a_long_list_takes_little_memory(tmp_path):
+    """The words of the official list as Python objects would be half a gigabyte."""
+    count, names = 5000, [f"Attribute_{k}" for k in range(40)]
+    row = "  ".join(["-1", " 1"] * 20)
+    path = tmp_path / "list_attr_celeba.txt"
+    path.write_text(
+        f"{count}\n{' '.join(names)}\n" + "".join(f"{k:06d}.jpg  {row}\n" for k in range(count))
+    )
+    tracemalloc.start()
+    files, attributes, values = read_attributes(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert attributes == names and files[-1] == "004999.jpg"
+    assert (values == (np.arange(40) % 2 == 1)).all() and values.shape == (count, 40)
+    assert peak < 4 * path.stat().st_size
