@@ -33,7 +33,9 @@ class RumiDivergence(Rumi):
     """Of a GAN that estimates an f-divergence (Rumi-GAN, Eq. 1, and its supplement).
 
     The generator is to learn (1 + alpha-) p+ - alpha- p-, whatever the divergence, where that is
-    not negative (Lemma 3.1); `theory.rumi_sgan_optimum` has the rest.
+    not negative (Lemma 3.1); `theory.rumi_sgan_optimum` has the rest. With alpha- < 0 D's loss has
+    no lower bound where there are negatives and no generated images: training on separate classes
+    diverges, although the optimum exists.
     """
 
     defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
