@@ -78,12 +78,16 @@ class Outcome:
             return None
 
 
-def given_flags(omit: Iterable[str] = ()) -> dict[str, Any]:
+def given_flags() -> dict[str, Any]:
     """The fields of `RunConfig` whose flags were given on the command line, with their values."""
+    return _present(flags.FLAGS)
+
+
+def _present(values: flags.FlagValues) -> dict[str, Any]:
     return {
-        name: flags.FLAGS[name].value
+        name: values[name].value
         for name in RunConfig.__dataclass_fields__
-        if name not in omit and name in flags.FLAGS and flags.FLAGS[name].present
+        if name in values and values[name].present
     }
 
 
@@ -105,11 +109,15 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
     path = OBJECTIVE_FLAGS / f"{name}.flags"
     if not path.is_file():
         raise InvalidInput("objectives", f"{name!r} is not one of {', '.join(objective_names())}")
+    return experiment.resolve(RunConfig(**{**flagfile_fields(path), **given}))
+
+
+def flagfile_fields(path: Path) -> dict[str, Any]:
+    """The fields of `RunConfig` that a flagfile gives, with their values."""
     values = flags.FlagValues()
     define_flags(values)
-    values(["objective", f"--flagfile={path}"])
-    config = RunConfig.from_flags(values)
-    return experiment.resolve(dataclasses.replace(config, **given))
+    values(["flagfile", f"--flagfile={path}"])
+    return _present(values)
 
 
 def as_flags(config: RunConfig) -> list[str]:
