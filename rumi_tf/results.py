@@ -100,8 +100,8 @@ def read_curve(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
         pairs = np.array([(row["precision"], row["recall"]) for row in read_csv(path)], np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a precision-recall curve") from error
-    if not len(pairs):
-        raise ValueError(f"{path} has no precision-recall curve")
+    if not len(pairs) or not np.isfinite(pairs).all():
+        raise ValueError(f"{path} is not a whole precision-recall curve")
     return pairs[:, 0], pairs[:, 1]
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from rumi_tf.plotting.base import COLOURS, LINES, MARKERS, canvas, save
 
+# The light colours come last: they are weak in grey.
+PALETTE = (*COLOURS[:4], *reversed(COLOURS[4:]))
 DECADE = 10.0  # values that span more are drawn on a logarithmic axis
 
 
@@ -102,10 +105,10 @@ def save_comparisons(
 
 
 def _style(number: int) -> dict:
-    colours, lines, markers = (values[number % len(values)] for values in (COLOURS, LINES, MARKERS))
+    colours, lines, markers = (values[number % len(values)] for values in (PALETTE, LINES, MARKERS))
     return {
         "color": colours, "linestyle": lines, "marker": markers, "linewidth": 1.5,
-        "markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.5,
+        "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5,
     }  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def _draw_bands(
     axes, bands: Mapping[str, Band], styles: Mapping[str, dict], words: str, logarithmic: bool
 ) -> None:
     if logarithmic:
-        axes.set_yscale("log")
+        _make_logarithmic(axes)
     for number, (label, band) in enumerate(bands.items()):
         style = styles[label]
         # A deviation may be wider than the mean, and a logarithmic axis has no place for that.
@@ -144,6 +147,8 @@ def _draw_bands(
                     band.iterations, lower, band.upper, color=style["color"], alpha=0.2, linewidth=0
                 )
     axes.set_xlim(0, 1.03 * max((band.iterations[-1] for band in bands.values()), default=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("iteration", fontsize=9)
     axes.set_ylabel(words, fontsize=9)
     axes.tick_params(labelsize=8)
@@ -153,13 +158,22 @@ def _draw_bands(
         axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
 
 
+def _make_logarithmic(axes) -> None:
+    """With labels at 1, 2 and 5 in plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _unite(*pair) -> None:
     """Gives axes the range of values, and the kind of scale, that fits them all."""
-    kind = "log" if any(axes.get_yscale() == "log" for axes in pair) else "linear"
+    logarithmic = any(axes.get_yscale() == "log" for axes in pair)
     limits = np.array([axes.get_ylim() for axes in pair])
-    lowest = limits[limits > 0].min() if kind == "log" else limits.min()
+    lowest = limits[limits > 0].min() if logarithmic else limits.min()
     for axes in pair:
-        axes.set_yscale(kind)
+        if logarithmic:
+            _make_logarithmic(axes)
         axes.set_ylim(lowest, limits.max())
 
 
