@@ -70,15 +70,13 @@ def main() -> None:
         rows.append(_row(name, setting, values, distance, wanted))
         curves += _cells(name, setting, values)
         cases.append(plotting.Densities(_title(setting, distance), setting.edges, values))
-    try:
+    with _cli.writing_to("out", out):
         for file in ("lemmas.png", "lemmas.pdf"):
             plotting.save_densities(out / file, cases)
             print(out / file)
         for file, content in (("lemmas.csv", rows), ("lemmas_densities.csv", curves)):
             write_csv(out / file, content)
             print(out / file)
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
 
 
 SYMBOLS = {

@@ -9,13 +9,12 @@ of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from reproduce import _cli
+from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
@@ -31,8 +30,7 @@ flags.DEFINE_float(
     "alpha", 0.5, "Weight alpha+ of the positives of Rumi-SGAN, in (0, 1].", **_SECTION
 )
 flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
-flags.DEFINE_integer("jobs", 1, "Runs at a time.", lower_bound=1, **_SECTION)
-flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSV.", **_SECTION)
+_grid.define_run_flags("Figure", "figures_out")
 
 
 def main() -> None:
@@ -60,18 +58,11 @@ def main() -> None:
         )
         for alpha in alphas
     ]
-    outcomes = _cells.run(
-        compared + weighted, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True)
-    )
-    lines = list(_cells.failures(outcomes))
-    if lines:
-        print("\n".join(lines), file=sys.stderr)
-        sys.exit(1)
-    try:
+    outcomes = _grid.run(compared + weighted, wanted.jobs)
+    _grid.end(_cells.failures(outcomes))
+    with _cli.writing_to("out", out):
         paths = _samples(outcomes[: len(OBJECTIVES)], out, wanted.num)
         paths += _classes(outcomes[len(OBJECTIVES) :], alphas, wanted.alpha, out)
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
     for path in paths:
         print(path)
 
@@ -85,7 +76,8 @@ def _alphas(words: list[str]) -> list[float]:
 
 def _samples(outcomes, out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
-    from rumi_tf import experiment, plotting, sampling
+    from figures._generated import generated
+    from rumi_tf import experiment, plotting
 
     config = outcomes[0].cell.config
     images, split = experiment.prepare(config)
@@ -93,8 +85,7 @@ def _samples(outcomes, out: Path, num: int) -> list[Path]:
     rows = []
     for found in outcomes:
         config = found.cell.config
-        model = experiment.run_directory(config) / "saved_model"
-        panels[config.objective] = sampling.load_sampler(model).sample(num, config.seed)
+        panels[config.objective] = generated(config, split.positive_classes, num)
         rows += [dataclasses.asdict(row) for row in found.rows]
     paths = [out / f"rumi_variants_samples.{kind}" for kind in ("png", "pdf", "csv")]
     for path in paths[:2]:

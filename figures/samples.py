@@ -32,7 +32,8 @@ def main() -> None:
         raise InvalidInput("objectives", "name at least one objective")
     _cli.check_output("out", str(out / "samples.png"))
     with _cli.quiet_import():
-        from rumi_tf import experiment, plotting, sampling
+        from figures._generated import generated
+        from rumi_tf import experiment, plotting
     configs = [
         experiment.resolve(RunConfig.from_flags(wanted, objective=name))
         for name in wanted.objectives
@@ -44,12 +45,8 @@ def main() -> None:
     for config in configs:
         run = experiment.train(config)
         print(f"{config.objective}: {run.directory}")
-        sampler = sampling.load_sampler(run.saved_model)
-        # A conditional generator is asked for the classes that the others have learnt.
-        label = split.positive_classes if sampler.conditional else None
-        panels[f"{config.objective}, {config.iterations:,} iterations"] = sampler.sample(
-            wanted.num, config.seed, label
-        )
+        title = f"{config.objective}, {config.iterations:,} iterations"
+        panels[title] = generated(config, split.positive_classes, wanted.num)
         rows.append(
             {
                 "objective": config.objective,
@@ -59,14 +56,12 @@ def main() -> None:
                 "real_std": read_csv(run.directory / "log.csv")[-1]["real_std"],
             }
         )
-    try:
+    with _cli.writing_to("out", out):
         for name in ("samples.png", "samples.pdf"):
             plotting.save_panels(out / name, panels)
             print(out / name)
         write_csv(out / "samples.csv", rows)
         print(out / "samples.csv")
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -79,12 +79,16 @@ class Outcome:
             return None
 
 
-def given_flags(omit: Iterable[str] = ()) -> dict[str, Any]:
+def given_flags() -> dict[str, Any]:
     """The fields of `RunConfig` whose flags were given on the command line, with their values."""
+    return _present(flags.FLAGS)
+
+
+def _present(values: flags.FlagValues) -> dict[str, Any]:
     return {
-        name: flags.FLAGS[name].value
+        name: values[name].value
         for name in RunConfig.__dataclass_fields__
-        if name not in omit and name in flags.FLAGS and flags.FLAGS[name].present
+        if name in values and values[name].present
     }
 
 
@@ -109,14 +113,23 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
             "objectives",
             f"{name!r} is neither a flagfile nor one of {', '.join(objective_names())}",
         )
-    values = flags.FlagValues()
-    define_flags(values)
     try:
-        values(["objective", f"--flagfile={path}"])
+        fields = flagfile_fields(path)
     except (flags.Error, UnicodeDecodeError) as error:
         raise InvalidInput("objectives", f"{path}: {error}") from error
-    config = RunConfig.from_flags(values)
-    return experiment.resolve(dataclasses.replace(config, **given))
+    return experiment.resolve(RunConfig(**{**fields, **given}))
+
+
+def flagfile_fields(path: Path) -> dict[str, Any]:
+    """The fields of `RunConfig` that a flagfile gives, with their values.
+
+    Raises:
+        absl.flags.Error: it has something else in it.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["flagfile", f"--flagfile={path}"])
+    return _present(values)
 
 
 def as_flags(config: RunConfig) -> list[str]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from absl import app, flags, logging
 
@@ -59,6 +59,23 @@ def check_output(flag: str, path: str) -> None:
     # /proc and the like take no files, whoever asks.
     if not os.path.isdir(place) or not os.access(place, os.W_OK) or place.startswith("/proc"):
         raise InvalidInput(flag, f"cannot write {path}: {place} is not a writable directory")
+
+
+@contextlib.contextmanager
+def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
+    """Raises `InvalidInput` if the system refuses what is written inside."""
+    try:
+        yield
+    except BrokenPipeError:  # of the output, not of a file
+        raise
+    except OSError as error:
+        raise InvalidInput(flag, f"cannot write to {directory}: {error.strerror}") from error
+
+
+def show(paths: Iterable[str | os.PathLike]) -> None:
+    """Prints what was written."""
+    for path in paths:
+        print(path, flush=True)
 
 
 def _fail(message: str, code: int) -> None:

@@ -9,12 +9,11 @@ the share of generated images in the wanted classes and the other metrics. Finis
 """
 
 import os
-import sys
 from pathlib import Path
 
 from absl import flags
 
-from reproduce import _cli
+from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
@@ -27,10 +26,7 @@ flags.DEFINE_list(
     "flags/objectives.",
     **_SECTION,
 )  # fmt: skip
-flags.DEFINE_integer(
-    "jobs", 1, "Runs at a time; they share the processor's cores.", lower_bound=1, **_SECTION
-)
-flags.DEFINE_string("out", "objectives", "Directory for the tables.", **_SECTION)
+_grid.define_run_flags("Comparison", "objectives")
 METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage")
 
 
@@ -48,7 +44,7 @@ def main() -> None:
         _cells.Cell(_cells.objective_config(name, given), {"objective": Path(name).stem})
         for name in names
     ]
-    outcomes = _cells.run(cells, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True))
+    outcomes = _grid.run(cells, wanted.jobs)
     rows = []
     for found in outcomes:
         row = {**found.cell.place, "status": found.status}
@@ -62,10 +58,7 @@ def main() -> None:
     print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
     for name in ("objectives.csv", "objectives.md"):
         print(out / name)
-    lines = list(_cells.failures(outcomes))
-    if lines:
-        print("\n".join(lines), file=sys.stderr)
-        sys.exit(1)
+    _grid.end(_cells.failures(outcomes))
 
 
 def experiment_directory(found) -> str:

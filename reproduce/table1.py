@@ -5,61 +5,44 @@ Usage: python -m reproduce.table1 --datasets=mnist --data_dir=DIR --seeds=0,1,2
        python -m reproduce.table1 --list
 
 A cell is a data set, a class, a model and a seed: one run of reproduce.train under --runs_dir,
-evaluated at its end. Finished cells are reused and interrupted ones resumed, so --shard=i/n lets n
-machines share one directory. Takes the flags of reproduce.train, which hold for all cells. Writes
-to --out: cells.csv, a row per cell and metric with its provenance; table1.csv and table1.md, the
-mean over classes, its deviation over seeds, and the paper's value.
+evaluated ten times on its way (--eval_every); the last one counts. Finished cells are reused and
+interrupted ones resumed, so --shard=i/n lets n machines share one directory. Takes the flags of
+reproduce.train, which hold for all cells. Writes to --out: cells.csv, a row per cell and metric
+with its provenance; table1.csv and table1.md, the mean over classes, its deviation over seeds, and
+the paper's value.
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from reproduce import _cli
+from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv, write_csv, write_text
 from rumi_tf.tables import aligned, markdown
 
-MODELS = {
-    "lsgan": "LSGAN", "acgan": "ACGAN", "tacgan": "TAC-GAN", "cgan_pd": "CGAN-PD",
-    "rumi_lsgan": "Rumi-LSGAN",
-}  # fmt: skip
-# Generator updates of a run on each data set, Section 5.
-ITERATIONS = {"mnist": 10_000, "fashion_mnist": 10_000, "cifar10": 50_000, "celeba": 50_000}
-DATASETS = ("mnist", "cifar10", "celeba", "fashion_mnist", "digits")
 COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-SMOKE = {
-    "iterations": 2, "width": 0.05, "batch_size": 8, "eval_samples": 50, "checkpoint_every": 2,
-    "sample_every": 2,
-}  # fmt: skip
 PAPER = Path(__file__).resolve().parent / "paper_values" / "table1.csv"
 
-define_flags(
-    omit=("dataset", "split", "minority_class", "positive_classes", "negative_classes", "attribute",
-          "objective", "seed")
-)  # fmt: skip
+define_flags(omit=_grid.DECIDED)
 _SECTION = {"module_name": "Table 1"}
 flags.DEFINE_list(
-    "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(DATASETS)}.", **_SECTION
+    "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(_grid.DATASETS)}.", **_SECTION
 )
-flags.DEFINE_list("models", list(MODELS), f"Of {', '.join(MODELS)}.", **_SECTION)
+flags.DEFINE_list("models", list(_grid.MODELS), f"Of {', '.join(_grid.MODELS)}.", **_SECTION)
 flags.DEFINE_list(
     "classes", [], "Minority classes, by name or index. Default: all, of celeba both genders.",
     **_SECTION,
 )  # fmt: skip
-flags.DEFINE_list("seeds", ["0"], "Seeds; the table shows the deviation over them.", **_SECTION)
 flags.DEFINE_boolean("list", False, "List the cells and what became of them; stop.", **_SECTION)
 flags.DEFINE_string("only", "", "Only cells with these words in what --list shows.", **_SECTION)
 flags.DEFINE_string(
     "shard", "1/1", "i/n: every n-th cell from the i-th, for several machines.", **_SECTION
 )
-flags.DEFINE_boolean("smoke", False, "A few tiny iterations per cell, to try it out.", **_SECTION)
-flags.DEFINE_integer("jobs", 1, "Cells at a time.", lower_bound=1, **_SECTION)
-flags.DEFINE_string("out", "table1", "Directory for the tables.", **_SECTION)
+_grid.define_grid_flags("Table 1", "table1")
 
 
 def main() -> None:
@@ -70,13 +53,13 @@ def main() -> None:
     _check(wanted)
     with _cli.quiet_import():
         from reproduce import _cells
-    cells = _grid(wanted)
+    cells = cells_of(wanted)
     mine = _shard(cells, wanted.shard)
     if wanted.list:
         for cell in mine:
             print(f"{'done   ' if _cells.finished(cell) else 'missing'} {cell.title}")
         return
-    outcomes = _cells.run(mine, wanted.jobs, lambda line: print(line, file=sys.stderr, flush=True))
+    outcomes = _grid.run(mine, wanted.jobs)
     # Cells of other shards that are there belong in the table as well.
     others = [_cells.finished(cell) for cell in cells if cell not in mine]
     shown = [*outcomes, *filter(None, others)]
@@ -91,19 +74,13 @@ def main() -> None:
         print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
     for name in ("cells.csv", "table1.csv", "table1.md"):
         print(out / name)
-    lines = list(_cells.failures(outcomes))
-    if lines:
-        print("\n".join(lines), file=sys.stderr)
-        sys.exit(1)
+    _grid.end(_cells.failures(outcomes))
 
 
 def _check(wanted: flags.FlagValues) -> None:
-    for flag, known in (("datasets", DATASETS), ("models", MODELS)):
-        for name in wanted[flag].value or [""]:
-            if name not in known:
-                raise InvalidInput(flag, f"{name!r} is not one of {', '.join(known)}")
-    if not wanted.seeds or not all(s.isdecimal() and int(s) < 2**31 for s in wanted.seeds):
-        raise InvalidInput("seeds", "needs numbers from 0, separated by commas")
+    _grid.check_names("datasets", wanted.datasets, _grid.DATASETS)
+    _grid.check_names("models", wanted.models, _grid.MODELS)
+    _grid.seeds(wanted.seeds)
     part, _, parts = wanted.shard.partition("/")
     if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
         raise InvalidInput("shard", f"{wanted.shard!r} is not i/n with i from 1 to n")
@@ -114,42 +91,17 @@ def _shard(cells: list, shard: str) -> list:
     return cells[int(part) - 1 :: int(parts)]
 
 
-def class_names(dataset: str) -> tuple[str, ...]:
-    """The minority classes of a data set."""
-    from rumi_tf.data import celeba, sources
-
-    if dataset == "celeba":
-        return celeba.class_names("Male")
-    return sources.CLASS_NAMES.get(dataset, sources.CLASS_NAMES["mnist"])
-
-
-def _grid(wanted: flags.FlagValues) -> list:
+def cells_of(wanted: flags.FlagValues) -> list:
     """All cells that the flags name, in order."""
-    from reproduce import _cells
-    from rumi_tf.classes import class_index
-
-    given = _cells.given_flags()
-    if wanted.smoke:
-        given = {**SMOKE, **given}
-    cells = []
-    for dataset in wanted.datasets:
-        names = class_names(dataset)
-        chosen = wanted.classes or names
-        length = given.get("iterations", ITERATIONS.get(dataset, 10_000))
-        for minority in (names[class_index("classes", name, names)] for name in chosen):
-            for model in wanted.models:
-                for seed in map(int, wanted.seeds):
-                    config = _cells.objective_config(
-                        model,
-                        {
-                            "eval_every": length, **given, "iterations": length,
-                            "dataset": dataset, "split": "unbalanced",
-                            "minority_class": minority, "seed": seed,
-                        },
-                    )  # fmt: skip
-                    place = {"data set": dataset, "class": minority, "model": MODELS[model],
-                             "run seed": str(seed)}  # fmt: skip
-                    cells.append(_cells.Cell(config, place))
+    given = _grid.given(wanted.smoke)
+    cells = [
+        cell
+        for dataset in wanted.datasets
+        for minority in wanted.classes or _grid.class_names(dataset)
+        for cell in _grid.unbalanced_cells(
+            "classes", dataset, minority, wanted.models, _grid.seeds(wanted.seeds), given
+        )
+    ]
     chosen = [cell for cell in cells if all(w in cell.title for w in wanted.only.split())]
     if not chosen:
         raise InvalidInput("only", f"no cell has {wanted.only!r} in its name")

@@ -39,12 +39,13 @@ from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
+from rumi_tf.metrics import prd_f_scores
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import protocol_for
-from rumi_tf.results import Row, append_rows, read_rows, write_curve
+from rumi_tf.results import Row, append_rows, read_curve, read_rows, write_curve
 from rumi_tf.sampling import evaluation_batches, load_sampler
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
@@ -325,27 +326,51 @@ def train(config: RunConfig) -> Run:
         return _train(config, directory, images, split, evaluator)
 
 
-def last_rows(config: RunConfig) -> list[Row]:
-    """What was measured at a run's last iteration, as its configuration asks for it now.
+def evaluations(config: RunConfig) -> dict[int, list[Row]]:
+    """What was measured of a run, by iteration, in their order.
 
-    Empty if it was not, or under another protocol, embedding or number of samples.
+    Evaluations under another protocol, embedding or number of samples than the configuration asks
+    for are left out; of several at one iteration the last counts. A file that is damaged has none.
     """
+    protocol = protocol_for(config)
     try:
         rows = read_rows(run_directory(config) / "metrics.csv")
     except ValueError:
-        return []
-    protocol = protocol_for(config)
-    found = [
-        row for row in rows if (row.iteration, row.protocol) == (config.iterations, protocol.name)
-    ]
-    fids = [row for row in found if row.metric == "fid"]
-    if not any(
-        row.n_generated == protocol.num_generated
-        and row.embedding.startswith(f"{protocol.embedding}-")
-        for row in fids
-    ):
-        return []
-    return found
+        return {}
+    found: dict[int, list[Row]] = {}
+    wanted = False
+    for row in rows:
+        if row.metric == "fid":  # every evaluation starts with it
+            wanted = (
+                row.protocol == protocol.name
+                and row.n_generated == protocol.num_generated
+                and row.embedding.startswith(f"{protocol.embedding}-")
+            )
+            if wanted:
+                found[row.iteration] = []
+        if wanted:
+            found[row.iteration].append(row)
+    return dict(sorted(found.items()))
+
+
+def last_rows(config: RunConfig) -> list[Row]:
+    """What `evaluations` finds of the last iteration; empty if it was not measured so."""
+    return evaluations(config).get(config.iterations, [])
+
+
+def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
+    """Precision and recall, each (n,), that belong to `last_rows`; `None` if they are not there.
+
+    A run keeps the curve of one evaluation. Its F scores tell whether it is that of the rows.
+    """
+    values = {row.metric: row.value for row in last_rows(config)}
+    try:
+        curve = read_curve(run_directory(config) / "prd.csv")
+        scores = prd_f_scores(*curve)
+    except ValueError:
+        return None
+    measured = [values.get(name) for name in ("prd_f8", "prd_f1/8")]
+    return curve if None not in measured and np.allclose(scores, measured, rtol=1e-9) else None
 
 
 def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:

@@ -90,6 +90,21 @@ def write_curve(path: str | os.PathLike, prd: tuple[np.ndarray, np.ndarray]) -> 
     write_csv(path, [{"precision": p, "recall": r} for p, r in pairs])
 
 
+def read_curve(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Reads precision and recall, each (n,), of a file that `write_curve` wrote.
+
+    Raises:
+        ValueError: there is no such curve.
+    """
+    try:
+        pairs = np.array([(row["precision"], row["recall"]) for row in read_csv(path)], np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a precision-recall curve") from error
+    if not len(pairs) or not np.isfinite(pairs).all():
+        raise ValueError(f"{path} is not a whole precision-recall curve")
+    return pairs[:, 0], pairs[:, 1]
+
+
 def read_rows(path: str | os.PathLike) -> list[Row]:
     """Reads a file of rows.
 

@@ -1,9 +1,10 @@
 import dataclasses
 import multiprocessing
 
+import numpy as np
 import pytest
 
-from rumi_tf.results import Row, append_rows, read_rows
+from rumi_tf.results import Row, append_rows, read_curve, read_rows, write_curve
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="rumi_lsgan", config_hash="abc",
@@ -47,3 +48,15 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
         worker.join()
     numbers = sorted(row.iteration for row in read_rows(tmp_path / "r.csv"))
     assert numbers == sorted(2 * list(range(20)))
+
+
+def test_a_curve_survives_the_file_and_nothing_else_is_taken_for_one(tmp_path):
+    curve = np.array([0.0, 1 / 3, 1e-17]), np.array([1.0, 0.5, 0.1])
+    write_curve(tmp_path / "prd.csv", curve)
+    np.testing.assert_array_equal(read_curve(tmp_path / "prd.csv"), curve)
+    append_rows(tmp_path / "rows.csv", [ROW])
+    (tmp_path / "damaged.csv").write_text("precision,recall\n0.5,x\n")
+    (tmp_path / "short.csv").write_text("precision,recall\n0.5\n")
+    for name in ("absent", "rows", "damaged", "short"):
+        with pytest.raises(ValueError, match=rf"{name}\.csv is not .*precision-recall curve"):
+            read_curve(tmp_path / f"{name}.csv")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from absl import flags
 
-from reproduce import _cells, table1
+from figures import _cases
+from reproduce import _cells, _grid, table1
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
 
@@ -33,14 +34,14 @@ def wanted():
 
 
 def test_the_papers_grid_is_22_classes_times_5_models(wanted):
-    cells = table1._grid(wanted("--seeds=0,1"))
+    cells = table1.cells_of(wanted("--seeds=0,1"))
     assert len(cells) == 22 * 5 * 2
     assert len({cell.config.hash() for cell in cells}) == len(cells)
     by_place = {cell.title: cell.config for cell in cells}
     config = by_place["celeba Female CGAN-PD 1"]
     assert (config.objective, config.iterations, config.seed) == ("cgan_pd", 50_000, 1)
     config = by_place["mnist 7 Rumi-LSGAN 0"]
-    assert (config.minority_size, config.iterations, config.eval_every) == (200, 10_000, 10_000)
+    assert (config.minority_size, config.iterations, config.eval_every) == (200, 10_000, 1_000)
     assert by_place["cifar10 horse LSGAN 0"].minority_size == 250
 
 
@@ -54,13 +55,27 @@ def test_shards_share_out_every_cell_once(parts):
 
 def test_flags_reach_every_cell_and_words_choose_some(wanted):
     words = ("--datasets=digits", "--classes=5,3", "--iterations=7", "--width=0.5")
-    cells = table1._grid(wanted(*words, "--only=ACGAN"))
+    cells = table1.cells_of(wanted(*words, "--only=ACGAN"))
     assert [cell.title for cell in cells] == ["digits 5 ACGAN 0", "digits 3 ACGAN 0"]
     assert {(cell.config.iterations, cell.config.width) for cell in cells} == {(7, 0.5)}
     with pytest.raises(InvalidInput, match="--classes: there is no class '12'"):
-        table1._grid(wanted("--datasets=digits", "--classes=12"))
+        table1.cells_of(wanted("--datasets=digits", "--classes=12"))
     with pytest.raises(InvalidInput, match="--only: no cell has 'VAE'"):
-        table1._grid(wanted("--only=VAE"))
+        table1.cells_of(wanted("--only=VAE"))
+
+
+def test_figure_4_draws_the_runs_of_the_table(wanted):
+    words = ("--flagfile=flags/table1_digits.flags", "--seeds=0,1", "--minority_size=40")
+    cells = table1.cells_of(wanted(*words, "--datasets=digits", "--classes=5"))
+    (case,) = _cases.unbalanced_cases(["digits_5"], [0, 1], _grid.given(smoke=False))
+    assert [cell.config for cell in case.cells] == [cell.config for cell in cells]
+    assert len({cell.config.name() for cell in cells}) == 10
+    assert {cell.config.minority_size for cell in cells} == {40}
+
+
+def test_smoke_gives_way_to_what_is_given(wanted):
+    (cell, *_) = table1.cells_of(wanted("--datasets=digits", "--smoke", "--width=0.5"))
+    assert (cell.config.iterations, cell.config.width) == (2, 0.5)
 
 
 def outcome(fids, model="LSGAN", dataset="mnist", embedding="inception-1-x"):
@@ -104,5 +119,5 @@ def test_published_values_are_those_of_the_paper():
     from rumi_tf.files import read_csv
 
     values = {(r["dataset"], r["model"]): r["fid"] for r in read_csv(table1.PAPER)}
-    assert len(values) == 15 and set(m for _, m in values) == set(table1.MODELS.values())
+    assert len(values) == 15 and set(m for _, m in values) == set(_grid.MODELS.values())
     assert values["mnist", "Rumi-LSGAN"] == "118.93" and values["celeba", "LSGAN"] == "226.25"

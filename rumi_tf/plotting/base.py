@@ -12,6 +12,7 @@ DPI = 100
 # Okabe and Ito's colours, told apart by the colour-blind; the line styles tell them apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:

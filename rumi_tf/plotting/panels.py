@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -46,22 +46,73 @@ def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> No
         path: the file.
         panels: title -> (N, H, W, C) in [-1, 1].
     """
-    grids = {title: tile(images) for title, images in panels.items()}
-    tallest = max(grid.shape[0] for grid in grids.values())
-    zoom = max(1, round(420 / tallest))
-    widths = [grid.shape[1] * zoom for grid in grids.values()]
-    margin, head = 12, 34
-    width = sum(widths) + margin * (len(grids) + 1)
-    height = tallest * zoom + head + margin
-    figure = canvas(width / DPI, height / DPI, layout=None)
-    x = margin
-    for (title, grid), panel in zip(grids.items(), widths, strict=True):
-        tall = grid.shape[0] * zoom
-        box = (x / width, (height - head - tall) / height, panel / width, tall / height)
-        axes = figure.add_axes(box)
-        axes.imshow(grid, interpolation="nearest", aspect="auto")
-        axes.set_axis_off()
-        size = min(11, 1.75 * panel / max(1, len(title)))  # points that fit above the panel
-        axes.set_title(title, fontsize=size, pad=8, parse_math=False)
-        x += panel + margin
-    save(figure, path, DPI)
+    _save_rows(path, {"": panels}, DPI)
+
+
+def save_panel_rows(
+    path: str | os.PathLike, rows: Mapping[str, Mapping[str, np.ndarray]], columns: Sequence[str]
+) -> None:
+    """Writes rows of titled grids as PNG or PDF, by the suffix; every image pixel stays a square.
+
+    Args:
+        path: the file.
+        rows: title of the row -> title of the panel -> (N, H, W, C) in [-1, 1].
+        columns: titles of panels from left to right; the place of one that a row lacks stays
+            empty.
+    """
+    aligned = {
+        title: {name: panels.get(name) for name in columns} for title, panels in rows.items()
+    }
+    _save_rows(path, aligned, 2 * DPI)
+
+
+def _save_rows(
+    path: str | os.PathLike, rows: Mapping[str, Mapping[str, np.ndarray | None]], dpi: int
+) -> None:
+    """Rows of panels, each of which is as wide as the widest grid of its column.
+
+    Lengths are in pixels of the PNG; `dpi` says how large letters are beside them.
+    """
+    scale = dpi / DPI
+    margin, head, above = 12 * scale, 34 * scale, 26 * scale
+    grids = {row: _enlarged(panels.values()) for row, panels in rows.items()}
+    widths = [
+        max((grid.shape[1] for grid in column if grid is not None), default=0)
+        for column in zip(*grids.values(), strict=True)
+    ]
+    talls = {
+        row: max(grid.shape[0] for grid in panels if grid is not None)
+        for row, panels in grids.items()
+    }
+    width = sum(widths) + margin * (len(widths) + 1)
+    height = sum(tall + head + bool(row) * above for row, tall in talls.items()) + margin
+    figure = canvas(width / dpi, height / dpi, layout=None)
+    y = height
+    for row, panels in grids.items():
+        if row:
+            y -= above
+            figure.text(
+                margin / width, (y + 8 * scale) / height, row, fontsize=11, weight="bold",
+                va="center", parse_math=False,
+            )  # fmt: skip
+        y -= head
+        x = margin
+        for title, grid, panel in zip(rows[row], panels, widths, strict=True):
+            if grid is not None:
+                tall, wide = grid.shape[:2]
+                box = (x / width, (y - tall) / height, wide / width, tall / height)
+                axes = figure.add_axes(box)
+                axes.imshow(grid, interpolation="nearest", aspect="auto")
+                axes.set_axis_off()
+                size = min(11, 1.75 * wide / scale / max(1, len(title)))  # points that fit above it
+                axes.set_title(title, fontsize=size, pad=8, parse_math=False)
+            x += panel + margin
+        y -= talls[row]
+    save(figure, path, dpi)
+
+
+def _enlarged(row: Iterable[np.ndarray | None]) -> list[np.ndarray | None]:
+    """The grids of a row, (height, width, 3), each pixel repeated so that about 420 are highest."""
+    grids = [None if images is None else tile(images) for images in row]
+    zoom = max(1, round(420 / max(grid.shape[0] for grid in grids if grid is not None)))
+    return [None if g is None else g.repeat(zoom, axis=0).repeat(zoom, axis=1) for g in grids]

@@ -1,0 +1,178 @@
+"""The tasks of Figures 2 to 4 of the Rumi-GAN paper: their cells, and what there is of each.
+
+Importing it is light; TensorFlow is loaded when the first cell is made.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from reproduce import _grid
+from rumi_tf.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from reproduce._cells import Cell, Outcome
+
+# Names of files in flags/cases; Section 4.2.
+SUBSETS = {
+    "mnist_even": "MNIST, even digits",
+    "mnist_overlap": "MNIST, overlapping classes",
+    "fashion_overlap": "Fashion-MNIST, overlapping classes",
+}
+SUBSET_MODELS = ("lsgan", "acgan", "rumi_lsgan")
+# DATASET_CLASS; Section 5.
+UNBALANCED = ("mnist_5", "celeba_Female", "cifar10_horse")
+TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10",
+          "celeba": "CelebA", "digits": "scikit-learn's digits"}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A task on which models are compared.
+
+    Attributes:
+        name: as in --cases.
+        title: in words.
+        cells: of every model and seed.
+    """
+
+    name: str
+    title: str
+    cells: Sequence["Cell"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Real:
+    """Images that are to be learnt.
+
+    Attributes:
+        images: (n, H, W, C) float32 in [-1, 1], some of them.
+        count: how many there are for training.
+        classes: their labels.
+    """
+
+    images: "np.ndarray"
+    count: int
+    classes: Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What there is of a case.
+
+    Attributes:
+        case: the case.
+        outcomes: of the cells that have results, in their order; at least one.
+        real: the data, if images were asked for.
+    """
+
+    case: Case
+    outcomes: Sequence["Outcome"]
+    real: Real | None
+
+
+def subset_cases(
+    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any]
+) -> list[Case]:
+    """Cases of `SUBSETS`: some classes are positive, some negative.
+
+    Args:
+        names: keys of `SUBSETS`.
+        seeds: of the runs.
+        chosen: fields of `RunConfig` that take the place of the cases' own.
+
+    Raises:
+        InvalidInput: a setting is not admissible.
+    """
+    from reproduce import _cells
+
+    found = []
+    for name in dict.fromkeys(names):
+        task = _cells.flagfile_fields(_cells.ROOT / "flags" / "cases" / f"{name}.flags")
+        cells = _grid.cells(task, {"case": name}, SUBSET_MODELS, seeds, chosen)
+        found.append(Case(name, SUBSETS[name], cells))
+    return found
+
+
+def unbalanced_cases(
+    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any]
+) -> list[Case]:
+    """Cases of Table 1 and Figure 4: five models that learn an under-represented class.
+
+    Args:
+        names: DATASET_CLASS, such as `mnist_5`; any cell of Table 1.
+        seeds: of the runs.
+        chosen: fields of `RunConfig` that take the place of the cases' own.
+
+    Raises:
+        InvalidInput: there is no such case, or a setting is not admissible.
+    """
+    found = {}
+    for name in names:
+        dataset, minority = _parts(name)
+        cells = _grid.unbalanced_cells("cases", dataset, minority, _grid.MODELS, seeds, chosen)
+        minority = cells[0].config.minority_class
+        title = f"{TITLES[dataset]}, {minority}"
+        found[title] = Case(f"{dataset}_{minority}", title, cells)
+    return list(found.values())
+
+
+def check_unbalanced(names: Sequence[str]) -> None:
+    """Raises `InvalidInput` unless `names` are data sets of Table 1, each with a class."""
+    for name in names or [""]:
+        _parts(name)
+
+
+def _parts(name: str) -> tuple[str, str]:
+    dataset, _, minority = name.rpartition("_")
+    if dataset not in _grid.DATASETS or not minority:
+        known = ", ".join((*UNBALANCED, "digits_5"))
+        raise InvalidInput("cases", f"{name!r} is not DATASET_CLASS, such as {known}")
+    return dataset, minority
+
+
+def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], list[str]]:
+    """Trains what is missing of the cases whose data is there.
+
+    Args:
+        cases: what is wanted.
+        jobs: runs at a time.
+        num: real images that are wanted; with 0, no data is read for runs that are finished.
+
+    Returns:
+        What there is to draw, and a line for each case and cell that is missing.
+    """
+    from reproduce import _cells
+
+    ready, lines = {}, []
+    for case in cases:
+        try:
+            needed = num or not all(map(_cells.finished, case.cells))
+            ready[case.name] = _real(case, num) if needed else None
+        except InvalidInput as error:
+            if error.flag != "data_dir":
+                raise
+            lines.append(f"{case.name}: {error}")
+    outcomes = _grid.run([c for case in cases if case.name in ready for c in case.cells], jobs)
+    lines += _cells.failures(outcomes)
+    found = []
+    for case in cases:
+        its_own = [o for o in outcomes if o.rows and any(o.cell is cell for cell in case.cells)]
+        if its_own:
+            found.append(Found(case, its_own, ready[case.name]))
+    return found, lines
+
+
+def _real(case: Case, num: int) -> Real:
+    """Reads the data, which all cells of a case share."""
+    from rumi_tf import experiment
+
+    config = case.cells[0].config
+    images, split = experiment.prepare(config)
+    return Real(
+        experiment.real_positives(images, split, num, config.seed),
+        len(split.indices["positive"]),
+        split.positive_classes,
+    )

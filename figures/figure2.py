@@ -1,0 +1,45 @@
+"""Figure 2 of the Rumi-GAN paper: samples of LSGAN, ACGAN and Rumi-LSGAN beside real images.
+
+Usage: python -m figures.figure2 --cases=mnist_even --data_dir=DIR --out=pictures
+
+The cases are those of flags/cases: even digits of MNIST, and overlapping classes of MNIST and of
+Fashion-MNIST. Takes the flags of reproduce.train, which hold for all runs. Trains what is missing
+under --runs_dir; figures.figure3 draws the curves of the same runs. Writes to --out: figure2.png,
+figure2.pdf, and figure2.csv, the metrics of what is shown. A case whose data is missing, and a run
+that fails, is told in a line and stops no other; the exit code is 1 then.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from figures import _cases
+from reproduce import _cli, _grid
+from rumi_tf.config import define_flags
+
+define_flags(omit=_grid.DECIDED)
+_SECTION = {"module_name": "Figure"}
+flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
+flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+_grid.define_grid_flags("Figure", "figures_out")
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "figure2.png"))
+    _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
+    seeds = _grid.seeds(wanted.seeds)
+    with _cli.quiet_import():
+        from figures import _compared
+    cases = _cases.subset_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    found, missing = _cases.find(cases, wanted.jobs, wanted.num)
+    if found:
+        with _cli.writing_to("out", out):
+            _cli.show(_compared.save_samples(out, "figure2", found, wanted.num))
+    _grid.end(missing)
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

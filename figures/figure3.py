@@ -1,0 +1,53 @@
+"""Figure 3 of the Rumi-GAN paper: FID as training goes on, and precision against recall.
+
+Usage: python -m figures.figure3 --cases=mnist_even --data_dir=DIR --seeds=0,1,2 --out=pictures
+
+Takes the flags of reproduce.train, which hold for all runs, and draws the runs of figures.figure2:
+the mean over --seeds with ± the standard deviation shaded, and the PRD curves of the last
+evaluation, of every run faintly. Runs are evaluated ten times unless --eval_every says otherwise;
+of one that was evaluated at its end alone there is a point. Trains what is missing under
+--runs_dir. Writes to --out: figure3.png, figure3.pdf, and what they show, figure3_fid.csv and
+figure3_prd.csv. A case whose data is missing, and a run that fails, is told in a line and stops no
+other; the exit code is 1 then.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from figures import _cases
+from reproduce import _cli, _grid
+from rumi_tf.config import define_flags
+
+define_flags(omit=_grid.DECIDED)
+_SECTION = {"module_name": "Figure"}
+flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
+flags.DEFINE_boolean(
+    "published",
+    False,
+    "Draw the authors' FID curves too, on axes of their own: they are of the Inception embedding. "
+    "With --embedding=inception both have one scale.",
+    **_SECTION,
+)
+_grid.define_grid_flags("Figure", "figures_out")
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "figure3.png"))
+    _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
+    seeds = _grid.seeds(wanted.seeds)
+    with _cli.quiet_import():
+        from figures import _compared
+    cases = _cases.subset_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    found, missing = _cases.find(cases, wanted.jobs)
+    if found:
+        with _cli.writing_to("out", out):
+            _cli.show(_compared.save_curves(out, "figure3", found, wanted.published))
+    _grid.end(missing)
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

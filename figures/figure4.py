@@ -1,0 +1,52 @@
+"""Figure 4 of the Rumi-GAN paper: five models that learn an under-represented class.
+
+Usage: python -m figures.figure4 --cases=mnist_5,cifar10_horse --data_dir=DIR --out=pictures
+       python -m figures.figure4 --cases=digits_5 --flagfile=flags/table1_digits.flags --seeds=0,1
+
+A case is a data set and a class of Table 1, and its runs are those of reproduce.table1 with the
+same flags. Takes the flags of reproduce.train, which hold for all runs. Trains what is missing
+under --runs_dir and writes to --out: samples beside real images, figure4_samples.png, .pdf and
+.csv; FID as training goes on and precision against recall, figure4_curves.png and .pdf, with
+figure4_curves_fid.csv and figure4_curves_prd.csv, as figures.figure3 has them. A case whose data
+is missing, and a run that fails, is told in a line and stops no other; the exit code is 1 then.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from figures import _cases
+from reproduce import _cli, _grid
+from rumi_tf.config import define_flags
+
+define_flags(omit=_grid.DECIDED)
+_SECTION = {"module_name": "Figure"}
+flags.DEFINE_list(
+    "cases", list(_cases.UNBALANCED),
+    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+_grid.define_grid_flags("Figure", "figures_out")
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "figure4_samples.png"))
+    _cases.check_unbalanced(wanted.cases)
+    seeds = _grid.seeds(wanted.seeds)
+    with _cli.quiet_import():
+        from figures import _compared
+    cases = _cases.unbalanced_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    found, missing = _cases.find(cases, wanted.jobs, wanted.num)
+    if found:
+        with _cli.writing_to("out", out):
+            _cli.show(_compared.save_samples(out, "figure4_samples", found, wanted.num))
+            _cli.show(_compared.save_curves(out, "figure4_curves", found))
+    _grid.end(missing)
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

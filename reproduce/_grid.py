@@ -1,0 +1,175 @@
+"""Cells of the Rumi-GAN paper's table and figures, and what the commands that run cells share.
+
+Importing it is light; TensorFlow is loaded when the first cell is made.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from rumi_tf.classes import class_index
+from rumi_tf.errors import InvalidInput
+
+MODELS = {
+    "lsgan": "LSGAN", "acgan": "ACGAN", "tacgan": "TAC-GAN", "cgan_pd": "CGAN-PD",
+    "rumi_lsgan": "Rumi-LSGAN",
+}  # fmt: skip
+DATASETS = ("mnist", "cifar10", "celeba", "fashion_mnist", "digits")
+# Generator updates of a run with an under-represented class, Section 5.
+ITERATIONS = {"mnist": 10_000, "fashion_mnist": 10_000, "cifar10": 50_000, "celeba": 50_000}
+SMOKE = {
+    "iterations": 2, "width": 0.05, "batch_size": 8, "eval_samples": 50, "checkpoint_every": 2,
+    "sample_every": 2,
+}  # fmt: skip
+# What a grid decides for each cell, and its commands therefore have no flags for.
+DECIDED = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
+           "attribute", "objective", "seed")  # fmt: skip
+
+
+# ----- flags --------------------------------------------------------------------------------------
+
+
+def define_run_flags(section: str, out: str) -> None:
+    """Defines --jobs and --out.
+
+    Args:
+        section: heading they are listed under.
+        out: default of --out.
+    """
+    flags.DEFINE_integer(
+        "jobs", 1, "Runs at a time; they share the processor's cores.", lower_bound=1,
+        module_name=section,
+    )  # fmt: skip
+    flags.DEFINE_string("out", out, "Directory for what is written.", module_name=section)
+
+
+def define_grid_flags(section: str, out: str) -> None:
+    """Defines --jobs, --out, --seeds and --smoke; see `define_run_flags`."""
+    define_run_flags(section, out)
+    flags.DEFINE_list(
+        "seeds", ["0"], "Seeds of the runs; the spread that is shown is over them.",
+        module_name=section,
+    )  # fmt: skip
+    flags.DEFINE_boolean(
+        "smoke", False, "A few tiny iterations per run, to try it out.", module_name=section
+    )
+
+
+def check_names(flag: str, names: Sequence[str], known: Iterable[str]) -> None:
+    """Raises `InvalidInput` unless there are names, all of them known."""
+    for name in names or [""]:
+        if name not in known:
+            raise InvalidInput(flag, f"{name!r} is not one of {', '.join(known)}")
+
+
+def seeds(words: Sequence[str]) -> list[int]:
+    """The numbers that --seeds names, each once.
+
+    Raises:
+        InvalidInput: one is not a number.
+    """
+    if not words or not all(s.isdecimal() and int(s) < 2**31 for s in words):
+        raise InvalidInput("seeds", "needs numbers from 0, separated by commas")
+    return list(dict.fromkeys(map(int, words)))
+
+
+def given(smoke: bool) -> dict[str, Any]:
+    """The fields of `RunConfig` that were given on the command line, or by --smoke."""
+    from reproduce import _cells
+
+    return {**(SMOKE if smoke else {}), **_cells.given_flags()}
+
+
+# ----- cells --------------------------------------------------------------------------------------
+
+
+def cells(
+    task: Mapping[str, Any],
+    place: Mapping[str, str],
+    models: Iterable[str],
+    numbers: Iterable[int],
+    chosen: Mapping[str, Any],
+) -> list:
+    """A cell for each model and seed on one task, by default evaluated ten times.
+
+    How often is no part of what a run is, so that one which was evaluated otherwise is reused.
+
+    Args:
+        task: fields of `RunConfig`: which images, and how many iterations.
+        place: where the task stands in the table or figure.
+        models: keys of `MODELS`.
+        numbers: the seeds.
+        chosen: fields of `RunConfig` that take the place of the task's.
+
+    Returns:
+        `reproduce._cells.Cell`, with `model` and `run seed` added to their places.
+
+    Raises:
+        InvalidInput: the runs would not be evaluated.
+    """
+    from reproduce import _cells
+
+    numbers = list(numbers)
+    fields = {**task, **chosen}
+    fields.setdefault("eval_every", max(1, fields["iterations"] // 10))
+    if not fields["eval_every"]:
+        raise InvalidInput("eval_every", "must be at least 1: results are what is compared here")
+    return [
+        _cells.Cell(
+            _cells.objective_config(model, {**fields, "seed": seed}),
+            {**place, "model": MODELS[model], "run seed": str(seed)},
+        )
+        for model in models
+        for seed in numbers
+    ]
+
+
+def class_names(dataset: str) -> tuple[str, ...]:
+    """The classes of a data set that may be under-represented."""
+    from rumi_tf.data import celeba, sources
+
+    if dataset == "celeba":
+        return celeba.class_names("Male")
+    return sources.CLASS_NAMES.get(dataset, sources.CLASS_NAMES["mnist"])
+
+
+def unbalanced_cells(
+    flag: str,
+    dataset: str,
+    minority: str,
+    models: Iterable[str],
+    numbers: Iterable[int],
+    chosen: Mapping[str, Any],
+) -> list:
+    """The cells of one under-represented class, Section 5; see `cells`.
+
+    Raises:
+        InvalidInput: naming `flag`: there is no such class.
+    """
+    names = class_names(dataset)
+    minority = names[class_index(flag, minority, names)]
+    task = {
+        "dataset": dataset, "split": "unbalanced", "minority_class": minority,
+        "iterations": ITERATIONS.get(dataset, 10_000),
+    }  # fmt: skip
+    return cells(task, {"data set": dataset, "class": minority}, models, numbers, chosen)
+
+
+# ----- running ------------------------------------------------------------------------------------
+
+
+def run(wanted: Sequence, jobs: int) -> list:
+    """Outcomes of the cells, trained where they are missing; a line on stderr for each."""
+    from reproduce import _cells
+
+    return _cells.run(wanted, jobs, lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def end(lines: Iterable[str]) -> None:
+    """Prints what is missing on stderr and ends the process with code 1, if anything is."""
+    lines = list(lines)
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+        sys.exit(1)

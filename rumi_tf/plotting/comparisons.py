@@ -1,0 +1,195 @@
+"""Several models side by side: a distance as training goes on, and precision against recall."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from rumi_tf.plotting.base import COLOURS, LINES, MARKERS, canvas, save
+
+# The light colours come last: they are weak in grey.
+PALETTE = (*COLOURS[:4], *reversed(COLOURS[4:]))
+DECADE = 10.0  # values that span more are drawn on a logarithmic axis
+
+
+@dataclasses.dataclass(frozen=True)
+class Band:
+    """A curve over iterations with its spread; each (n,), of one point or more.
+
+    Attributes:
+        iterations: ascending.
+        mean: the curve.
+        lower, upper: the spread; equal to the mean if there is none.
+    """
+
+    iterations: np.ndarray
+    mean: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What is known of one task; the keys of all mappings are labels of models.
+
+    Attributes:
+        title: of the task.
+        bands: the distance as training went on.
+        curves: precision and recall, each (n,) in [0, 1].
+        runs: the same of every single run, which are drawn faintly.
+        others: bands of the same distance from elsewhere, drawn on axes of their own.
+    """
+
+    title: str
+    bands: Mapping[str, Band]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    runs: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]]
+    others: Mapping[str, Band] = dataclasses.field(default_factory=dict)
+
+
+def save_comparisons(
+    path: str | os.PathLike,
+    comparisons: Sequence[Comparison],
+    labels: Sequence[str],
+    distance: str,
+    other_distance: str = "",
+    one_scale: bool = False,
+) -> None:
+    """Writes a column of panels for each task as PNG or PDF, by the suffix; one task is a row.
+
+    A band of a single point is a marker with a bar.
+
+    Args:
+        path: the file.
+        comparisons: at least one.
+        labels: every label that occurs; its place decides its colour, line and marker.
+        distance: what `bands` show, on their axes.
+        other_distance: what `others` show; empty if there are none to be drawn.
+        one_scale: whether `others` have the range of `bands`, which only the same measure deserves.
+    """
+    kinds = ["bands", *(["others"] if other_distance else []), "curves"]
+    styles = {label: _style(number) for number, label in enumerate(labels)}
+    shape = (len(kinds), len(comparisons))
+    if len(comparisons) == 1:
+        figure = canvas(3.4 * shape[0], 3.6)
+        grid = figure.subplots(1, shape[0], squeeze=False).T
+        figure.suptitle(comparisons[0].title, fontsize=11).set_parse_math(False)
+    else:
+        figure = canvas(3.4 * shape[1] + 0.4, 2.7 * (shape[0] - 1) + 3.8)
+        heights = [2.7] * (shape[0] - 1) + [3.3]
+        grid = figure.subplots(*shape, squeeze=False, height_ratios=heights)
+        for axes, comparison in zip(grid[0], comparisons, strict=True):
+            axes.set_title(comparison.title, fontsize=10, parse_math=False)
+    for kind, words, row in zip(kinds[:-1], (distance, other_distance), grid, strict=False):
+        mappings = [getattr(comparison, kind) for comparison in comparisons]
+        logarithmic = _spans_a_decade(band for bands in mappings for band in bands.values())
+        for axes, bands in zip(row, mappings, strict=True):
+            _draw_bands(axes, bands, styles, words, logarithmic)
+    if one_scale and other_distance:
+        for ours, theirs in zip(*grid[:2], strict=True):
+            _unite(ours, theirs)
+    for axes, comparison in zip(grid[-1], comparisons, strict=True):
+        _draw_curves(axes, comparison, styles)
+    shown = [label for label in labels if any(_has(c, label) for c in comparisons)]
+    handles = [Line2D([], [], label=label, **styles[label]) for label in shown]
+    texts = figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(shown), frameon=False, fontsize=9,
+        handlelength=3.2,
+    ).get_texts()  # fmt: skip
+    for text in texts:
+        text.set_parse_math(False)
+    save(figure, path, 200)
+
+
+def _style(number: int) -> dict:
+    colours, lines, markers = (values[number % len(values)] for values in (PALETTE, LINES, MARKERS))
+    return {
+        "color": colours, "linestyle": lines, "marker": markers, "linewidth": 1.5,
+        "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5,
+    }  # fmt: skip
+
+
+def _has(comparison: Comparison, label: str) -> bool:
+    return any(label in m for m in (comparison.bands, comparison.others, comparison.curves))
+
+
+def _spans_a_decade(bands: Iterable[Band]) -> bool:
+    """Whether a logarithmic axis is possible and needed."""
+    means = [band.mean for band in bands]
+    lowest, highest = (min(map(np.min, means)), max(map(np.max, means))) if means else (0.0, 0.0)
+    return bool(lowest > 0 and highest > DECADE * lowest)
+
+
+def _draw_bands(
+    axes, bands: Mapping[str, Band], styles: Mapping[str, dict], words: str, logarithmic: bool
+) -> None:
+    if logarithmic:
+        _make_logarithmic(axes)
+    for number, (label, band) in enumerate(bands.items()):
+        style = styles[label]
+        # A deviation may be wider than the mean, and a logarithmic axis has no place for that.
+        floor = 0.5 * min(b.mean.min() for b in bands.values()) if logarithmic else -np.inf
+        lower = np.maximum(band.lower, floor)
+        every = 1 if len(band.mean) <= 25 else (0.03 * number, 0.14)
+        axes.plot(band.iterations, band.mean, markevery=every, zorder=3, **style)
+        if np.any(band.upper > band.lower):
+            if len(band.mean) == 1:
+                bar = np.abs([band.mean - lower, band.upper - band.mean])
+                axes.errorbar(
+                    band.iterations, band.mean, bar, fmt="none", ecolor=style["color"], capsize=4,
+                    elinewidth=1,
+                )  # fmt: skip
+            else:
+                axes.fill_between(
+                    band.iterations, lower, band.upper, color=style["color"], alpha=0.2, linewidth=0
+                )
+    axes.set_xlim(0, 1.03 * max((band.iterations[-1] for band in bands.values()), default=1))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("iteration", fontsize=9)
+    axes.set_ylabel(words, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(color="0.9", which="both")
+    axes.set_axisbelow(True)
+    if not bands:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
+
+
+def _make_logarithmic(axes) -> None:
+    """With labels at 1, 2 and 5 in plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _unite(*pair) -> None:
+    """Gives axes the range of values, and the kind of scale, that fits them all."""
+    logarithmic = any(axes.get_yscale() == "log" for axes in pair)
+    limits = np.array([axes.get_ylim() for axes in pair])
+    lowest = limits[limits > 0].min() if logarithmic else limits.min()
+    for axes in pair:
+        if logarithmic:
+            _make_logarithmic(axes)
+        axes.set_ylim(lowest, limits.max())
+
+
+def _draw_curves(axes, comparison: Comparison, styles: Mapping[str, dict]) -> None:
+    for number, (label, (precision, recall)) in enumerate(comparison.curves.items()):
+        style = styles[label]
+        runs = comparison.runs.get(label, ())
+        for p, r in runs if len(runs) > 1 else ():
+            axes.plot(r, p, color=style["color"], linewidth=0.7, alpha=0.35)
+        # Markers at equal distances along the curve, whose points lie dense at its ends; a curve
+        # without an extent is a marker.
+        extent = max(np.ptp(precision), np.ptp(recall))
+        every = (0.02 + 0.03 * number, 0.2) if extent > 0.02 else [0]
+        axes.plot(recall, precision, markevery=every, clip_on=False, zorder=3, **style)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.01), aspect="equal")
+    axes.set_xlabel("recall", fontsize=9)
+    axes.set_ylabel("precision", fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.grid(color="0.9")
