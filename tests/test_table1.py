@@ -10,6 +10,7 @@ from figures import _cases
 from reproduce import _cells, _grid, table1
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
+from tests.conftest import ROOT
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="lsgan", config_hash="abc",
@@ -43,6 +44,30 @@ def test_the_papers_grid_is_22_classes_times_5_models(wanted):
     config = by_place["mnist 7 Rumi-LSGAN 0"]
     assert (config.minority_size, config.iterations, config.eval_every) == (200, 10_000, 1_000)
     assert by_place["cifar10 horse LSGAN 0"].minority_size == 250
+
+
+def test_every_cell_has_a_flagfile_in_both_sets(wanted):
+    cells = table1.cells_of(wanted())
+    names = {f"{c.config.dataset}_{c.config.minority_class}_{c.config.objective}": c for c in cells}
+    for kind in ("paper", "authors_code"):
+        paths = {p.stem: p for p in (ROOT / "flags" / "table1" / kind).glob("*.flags")}
+        assert set(paths) == set(names)
+        for name, path in paths.items():
+            config, cell = _cells.objective_config(str(path), {}), names[name].config
+            if kind == "paper":
+                assert config.hash() == cell.hash(), path
+                continue
+            # Of the published code are the hyper-parameters, not the task.
+            rate = 2e-4 if config.dataset == "celeba" else 5e-5
+            assert (config.learning_rate, config.beta_2, config.batch_size) == (rate, 0.9, 256)
+            assert (config.d_schedule, config.d_steps, config.update) == (
+                "joint", 1, "simultaneous",
+            )  # fmt: skip
+            if config.objective == "rumi_lsgan":
+                assert (config.beta_pos, config.beta_neg, config.label_a) == (2.5, 0.5, -0.5)
+            task = ("dataset", "split", "minority_class", "minority_size", "objective",
+                    "iterations")  # fmt: skip
+            assert all(getattr(config, f) == getattr(cell, f) for f in task), path
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])
