@@ -107,7 +107,7 @@ def save_comparisons(
 def _style(number: int) -> dict:
     colours, lines, markers = (values[number % len(values)] for values in (PALETTE, LINES, MARKERS))
     return {
-        "color": colours, "linestyle": lines, "marker": markers, "linewidth": 1.5,
+        "color": colours, "linestyle": lines, "marker": markers, "linewidth": 1.7,
         "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5,
     }  # fmt: skip
 
@@ -144,8 +144,9 @@ def _draw_bands(
                 )  # fmt: skip
             else:
                 axes.fill_between(
-                    band.iterations, lower, band.upper, color=style["color"], alpha=0.2, linewidth=0
-                )
+                    band.iterations, lower, band.upper, color=style["color"], alpha=0.13,
+                    linewidth=0,
+                )  # fmt: skip
     axes.set_xlim(0, 1.03 * max((band.iterations[-1] for band in bands.values()), default=1))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
