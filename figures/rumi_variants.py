@@ -38,15 +38,11 @@ def main() -> None:
     wanted = flags.FLAGS
     out = Path(wanted.out).expanduser()
     _cli.check_output("out", str(out / "rumi_variants_samples.png"))
-    alphas = _alphas(wanted.alphas)
+    alphas = _alphas(wanted.alphas, wanted.alpha)
     with _cli.quiet_import():
         from reproduce import _cells
+        from rumi_tf import experiment
     given = _cells.given_flags()
-    for alpha in alphas:
-        if not 0 < wanted.alpha <= 1 or alpha < wanted.alpha - 1 - 1e-9:
-            raise InvalidInput(
-                "alphas", f"{alpha:g} is below --alpha - 1, or --alpha is not in (0, 1] (Lemma 3.1)"
-            )
     given.setdefault("eval_every", given.get("iterations", 10_000))
     compared = [_cells.Cell(_cells.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
     weighted = [
@@ -58,6 +54,7 @@ def main() -> None:
         )
         for alpha in alphas
     ]
+    experiment.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
     outcomes = _grid.run(compared + weighted, wanted.jobs)
     _grid.end(_cells.failures(outcomes))
     with _cli.writing_to("out", out):
@@ -67,11 +64,21 @@ def main() -> None:
         print(path)
 
 
-def _alphas(words: list[str]) -> list[float]:
+def _alphas(words: list[str], alpha: float) -> list[float]:
+    """The numbers of --alphas, which --alpha admits."""
+    if not 0 < alpha <= 1:
+        raise InvalidInput("alpha", f"is {alpha:g}, must be greater than 0 and at most 1")
     try:
-        return sorted({float(word) for word in words})
+        found = sorted({float(word) for word in words})
     except ValueError:
-        raise InvalidInput("alphas", f"{','.join(words)!r} are not numbers") from None
+        found = []
+    if not found or not np.isfinite(found).all():
+        raise InvalidInput("alphas", f"{','.join(words)!r}: needs numbers, separated by commas")
+    if found[0] < alpha - 1 - 1e-9:
+        raise InvalidInput(
+            "alphas", f"{found[0]:g} is below --alpha - 1 = {alpha - 1:g} (Lemma 3.1)"
+        )
+    return found
 
 
 def _samples(outcomes, out: Path, num: int) -> list[Path]:

@@ -128,7 +128,9 @@ def flagfile_fields(path: Path) -> dict[str, Any]:
     """
     values = flags.FlagValues()
     define_flags(values)
-    values(["flagfile", f"--flagfile={path}"])
+    _, *rest = values(["flagfile", f"--flagfile={path}"])
+    if rest:
+        raise flags.Error(f"{rest[0]!r} is not a flag; flags look like --name=value")
     return _present(values)
 
 

@@ -203,8 +203,9 @@ class RunConfig:
     alpha_pos: float | None = option(
         None,
         section="Objective",
-        help_text="Weight alpha+ of the positives. rumi_sgan, rumi_dragan, rumi_fgan_*: in [0, 1] "
-        "(Lemma 3.1); rumi_wgan*: greater than alpha_neg. Not stated in the paper; default 1.",
+        help_text="Weight alpha+ of the positives. rumi_sgan, rumi_dragan, rumi_fgan_*: above 0, "
+        "at most 1 (Lemma 3.1; at 0 nothing is learnt); rumi_wgan*: greater than alpha_neg. Not "
+        "stated in the paper; default 1.",
     )
     alpha_neg: float | None = option(
         None,

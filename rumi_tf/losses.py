@@ -113,10 +113,10 @@ def moving_log_mean_exp(
 def corrected_donsker_varadhan(
     joint: tf.Tensor, marginal: tf.Tensor, log_average: tf.Tensor
 ) -> tf.Tensor:
-    """A scalar whose gradient is that of -V_MINE with E e^T replaced by its moving average.
+    """-V_MINE of the batch, with the gradient in which E e^T is replaced by its moving average.
 
     The gradient of log E e^T is E[e^T dT] / E[e^T]; a batch's own mean in the denominator biases
-    it (Belghazi et al., ICML 2018, Section 3.2). Only the gradient means anything.
+    it (Belghazi et al., ICML 2018, Section 3.2).
 
     Args:
         joint: (B,) values of T on pairs.
@@ -124,7 +124,8 @@ def corrected_donsker_varadhan(
         log_average: scalar log of the average; no gradient flows into it.
     """
     ratio = exponential(log_mean_exp(marginal) - tf.stop_gradient(log_average))
-    return ratio - tf.reduce_mean(joint)
+    loss = ratio - tf.reduce_mean(joint)
+    return loss + tf.stop_gradient(-donsker_varadhan(joint, marginal) - loss)
 
 
 def gradient_norms(gradients: tf.Tensor) -> tf.Tensor:

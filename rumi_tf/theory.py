@@ -40,7 +40,8 @@ class Optimum:
 
     Attributes:
         generator: p_g*, non-negative, integrates to 1.
-        discriminator: D* at p_g*; NaN where no density has mass, so that D plays no part.
+        discriminator: D* at p_g*; NaN where it has no weight: without mass, or where the terms
+            of a negative weight and of p_g* cancel.
         closed_form: the paper's formula, which may be negative.
         clamped: where p_g* is 0 because the solution would otherwise be negative.
         multiplier: the multiplier lambda of the integral constraint, see the function; NaN where

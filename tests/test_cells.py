@@ -83,7 +83,9 @@ def test_a_flagfile_may_lie_anywhere(tmp_path):
     assert (config.objective, config.beta_neg) == ("rumi_lsgan", 0.25)
 
 
-@pytest.mark.parametrize("text", ["--beta_neg=many\n", "--no_such_flag=1\n", "--flagfile=gone\n"])
+@pytest.mark.parametrize(
+    "text", ["--beta_neg=many\n", "--no_such_flag=1\n", "--flagfile=gone\n", "beta_neg=1\n"]
+)
 def test_a_flagfile_that_cannot_be_used_is_one_line(tmp_path, text):
     path = tmp_path / "mine.flags"
     path.write_text(text)
