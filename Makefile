@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test clean
 
+DEMO := --flagfile=flags/table1_digits.flags --seeds=0,1 --jobs=2 --out=demo
+
 demo: $(VENV)/installed
-	$(BIN)/python -m figures.samples --flagfile=flags/demo.flags --num=49 --out=demo
+	$(BIN)/python -m reproduce.table1 --datasets=digits --classes=5 $(DEMO)
+	$(BIN)/python -m figures.figure4 --cases=digits_5 $(DEMO)
 
 test: $(VENV)/installed
 	$(BIN)/ruff check .
