@@ -125,9 +125,10 @@ def _curves(members) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def _fids(outcome) -> dict[int, float]:
     return {
-        iteration: rows[0].value
+        iteration: row.value
         for iteration, rows in experiment.evaluations(outcome.cell.config).items()
-        if rows[0].value is not None
+        for row in rows
+        if row.metric == "fid" and row.value is not None
     }
 
 
