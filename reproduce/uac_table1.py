@@ -14,7 +14,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import flags
@@ -34,29 +34,56 @@ MODELS = {
 TRAINED = tuple(MODELS)[:-1]
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
 
-define_flags(omit=("objective",), config=MixtureConfig)
 _SECTION = {"module_name": "Table"}
-flags.DEFINE_list("models", list(TRAINED), f"Of {', '.join(TRAINED)}.", **_SECTION)
-flags.DEFINE_string("out", "uac_table1", "Directory for the tables.", **_SECTION)
+
+
+def define_table_flags(out: str) -> None:
+    """Defines the flags of the runs, of the models, and of --out with its default."""
+    define_flags(omit=("objective",), config=MixtureConfig)
+    flags.DEFINE_list("models", list(TRAINED), f"Of {', '.join(TRAINED)}.", **_SECTION)
+    flags.DEFINE_string("out", out, "Directory for what is written.", **_SECTION)
+
+
+def check_models(names: Sequence[str]) -> list[str]:
+    """The models that --models names, each once."""
+    for name in names or [""]:
+        if name not in TRAINED:
+            raise InvalidInput("models", f"{name!r} is not one of {', '.join(TRAINED)}")
+    return list(dict.fromkeys(names))
+
+
+def given_settings(wanted: flags.FlagValues) -> dict:
+    """What the flags say of the runs of every model."""
+    given = dataclasses.asdict(MixtureConfig.from_flags(wanted, objective=TRAINED[0]))
+    del given["objective"]
+    return given
+
+
+def teller(config: MixtureConfig, number: int, count: int) -> Callable[[int, float], None]:
+    """(epochs done, seconds left for this model) -> a line on stderr."""
+
+    def tell(epoch: int, left: float) -> None:
+        print(
+            f"[{number}/{count}] {MODELS[config.objective]}: epoch {epoch}/{config.epochs}, "
+            f"left {left:.0f} s", file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    return tell
 
 
 def main() -> None:
     """Trains what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
     out = Path(wanted.out).expanduser()
-    for name in wanted.models or [""]:
-        if name not in TRAINED:
-            raise InvalidInput("models", f"{name!r} is not one of {', '.join(TRAINED)}")
+    names = check_models(wanted.models)
     _cli.check_output("out", str(out / "uac_table1.csv"))
-    given = dataclasses.asdict(MixtureConfig.from_flags(wanted, objective="acgan"))
-    del given["objective"]
+    given = given_settings(wanted)
     with _cli.quiet_import():
         from rumi_tf import mixture
-    names = list(dict.fromkeys(wanted.models))
     configs = [mixture.config_for(name, **given) for name in names]
     rows, began, trained = [], time.monotonic(), 0
     for number, config in enumerate(configs, start=1):
-        runs = mixture.train(config, tell=_tell(config, number, len(configs)))
+        runs = mixture.train(config, tell=teller(config, number, len(configs)))
         rows += runs.rows
         trained += not runs.reused
         spent = time.monotonic() - began
@@ -79,18 +106,6 @@ def main() -> None:
     print(verdict(table))
     for name in ("runs.csv", "uac_table1.csv", "uac_table1.md"):
         print(out / name)
-
-
-def _tell(config: MixtureConfig, number: int, count: int):
-    """(epochs done, seconds left) -> a line on stderr."""
-
-    def tell(epoch: int, left: float) -> None:
-        print(
-            f"[{number}/{count}] {MODELS[config.objective]}: epoch {epoch}/{config.epochs}, "
-            f"left {left:.0f} s", file=sys.stderr, flush=True,
-        )  # fmt: skip
-
-    return tell
 
 
 def summarise(rows: Sequence[Row]) -> list[dict]:
@@ -143,4 +158,5 @@ def verdict(table: Sequence[dict]) -> str:
 
 
 if __name__ == "__main__":
+    define_table_flags("uac_table1")
     _cli.run(main, __doc__)

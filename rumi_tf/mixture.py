@@ -19,14 +19,12 @@ from rumi_tf.errors import InvalidInput, RunDamaged
 from rumi_tf.experiment import check_writable, locked, read_summary, record_environment
 from rumi_tf.files import atomic_path, read_npz, remove_temporaries, write_json, write_text
 from rumi_tf.metrics import polynomial_mmd2
-from rumi_tf.mixture_config import NUM_CLASSES, MixtureConfig
+from rumi_tf.mixture_config import DEVIATIONS, MEANS, NUM_CLASSES, MixtureConfig
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import uac_mixture
 from rumi_tf.results import Row, append_rows, read_rows
 
-MEANS = (0.0, 3.0, 6.0)
-DEVIATIONS = (1.0, 2.0, 3.0)
 CLASSES = tuple(f"class_{k}" for k in range(NUM_CLASSES))
 TARGETS = (*CLASSES, "marginal")
 SHARES = (1 / NUM_CLASSES,) * NUM_CLASSES

@@ -6,7 +6,10 @@ from pathlib import Path
 from rumi_tf.config import Config, option
 from rumi_tf.errors import InvalidInput
 
-NUM_CLASSES = 3
+# Section 5.1; that the second numbers are standard deviations is from the published code.
+MEANS = (0.0, 3.0, 6.0)
+DEVIATIONS = (1.0, 2.0, 3.0)
+NUM_CLASSES = len(MEANS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

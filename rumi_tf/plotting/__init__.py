@@ -2,9 +2,10 @@
 
 from rumi_tf.plotting.curves import save_prd, save_share_panels, save_shares
 from rumi_tf.plotting.densities import Densities, save_densities
+from rumi_tf.plotting.lines import Curve, save_curves
 from rumi_tf.plotting.panels import save_grid, save_panels, tile
 
 __all__ = [
-    "Densities", "save_densities", "save_grid", "save_panels", "save_prd",
+    "Curve", "Densities", "save_curves", "save_densities", "save_grid", "save_panels", "save_prd",
     "save_share_panels", "save_shares", "tile",
 ]  # fmt: skip
