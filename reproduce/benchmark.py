@@ -2,11 +2,13 @@
 
 Usage: python -m reproduce.benchmark metrics --data_dir=DIR
        python -m reproduce.benchmark objectives
+       python -m reproduce.benchmark ensemble --num_runs=100
 
 metrics: the Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-learn,
 Inception features against the bare network; then what the metrics say of real images of --dataset
 against other real images. objectives: an iteration of every objective against one of LSGAN, on
-the MNIST networks. Tables are written to --out as CSV files.
+the MNIST networks. ensemble: runs on the mixture of Gaussians, all at once against one after
+another. Tables are written to --out as CSV files.
 """
 
 from pathlib import Path
@@ -39,6 +41,7 @@ flags.DEFINE_float("width", 1.0, "Width of the networks (topic objectives).", **
 flags.DEFINE_integer(
     "batch_size", 100, "Images per role (topic objectives).", lower_bound=2, **_SECTION
 )
+flags.DEFINE_integer("num_runs", 100, "Runs at once (topic ensemble).", lower_bound=1, **_SECTION)
 
 
 def main(topic: str) -> None:
@@ -70,6 +73,12 @@ def _objectives(wanted: flags.FlagValues, out: Path) -> None:
     _tell(found, out / "objectives.csv")
 
 
+def _ensemble(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import ensemble
+    _tell(ensemble.comparisons(wanted.num_runs, wanted.repetitions), out / "ensemble.csv")
+
+
 def _tell(comparisons, path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
@@ -85,7 +94,7 @@ def _tell(comparisons, path: Path) -> None:
     print(path)
 
 
-_TOPICS = {"metrics": _metrics, "objectives": _objectives}
+_TOPICS = {"metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble}
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

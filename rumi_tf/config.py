@@ -6,12 +6,13 @@ import json
 import math
 import os
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 
 from rumi_tf.errors import InvalidInput
 
+ConfigType = TypeVar("ConfigType", bound="Config")
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
 SPLITS = (
     "even",
@@ -37,7 +38,7 @@ def option(
     below: float | None = None,
     identity: bool = True,
 ) -> Any:
-    """A field of `RunConfig`: its default, help and admissible values.
+    """A field of a `Config`: its default, help and admissible values.
 
     Args:
         default: the default; `None` means that the dataset or the objective decides.
@@ -63,11 +64,67 @@ def option(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Everything that decides a training run. Immutable; checked when it is made.
+class Config:
+    """What decides a run: fields made by `option`, checked when it is made, immutable.
+
+    Raises `InvalidInput` naming the flag for inadmissible values.
+    """
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the result."""
+        keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
+        return {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
+
+    def hash(self) -> str:
+        """Ten hexadecimal digits that name this run among all others.
+
+        Fields at their defaults are left out, so that a field which is added later does not
+        rename the runs of today. For the same reason a default is never changed.
+        """
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        chosen = {k: v for k, v in self.identity().items() if v != defaults[k]}
+        text = json.dumps(chosen, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def to_json(self) -> str:
+        """The config as indented JSON; `from_json` is its inverse."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls: type[ConfigType], text: str) -> ConfigType:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: not a JSON object, or an unknown field.
+            InvalidInput: a value that is not admissible.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("a run configuration is a JSON object")
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    @classmethod
+    def from_flags(
+        cls: type[ConfigType], flag_values: flags.FlagValues, **others: Any
+    ) -> ConfigType:
+        """Reads the flags that `define_flags` defined; `others` gives fields that have none."""
+        named = {f.name for f in dataclasses.fields(cls)} - set(others)
+        return cls(**{name: flag_values[name].value for name in named}, **others)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Config):
+    """Everything that decides a training run on images.
 
     Fields that are `None` are filled in by `rumi_tf.experiment.resolve`, from the paper's values
-    for the dataset and objective. Raises `InvalidInput` naming the flag for inadmissible values.
+    for the dataset and objective.
     """
 
     dataset: str = option(
@@ -492,28 +549,12 @@ class RunConfig:
         help_text="Directory that keeps trained classifiers and statistics of real images.",
     )
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
-
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result."""
-        keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
-        values = {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
+        values = super().identity()
         if self.dataset in ("folder", "celeba"):  # the others are the same wherever they lie
             values["data_dir"] = os.path.realpath(self.data_dir)
         return values
-
-    def hash(self) -> str:
-        """Ten hexadecimal digits that name this run among all others.
-
-        Fields at their defaults are left out, so that a field which is added later does not
-        rename the runs of today. For the same reason a default is never changed.
-        """
-        defaults = {f.name: f.default for f in dataclasses.fields(self)}
-        chosen = {k: v for k, v in self.identity().items() if v != defaults[k]}
-        text = json.dumps(chosen, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def name(self) -> str:
         """Directory name of the run: readable, and unique by its hash."""
@@ -522,42 +563,21 @@ class RunConfig:
         words = ("".join(c if c.isalnum() else "_" for c in str(p)) for p in parts if p)
         return "-".join(words)
 
-    def to_json(self) -> str:
-        """The config as indented JSON; `from_json` is its inverse."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str) -> "RunConfig":
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ValueError: not a JSON object, or an unknown field.
-            InvalidInput: a value that is not admissible.
-        """
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError("a run configuration is a JSON object")
-        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
-        if unknown:
-            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
-        return cls(**values)
-
-    @classmethod
-    def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
-        """Reads the flags that `define_flags` defined; `others` gives fields that have none."""
-        named = {f.name for f in dataclasses.fields(cls)} - set(others)
-        return cls(**{name: flag_values[name].value for name in named}, **others)
-
-
-def define_flags(flag_values: flags.FlagValues = flags.FLAGS, omit: Collection[str] = ()) -> None:
-    """Defines one absl flag per field of `RunConfig`; scripts call it, importing does not.
+def define_flags(
+    flag_values: flags.FlagValues = flags.FLAGS,
+    omit: Collection[str] = (),
+    config: type[Config] = RunConfig,
+) -> None:
+    """Defines one absl flag per field of a config; scripts call it, importing does not.
 
     Args:
         flag_values: where to define them.
         omit: fields that the script sets itself.
+        config: whose fields.
     """
     definers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
-    for field in dataclasses.fields(RunConfig):
+    for field in dataclasses.fields(config):
         if field.name in omit:
             continue
         default, kind = field.default, _kind(field)

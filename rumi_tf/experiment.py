@@ -305,17 +305,17 @@ def train(config: RunConfig) -> Run:
     """
     config = resolve(config)
     directory = run_directory(config)
-    done = _summary(directory)
+    done = read_summary(directory)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
     if done and measured and config.dataset != "folder":
         return Run(directory, done, reused=True)
     images, split = prepare(config)
-    _check_writable(config.runs_dir)
+    check_writable(config.runs_dir)
     evaluator = None if measured else Evaluator.for_run(config, images, split)
-    with _locked(directory):
+    with locked(directory):
         _claim(config, directory, images)
-        done = _summary(directory)
+        done = read_summary(directory)
         if done:
             notes = ()
             if evaluator is not None and not last_rows(config):
@@ -390,7 +390,7 @@ def _train(
 ) -> Run:
     remove_temporaries(directory)
     notes = [images.note] if images.note else []
-    notes += _record_environment(directory / "environment.json")
+    notes += record_environment(directory / "environment.json")
     shares = make_class_shares(config, images, split)
     model = make_model(config, images.image_shape, shares)
     checkpoints = Checkpoints(directory / "checkpoints", model.state())
@@ -513,7 +513,7 @@ def real_positives(images: LabelledImages, split: Split, num: int, seed: int) ->
     return images.gather(tf.constant(order[:num])).numpy()
 
 
-def _check_writable(runs_dir: str) -> None:
+def check_writable(runs_dir: str) -> None:
     """Raises before long work that could not be written down."""
     place = Path(runs_dir).resolve()
     while not place.exists():
@@ -523,7 +523,7 @@ def _check_writable(runs_dir: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Makes the directory and holds its lock; a killed holder's lock is free again."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -560,7 +560,7 @@ def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
         )
 
 
-def _summary(directory: Path) -> dict | None:
+def read_summary(directory: Path) -> dict | None:
     """What a finished run says of itself; `None` while it is not finished."""
     try:
         return json.loads((directory / "summary.json").read_text(encoding="utf-8"))
@@ -568,7 +568,7 @@ def _summary(directory: Path) -> dict | None:
         return None
 
 
-def _record_environment(path: Path) -> list[str]:
+def record_environment(path: Path) -> list[str]:
     """Adds this start to the list of the run's environments; returns what a resumer should know."""
     try:
         starts = json.loads(path.read_text(encoding="utf-8"))["starts"]

@@ -50,11 +50,15 @@ def labels(
         shares: (K,) probabilities of the labels; one that is 0 is never drawn.
         seed, stream, step, draw: what the draw is a function of.
     """
+    return labels_of(uniform([count], seed, stream, step, draw), shares)
+
+
+def labels_of(numbers: tf.Tensor, shares: Sequence[float]) -> tf.Tensor:
+    """Uniform numbers in [0, 1), of any shape -> int32 labels by (K,) `shares`."""
     sums = np.cumsum(np.asarray(shares, np.float64)).astype(np.float32)
     # Rounding must not leave a gap above the last sum, into which a number could fall.
     sums[np.flatnonzero(shares)[-1] :] = 2.0
-    numbers = uniform([count], seed, stream, step, draw)
-    return tf.reduce_sum(tf.cast(numbers[:, tf.newaxis] >= sums, tf.int32), axis=1)
+    return tf.reduce_sum(tf.cast(numbers[..., tf.newaxis] >= sums, tf.int32), axis=-1)
 
 
 def _key(seed: int, stream: str, step, draw: int) -> tf.Tensor:

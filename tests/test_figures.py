@@ -1,5 +1,7 @@
 import numpy as np
+from scipy.stats import norm
 
+from figures import _theorem1, uac_figure1_mog
 from figures._shares import predicted_shares
 
 
@@ -13,3 +15,41 @@ def test_predicted_shares_of_separate_classes():
     for alpha_neg, share in ((-0.5, 0.5), (-0.2, 0.2), (0.0, 0.0), (1.0, 0.0)):
         found = predicted_shares(labels, indices, 0.5, alpha_neg)
         np.testing.assert_allclose(found, (1 - share) * positive + share * negative, atol=1e-9)
+
+
+def test_theorem_1s_conditional_is_the_minimum_and_the_search_finds_it():
+    x = np.linspace(-4, 15, 300)
+    joint = _theorem1.joint_density(x)
+    classifier, weights = joint / joint.sum(0), joint.sum(0)
+    np.testing.assert_allclose(np.trapezoid(joint, x).sum(), 1, atol=0.01)
+    for sharpness in (0.6, 1.5):
+        twin = _theorem1.tempered(classifier, sharpness)
+        best = _theorem1.tac_minimum(classifier, twin)
+        value = (best * np.log(twin / classifier)).sum(0)
+        for seed in range(20):  # no other conditional is lower at any point
+            other = np.random.default_rng(seed).dirichlet(np.ones(3), len(x)).T
+            assert ((other * np.log(twin / classifier)).sum(0) >= value - 1e-12).all()
+        np.testing.assert_array_equal(np.sort(best, axis=0)[:2], 0)
+        found = _theorem1.search(classifier, twin)
+        assert _theorem1.total_variation(found, best, weights) < 0.01
+    # A twin that is less sure gives Bayes's decision, one that is surer the least likely label.
+    np.testing.assert_array_equal(best.argmax(0), classifier.argmin(0))
+    assert _theorem1.total_variation(_theorem1.search(classifier, None), classifier, weights) < 1e-6
+
+
+def test_tempering_with_power_1_changes_nothing():
+    joint = _theorem1.joint_density(np.linspace(-4, 15, 50))
+    classifier = joint / joint.sum(0)
+    np.testing.assert_allclose(_theorem1.tempered(classifier, 1.0), classifier, rtol=1e-12)
+    sharper = _theorem1.tempered(classifier, 2.0)
+    np.testing.assert_allclose(sharper, classifier**2 / (classifier**2).sum(0), rtol=1e-12)
+
+
+def test_kernel_densities_are_those_of_the_points():
+    points = np.random.default_rng(0).normal(size=(2, 3, 20_000)) + np.arange(3)[:, None] * 3
+    points[1, 2] = 7.0  # collapsed
+    found = uac_figure1_mog.densities(points)
+    expected = norm.pdf(uac_figure1_mog.GRID, 3)
+    assert np.abs(found[0, 1] - expected).max() < 0.02
+    assert np.abs(found[0, 3] - found[0, :3].mean(0)).max() < 0.06  # a wider kernel
+    assert np.isnan(found[1, 2]).all() and np.isfinite(found[1, [0, 1, 3]]).all()

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf.plotting import Densities, save_densities, save_grid, save_panels, tile
+from rumi_tf.plotting import (
+    Curve,
+    Densities,
+    save_curves,
+    save_densities,
+    save_grid,
+    save_panels,
+    tile,
+)
 
 
 def flat(*levels, channels=1, size=4):
@@ -60,3 +68,19 @@ def test_densities_are_drawn_and_the_same_input_is_the_same_file(tmp_path, cases
     first, second = (((tmp_path / n).with_suffix(suffix)).read_bytes() for n in "ab")
     assert first == second and len(first) > 2000
     assert sorted(p.stem for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_curves_are_drawn_on_one_scale_with_their_bands(tmp_path):
+    x = np.linspace(0, 1, 50)
+    flat_curve = Curve("a", x, np.full(50, 0.5), 0, (np.full(50, 0.2), np.full(50, 0.8)))
+    gone = Curve("b $x^$", x, np.full(50, np.nan), 1)
+    for suffix in ("png", "pdf"):
+        save_curves(
+            tmp_path / f"c.{suffix}", {"one": [flat_curve], "two": [gone]}, 2, "x", "y", 1.0
+        )
+    pixels = np.asarray(Image.open(tmp_path / "c.png").convert("RGB")).astype(int)
+    half = pixels.shape[1] // 2
+    blue = (pixels[..., 2] > pixels[..., 0] + 60) & (pixels[..., 0] < 60)
+    band = (abs(pixels - [199, 222, 239]).max(-1) < 12)[:, :half].sum(0).max()
+    assert blue[60:, :half].sum() > 200 > blue[60:, half:].sum()
+    assert 0.4 < band / (pixels.shape[0] - 60) < 0.8  # 0.6 of the axis, in a picture with margins

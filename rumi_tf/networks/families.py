@@ -3,9 +3,13 @@
 import keras
 
 from rumi_tf.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
+from rumi_tf.networks.points import POINT_NETWORKS, PointDiscriminator, PointGenerator
 from rumi_tf.networks.resnet import OneHotGenerator, ResNetDiscriminator
 
-_CONDITIONAL = {"uac_resnet": (OneHotGenerator, ResNetDiscriminator)}
+_CONDITIONAL = {
+    "uac_resnet": (OneHotGenerator, ResNetDiscriminator),
+    **dict.fromkeys(POINT_NETWORKS, (PointGenerator, PointDiscriminator)),
+}
 
 
 def conditional_pair(network: str) -> tuple[type[keras.Model], type[keras.Model]]:

@@ -62,7 +62,8 @@ class _Statistics(Network):
 
 
 class Concat(_Statistics):
-    """T is a discriminator of its own on the image with K planes joined to it, one-hot by label.
+    """T is a discriminator of its own on the image with K planes joined to it, one-hot by label;
+    on a point, with K coordinates.
 
     It has no batch normalisation, which would let images and labels of a batch tell of each other.
     """
@@ -80,8 +81,10 @@ class Concat(_Statistics):
 
     def call(self, inputs):
         images, labels = inputs
-        planes = ops.one_hot(labels, self.num_classes, dtype=images.dtype)[:, None, None, :]
-        planes = ops.broadcast_to(planes, (*ops.shape(images)[:3], self.num_classes))
+        *size, _ = ops.shape(images)
+        planes = ops.one_hot(labels, self.num_classes, dtype=images.dtype)
+        planes = ops.reshape(planes, (-1, *(1 for _ in size[1:]), self.num_classes))
+        planes = ops.broadcast_to(planes, (*size, self.num_classes))
         return self._judge(ops.concatenate([images, planes], axis=-1), training=True)["score"]
 
 

@@ -52,6 +52,10 @@ class View:
         shares = self.class_shares if shares is None else shares
         return randomness.labels(count, shares, self.seed, stream, self.iteration, self.draw)
 
+    def permutation(self, count, stream: str) -> tf.Tensor:
+        """(count,) int32, the numbers below `count` in random order."""
+        return tf.argsort(self.uniform([count], stream), stable=True)
+
 
 @dataclasses.dataclass(frozen=True)
 class Player:

@@ -100,8 +100,7 @@ class UACGAN(ACGAN):
 
 
 def _permuted(view, label):
-    order = tf.argsort(view.uniform(tf.shape(label), "marginal"), stable=True)
-    return tf.gather(label, order)
+    return tf.gather(label, view.permutation(tf.shape(label)[0], "marginal"))
 
 
 def _resampled(view, label):

@@ -1,0 +1,98 @@
+"""Figure 1 of the UAC-GAN paper, its mixture of Gaussians: densities by class and of all.
+
+Usage: python -m figures.uac_figure1_mog --num_runs=100 --out=pictures
+
+Takes the flags of reproduce.uac_table1, trains the runs that are missing, and reuses those that
+are there. The upper panels show the first run of every model, as the paper does; the lower ones
+the median over the runs, between the 10% and the 90% quantile. Densities are Gaussian kernel
+estimates with Scott's bandwidth. Writes to --out: uac_figure1_mog.png and .pdf, and the curves,
+uac_figure1_mog.csv.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from reproduce import _cli
+from reproduce.uac_table1 import MODELS, check_models, define_table_flags, given_settings, teller
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import write_csv
+
+GRID = np.linspace(-4.0, 15.0, 191)
+# Of a run's points for the spread; a kernel estimate takes the square of the time that it saves.
+POINTS_FOR_SPREAD = 2000
+QUANTILES = (0.1, 0.5, 0.9)
+
+STYLES = (0, 1, 2, 6)
+TOP = 0.6  # a collapsed class would make a peak beside which nothing else is seen
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    names = check_models(wanted.models)
+    _cli.check_output("out", str(out / "uac_figure1_mog.png"))
+    given = given_settings(wanted)
+    with _cli.quiet_import():
+        from rumi_tf import mixture, plotting
+    configs = [mixture.config_for(name, **given) for name in names]
+    points = {"data": mixture.perfect_points(configs[0])}
+    for number, config in enumerate(configs, start=1):
+        print(f"[{number}/{len(configs)}] {MODELS[config.objective]}", file=sys.stderr, flush=True)
+        tell = teller(config, number, len(configs))
+        points[MODELS[config.objective]] = mixture.train(config, tell=tell).points
+    first, spread, rows = {}, {}, []
+    for model, made in points.items():
+        single = densities(made[:1])[0]
+        low, middle, high = np.nanquantile(
+            densities(made[:, :, :POINTS_FOR_SPREAD]), QUANTILES, axis=0
+        )
+        first[f"{model}: run 0"] = [
+            plotting.Curve(target, GRID, single[k], STYLES[k])
+            for k, target in enumerate(mixture.TARGETS)
+        ]
+        spread[f"{model}: {len(made)} runs"] = [
+            plotting.Curve(target, GRID, middle[k], STYLES[k], (low[k], high[k]))
+            for k, target in enumerate(mixture.TARGETS)
+        ]
+        rows += [
+            {
+                "model": model, "target": target, "x": round(float(x), 3),
+                **{name: f"{curve[k, i]:.5g}" for name, curve in
+                   (("first", single), ("low", low), ("median", middle), ("high", high))},
+            }
+            for k, target in enumerate(mixture.TARGETS)
+            for i, x in enumerate(GRID)
+        ]  # fmt: skip
+    try:
+        for kind in ("png", "pdf"):
+            path = out / f"uac_figure1_mog.{kind}"
+            plotting.save_curves(path, {**first, **spread}, len(points), "x", "density", TOP)
+            print(path)
+        write_csv(out / "uac_figure1_mog.csv", rows)
+        print(out / "uac_figure1_mog.csv")
+    except OSError as error:
+        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+
+
+def densities(points: np.ndarray) -> np.ndarray:
+    """(R, 3, n) points -> (R, 4, len(GRID)) densities of the classes and of all together.
+
+    Not a number for a class that is a single point, or has values that are not finite.
+    """
+    from scipy.stats import gaussian_kde
+
+    found = np.full((len(points), points.shape[1] + 1, len(GRID)), np.nan)
+    for of_run, made in zip(found, points, strict=True):
+        for place, sample in zip(of_run, (*made, made.ravel()), strict=True):
+            if np.isfinite(sample).all() and np.ptp(sample) > 0:
+                place[:] = gaussian_kde(sample)(GRID)
+    return found
+
+
+if __name__ == "__main__":
+    define_table_flags("figures_out")
+    _cli.run(main, __doc__)

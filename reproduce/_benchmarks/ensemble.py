@@ -1,0 +1,37 @@
+"""Runs on the mixture of Gaussians, all at once against one after another in the same process."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from reproduce._benchmarks.timing import Comparison, shortest
+from rumi_tf.mixture import config_for, make_ensemble, train_epochs
+
+ALONE = 3  # runs that are trained one after another; their time is extrapolated to all
+
+
+def comparisons(num_runs: int, repetitions: int) -> Iterator[Comparison]:
+    """Yields a line per objective: seconds for an epoch of all runs."""
+    for name in ("acgan", "uacgan"):
+        config = config_for(name, num_runs=num_runs)
+        alone = dataclasses.replace(config, num_runs=1)
+        ours, other = shortest(_stepper(config, 1), _stepper(alone, ALONE), repetitions)
+        yield Comparison(
+            f"an epoch of {num_runs} runs of {name}",
+            "all runs at once",
+            f"{ALONE} runs one after another, extrapolated",
+            ours[0], other[0] / ALONE * num_runs, "none",
+        )  # fmt: skip
+
+
+def _stepper(config, times: int) -> Callable[[], None]:
+    """A function that trains an epoch so many times; compiled and warm."""
+    ensemble = make_ensemble(config)
+    config = dataclasses.replace(config, epochs=10_000)
+    epochs = train_epochs(config, ensemble)
+
+    def train() -> None:
+        for _ in range(times):
+            next(epochs)
+
+    next(epochs)
+    return train

@@ -1,0 +1,162 @@
+"""Table 1 of the UAC-GAN paper: squared MMD on a mixture of three Gaussians, over many runs.
+
+Usage: python -m reproduce.uac_table1 --num_runs=100
+       python -m reproduce.uac_table1 --flagfile=flags/uac_mixture/v3.flags --models=acgan
+
+All runs of a model are trained at once. Finished ones under --runs_dir are reused, an interrupted
+set goes on from its last epoch. Writes to --out: runs.csv, a row per run and target with its
+provenance; uac_table1.csv and uac_table1.md, mean and deviation over the runs beside the paper's,
+and what perfect generators would have.
+"""
+
+import dataclasses
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from reproduce import _cli
+from rumi_tf.config import define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import read_csv, write_csv, write_text
+from rumi_tf.mixture_config import MixtureConfig
+from rumi_tf.results import Row
+from rumi_tf.tables import aligned, markdown
+
+MODELS = {
+    "acgan": "AC-GAN", "tacgan": "TAC-GAN", "uacgan": "UAC-GAN", "cgan_pd": "CGAN-PD",
+    "perfect": "perfect generator",
+}  # fmt: skip
+TRAINED = tuple(MODELS)[:-1]
+PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
+
+_SECTION = {"module_name": "Table"}
+
+
+def define_table_flags(out: str) -> None:
+    """Defines the flags of the runs, of the models, and of --out with its default."""
+    define_flags(omit=("objective",), config=MixtureConfig)
+    flags.DEFINE_list("models", list(TRAINED), f"Of {', '.join(TRAINED)}.", **_SECTION)
+    flags.DEFINE_string("out", out, "Directory for what is written.", **_SECTION)
+
+
+def check_models(names: Sequence[str]) -> list[str]:
+    """The models that --models names, each once."""
+    for name in names or [""]:
+        if name not in TRAINED:
+            raise InvalidInput("models", f"{name!r} is not one of {', '.join(TRAINED)}")
+    return list(dict.fromkeys(names))
+
+
+def given_settings(wanted: flags.FlagValues) -> dict:
+    """What the flags say of the runs of every model."""
+    given = dataclasses.asdict(MixtureConfig.from_flags(wanted, objective=TRAINED[0]))
+    del given["objective"]
+    return given
+
+
+def teller(config: MixtureConfig, number: int, count: int) -> Callable[[int, float], None]:
+    """(epochs done, seconds left for this model) -> a line on stderr."""
+
+    def tell(epoch: int, left: float) -> None:
+        print(
+            f"[{number}/{count}] {MODELS[config.objective]}: epoch {epoch}/{config.epochs}, "
+            f"left {left:.0f} s", file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    return tell
+
+
+def main() -> None:
+    """Trains what is missing, prints the table and what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    names = check_models(wanted.models)
+    _cli.check_output("out", str(out / "uac_table1.csv"))
+    given = given_settings(wanted)
+    with _cli.quiet_import():
+        from rumi_tf import mixture
+    configs = [mixture.config_for(name, **given) for name in names]
+    rows, began, trained = [], time.monotonic(), 0
+    for number, config in enumerate(configs, start=1):
+        runs = mixture.train(config, tell=teller(config, number, len(configs)))
+        rows += runs.rows
+        trained += not runs.reused
+        spent = time.monotonic() - began
+        left = spent / trained * (len(configs) - number) if trained else 0
+        print(
+            f"[{number}/{len(configs)}] {MODELS[config.objective]}: {config.num_runs} runs, "
+            f"{'reused, ' * runs.reused}trained in {runs.seconds:.0f} s, left {left:.0f} s",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+    rows += [
+        dataclasses.replace(row, objective="perfect", iteration=0)
+        for row in mixture.evaluate(configs[0], mixture.perfect_points(configs[0]))
+    ]
+    table = summarise(rows)
+    write_csv(out / "runs.csv", [dataclasses.asdict(row) for row in rows])
+    write_csv(out / "uac_table1.csv", table)
+    shown = [as_text(line) for line in table]
+    write_text(out / "uac_table1.md", markdown(shown) + "\n" + verdict(table) + "\n")
+    print(aligned([list(shown[0]), *(list(line.values()) for line in shown)]))
+    print(verdict(table))
+    for name in ("runs.csv", "uac_table1.csv", "uac_table1.md"):
+        print(out / name)
+
+
+def summarise(rows: Sequence[Row]) -> list[dict]:
+    """Mean and deviation over the runs of every target and model, beside the paper's.
+
+    Runs without a value, which diverged, are counted apart. `within` says whether our mean lies
+    within the published mean ± deviation.
+    """
+    paper = {(line["target"], line["model"]): line for line in read_csv(PAPER)}
+    targets, models = (dict.fromkeys(getattr(row, key) for row in rows)
+                       for key in ("target", "objective"))  # fmt: skip
+    table = []
+    for target in targets:
+        for model in models:
+            own = [r.value for r in rows if (r.target, r.objective) == (target, model)]
+            values = [value for value in own if value is not None]
+            line = {
+                "target": target, "model": MODELS[model], "runs": len(values),
+                "diverged": len(own) - len(values),
+                "mean": statistics.fmean(values) if values else math.nan,
+                "std": statistics.stdev(values) if len(values) > 1 else math.nan,
+                "median": statistics.median(values) if values else math.nan,
+                "paper_mean": "", "paper_std": "", "difference": "", "within": "",
+            }  # fmt: skip
+            if published := paper.get((target, MODELS[model])):
+                mean, std = float(published["mmd_mean"]), float(published["mmd_std"])
+                difference = line["mean"] - mean
+                line |= {"paper_mean": mean, "paper_std": std, "difference": difference,
+                         "within": "yes" if abs(difference) <= std else "no"}  # fmt: skip
+            table.append(line)
+    return table
+
+
+def as_text(line: dict) -> dict[str, str]:
+    """A line of the table for people."""
+    paper = f"{line['paper_mean']:.3f} ± {line['paper_std']:.3f}" if line["within"] else ""
+    runs = str(line["runs"]) + (f" ({line['diverged']} diverged)" if line["diverged"] else "")
+    return {
+        "target": line["target"], "model": line["model"], "runs": runs,
+        "MMD²": f"{line['mean']:.3f} ± {line['std']:.3f}", "median": f"{line['median']:.3f}",
+        "paper": paper, "difference": f"{line['difference']:+.3f}" if paper else "",
+        "within ± std": line["within"],
+    }  # fmt: skip
+
+
+def verdict(table: Sequence[dict]) -> str:
+    """How many cells agree with the paper, as a sentence."""
+    compared = [line["within"] for line in table if line["within"]]
+    return f"{compared.count('yes')} of {len(compared)} cells lie within the published ± std."
+
+
+if __name__ == "__main__":
+    define_table_flags("uac_table1")
+    _cli.run(main, __doc__)

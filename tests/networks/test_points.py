@@ -1,0 +1,84 @@
+"""Networks of points, against products of matrices."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rumi_tf.networks.families import conditional_pair
+from rumi_tf.networks.points import POINT_NETWORKS
+from rumi_tf.networks.statistics import STATISTICS
+
+COMMON = {"image_shape": (1,), "num_classes": 3, "seed": 1}
+
+
+def by_hand(x, weights, activations):
+    for k, activation in enumerate(activations):
+        matrix, bias = weights[2 * k : 2 * k + 2]
+        x = x @ matrix.T + bias[:, 0]
+        x = np.tanh(x) if activation == "tanh" else x
+    return x
+
+
+@pytest.mark.parametrize("network", POINT_NETWORKS)
+def test_networks_are_those_of_the_variant(network):
+    spec, draw = POINT_NETWORKS[network], np.random.default_rng(0)
+    made = [kind(network=network, **COMMON) for kind in conditional_pair(network)]
+    noise, labels = draw.normal(size=(5, 2)).astype(np.float32), np.array([0, 2, 1, 1, 0])
+    embedding, *weights = (v.numpy() for v in made[0].trainable_variables)
+    expected = by_hand(
+        np.concatenate([noise, embedding.T[labels]], 1), weights, (*spec.generator, "linear")
+    )
+    points = made[0]((tf.constant(noise), tf.constant(labels)))
+    assert points.shape == (5, 1)
+    np.testing.assert_allclose(points, expected, rtol=1e-5, atol=1e-6)
+    outputs = made[1](points)
+    weights = [v.numpy() for v in made[1].trainable_variables]
+    features = by_hand(points.numpy(), weights, spec.judge)
+    np.testing.assert_allclose(outputs["features"], features, rtol=1e-5, atol=1e-6)
+    score = by_hand(features, weights[-2:], ("linear",))[:, 0]
+    np.testing.assert_allclose(outputs["score"], score, rtol=1e-4, atol=1e-6)
+    assert len(made[1].trunk_variables) == 2 * len(spec.judge)
+
+
+@pytest.mark.parametrize("network", POINT_NETWORKS)
+def test_initial_weights_are_those_of_the_variant(network):
+    generator, discriminator = conditional_pair(network)
+    deviation = POINT_NETWORKS[network].deviation
+    many = [discriminator(network=network, **{**COMMON, "seed": s}) for s in range(12)]
+    matrix = np.stack([d.trainable_variables[2].numpy() for d in many])  # 10 inputs
+    bias = np.stack([d.trainable_variables[3].numpy() for d in many])
+    bound = 10**-0.5
+    assert 0.9 * bound < np.abs(bias).max() <= bound
+    assert bias.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+    expected = bound / 3**0.5 if deviation is None else deviation
+    assert matrix.std() == pytest.approx(expected, rel=0.1)
+    made = generator(network=network, **COMMON).trainable_variables
+    assert np.abs(made[3]).max() <= bound  # G's are uniform in every variant
+    same = [discriminator(network=network, **COMMON).trainable_variables[0] for _ in range(2)]
+    np.testing.assert_array_equal(*same)
+
+
+def test_the_projection_head_is_an_embedding():
+    pair = conditional_pair("points_v1")
+    heads = [
+        pair[1](network="points_v1", heads=("class", "projection"), **{**COMMON, "seed": s})
+        for s in range(20)
+    ]
+    weights = np.stack([d.trainable_variables[-1].numpy() for d in heads])
+    assert weights.shape == (20, 3, 10)  # and nothing after it: no bias
+    assert weights.std() == pytest.approx(1, rel=0.1)
+
+
+def test_concat_joins_a_label_to_a_point():
+    concat = STATISTICS["concat"](network="points_v1", features=10, **COMMON)
+    weights = [v.numpy() for v in concat.trainable_variables]
+    points, labels = np.float32([[0.3], [-1.0]]), np.array([2, 0])
+    joined = np.concatenate([points, np.eye(3)[labels]], 1)
+    expected = by_hand(joined, weights, ("tanh", "tanh", "linear", "linear"))[:, 0]
+    found = concat((tf.constant(points), tf.constant(labels)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_batch_normalisation_is_refused():
+    with pytest.raises(ValueError, match="no batch normalisation"):
+        conditional_pair("points_v1")[1](network="points_v1", batch_norm=True, **COMMON)
