@@ -1,8 +1,10 @@
 """Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -164,7 +166,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     if outcomes:
         tell(f"{len(outcomes)} of {len(cells)} were there")
     processes = _Processes()
-    with ThreadPoolExecutor(jobs) as pool:
+    with _terminable(), ThreadPoolExecutor(jobs) as pool:
         futures = {
             pool.submit(_process, cells[number], jobs, processes): number for number in waiting
         }
@@ -193,6 +195,19 @@ def _line(found: Outcome) -> str:
     if found.status in ("failed", "busy"):
         return f"{found.cell.title}: {found.status}: {found.reason}"
     return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Processes:

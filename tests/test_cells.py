@@ -1,6 +1,9 @@
 """Many runs at once: from configurations to processes and back to rows."""
 
 import dataclasses
+import os
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -99,3 +102,25 @@ def test_every_open_choice_has_a_flagfile_that_differs_from_the_default():
     names = {_cells.objective_config(str(path), given).hash() for path in paths}
     default = _cells.objective_config("rumi_lsgan", given).hash()
     assert len(names | {default}) == len(paths) + 1 > 1
+
+
+def test_a_scheduler_that_ends_the_command_ends_its_runs(tmp_path):
+    """SIGTERM, as SIGINT: no training goes on that nobody waits for."""
+    cell = _cells.Cell(
+        _cells.objective_config("lsgan", {"minority_class": "5", "runs_dir": str(tmp_path)}), {}
+    )
+
+    started = []
+    popen = subprocess.Popen
+
+    def start(words, **how):
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return started[-1]
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_cells.subprocess, "Popen", start)
+        _cells.run([cell], 1, print)
+    assert started[0].wait(timeout=10) == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
