@@ -299,13 +299,13 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-# Of the objectives' flagfiles, all of which run in test_objective_runs.py, some as commands.
-COMMANDS = ("lsgan", "rumi_wgan_gp", "uacgan")
+# Others are tested in test_objective_runs.py (objectives), test_table1.py (table1), test_cells.py
+# (rumi_lsgan_choices) and test_uac_table1.py (uac_mixture).
 FLAGFILES = [
-    path
-    for path in sorted((ROOT / "flags").rglob("*.flags"))
-    if path.parent.name not in ("objectives", "uac_mixture")
-    or (path.parent.name == "objectives" and path.stem in COMMANDS)
+    *sorted((ROOT / "flags").glob("*.flags")),
+    *sorted((ROOT / "flags" / "cases").glob("*.flags")),
+    *sorted((ROOT / "flags" / "figures").glob("*.flags")),
+    *(ROOT / "flags" / "objectives" / f"{n}.flags" for n in ("lsgan", "rumi_wgan_gp", "uacgan")),
 ]
 
 

@@ -164,8 +164,8 @@ def test_the_average_of_the_first_iteration_is_its_own_mean(digits):
     model = trained(digits, 1, objective="uacgan", mine_network="projection_lse")
     mine = model.networks["mine"]
     assert float(mine.begun) == 1 and np.isfinite(float(mine.log_average))
-    # The surrogate is then E e^T / E e^T - E T, and T was a log-probability of ten classes.
-    assert float(model.trackers["mine_loss"].result()) == pytest.approx(1 + np.log(10), abs=1.0)
+    # Minus the bound: near 0, since T, a log-probability of ten classes, has learnt nothing yet.
+    assert float(model.trackers["mine_loss"].result()) == pytest.approx(0, abs=0.5)
 
 
 def test_the_statistics_network_learns_that_images_tell_their_labels(digits):
