@@ -300,7 +300,7 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
 
 
 # Others are tested in test_objective_runs.py (objectives), test_table1.py (table1), test_cells.py
-# (rumi_lsgan_choices) and test_uac_table1.py (uac_mixture).
+# (rumi_lsgan_choices) and test_mixture.py (uac_mixture).
 FLAGFILES = [
     *sorted((ROOT / "flags").glob("*.flags")),
     *sorted((ROOT / "flags" / "cases").glob("*.flags")),
