@@ -120,8 +120,8 @@ def summarise(rows: Sequence[Row]) -> list[dict]:
     table = []
     for target in targets:
         for model in models:
-            own = [r.value for r in rows if (r.target, r.objective) == (target, model)]
-            values = [value for value in own if value is not None]
+            own = [r for r in rows if (r.target, r.objective) == (target, model)]
+            values = [row.value for row in own if row.value is not None]
             line = {
                 "target": target, "model": MODELS[model], "runs": len(values),
                 "diverged": len(own) - len(values),
@@ -129,6 +129,7 @@ def summarise(rows: Sequence[Row]) -> list[dict]:
                 "std": statistics.stdev(values) if len(values) > 1 else math.nan,
                 "median": statistics.median(values) if values else math.nan,
                 "paper_mean": "", "paper_std": "", "difference": "", "within": "",
+                "config_hash": own[0].config_hash,
             }  # fmt: skip
             if published := paper.get((target, MODELS[model])):
                 mean, std = float(published["mmd_mean"]), float(published["mmd_std"])

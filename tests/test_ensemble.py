@@ -14,7 +14,7 @@ from rumi_tf.objectives import View
 TINY = {"samples": 200, "batch_size": 12, "iterations": 3, "d_steps": 2, "epochs": 2,
         "eval_samples": 30}  # fmt: skip
 KINDS = [
-    ("uacgan", {"mine_network": "projection_label_disc"}),
+    ("uacgan", {"mine_network": "projection_lse"}),
     *(
         pytest.param(name, values, marks=pytest.mark.exhaustive)
         for name, values in (
@@ -22,7 +22,7 @@ KINDS = [
             ("tacgan", {"classifier_on_fakes": True}),
             ("cgan_pd", {}),
             ("uacgan", {"mine_network": "projection", "mi_marginal": "resample"}),
-            ("uacgan", {"mine_network": "projection_lse", "mi_gradient_clip": False}),
+            ("uacgan", {"mine_network": "projection_label_disc", "mi_gradient_clip": False}),
             ("uacgan", {"mine_network": "concat"}),
         )
     ),
@@ -115,7 +115,7 @@ class Plain:
 
     def statistics(self, inputs):
         features, labels = inputs
-        vectors, psi, psi_bias, class_bias = self.mine
+        class_bias, vectors, psi, psi_bias = self.mine
         own = tf.gather(features @ vectors, labels, batch_dims=1)
         return own + (features @ psi)[:, 0] + psi_bias[0] + tf.gather(class_bias, labels)
 

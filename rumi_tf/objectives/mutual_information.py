@@ -55,9 +55,7 @@ class UACGAN(ACGAN):
         if len(gradients) == 1:
             return super().combine(gradients)
         rest, information = gradients["rest"], gradients["information"]
-        scale = tf.minimum(
-            1.0, tf.linalg.global_norm(rest) / (tf.linalg.global_norm(information) + 1e-12)
-        )
+        scale = tf.minimum(1.0, _norm(rest) / (_norm(information) + 1e-12))
         return [u + scale * m for u, m in zip(rest, information, strict=True)]
 
     def _statistics(self, view, outputs):
@@ -97,6 +95,11 @@ class UACGAN(ACGAN):
         return losses.log_probability_real(judge(uniform)) + losses.log_probability_fake(
             judge(label)
         )
+
+
+def _norm(gradients):
+    """Over all weights; `tf.linalg.global_norm` cannot be mapped over the runs of an ensemble."""
+    return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients]))
 
 
 def _permuted(view, label):
