@@ -45,8 +45,8 @@ class RumiDivergence(Rumi):
         if not 0 < self.alpha_pos <= 1:  # at 0, which the lemma admits, nothing is learnt
             raise InvalidInput(
                 "alpha_pos",
-                f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1 "
-                "admits 0, where nothing is learnt)",
+                f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1); at 0, "
+                "which the lemma admits, nothing is learnt",
             )
         if self.alpha_neg < self.alpha_pos - 1 - 1e-9:  # 0.8 - 1 is not -0.2 in binary
             raise InvalidInput(
