@@ -4,10 +4,13 @@ Importing it is light; TensorFlow is loaded when the first cell is made.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reproduce import _grid
+from absl import flags
+
+from reproduce import _cli, _grid
 from rumi_tf.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -131,6 +134,37 @@ def _parts(name: str) -> tuple[str, str]:
         known = ", ".join((*UNBALANCED, "digits_5"))
         raise InvalidInput("cases", f"{name!r} is not DATASET_CLASS, such as {known}")
     return dataset, minority
+
+
+def make_figure(
+    wanted: flags.FlagValues,
+    first: str,
+    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any]], list[Case]],
+    save: Callable[[Path, list["Found"]], list[Path]],
+    num: int = 0,
+) -> None:
+    """What the commands of the figures do once they have checked --cases.
+
+    Trains or reuses the runs, draws, prints what was written, and tells what is missing.
+
+    Args:
+        wanted: the flags.
+        first: a file that is going to be written to --out.
+        make_cases: `subset_cases` or `unbalanced_cases`.
+        save: directory and cases -> the files it has written there.
+        num: real images that it needs.
+    """
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / first))
+    seeds = _grid.seeds(wanted.seeds)
+    with _cli.quiet_import():
+        import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
+    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    found, missing = find(cases, wanted.jobs, num)
+    if found:
+        with _cli.writing_to("out", out):
+            _cli.show(save(out, found))
+    _grid.end(missing)
 
 
 def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], list[str]]:

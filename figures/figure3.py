@@ -35,18 +35,15 @@ _grid.define_grid_flags("Figure", "figures_out")
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "figure3.png"))
     _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    seeds = _grid.seeds(wanted.seeds)
-    with _cli.quiet_import():
-        from figures import _compared
-    cases = _cases.subset_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
-    found, missing = _cases.find(cases, wanted.jobs)
-    if found:
-        with _cli.writing_to("out", out):
-            _cli.show(_compared.save_curves(out, "figure3", found, wanted.published))
-    _grid.end(missing)
+    _cases.make_figure(wanted, "figure3.png", _cases.subset_cases, save)
+
+
+def save(out: Path, found: list[_cases.Found]) -> list[Path]:
+    """The files of the figure."""
+    from figures import _compared
+
+    return _compared.save_curves(out, "figure3", found, flags.FLAGS.published)
 
 
 if __name__ == "__main__":

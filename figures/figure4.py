@@ -33,19 +33,18 @@ _grid.define_grid_flags("Figure", "figures_out")
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "figure4_samples.png"))
     _cases.check_unbalanced(wanted.cases)
-    seeds = _grid.seeds(wanted.seeds)
-    with _cli.quiet_import():
-        from figures import _compared
-    cases = _cases.unbalanced_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
-    found, missing = _cases.find(cases, wanted.jobs, wanted.num)
-    if found:
-        with _cli.writing_to("out", out):
-            _cli.show(_compared.save_samples(out, "figure4_samples", found, wanted.num))
-            _cli.show(_compared.save_curves(out, "figure4_curves", found))
-    _grid.end(missing)
+    _cases.make_figure(wanted, "figure4_samples.png", _cases.unbalanced_cases, save, wanted.num)
+
+
+def save(out: Path, found: list[_cases.Found]) -> list[Path]:
+    """The files of the figure."""
+    from figures import _compared
+
+    return [
+        *_compared.save_samples(out, "figure4_samples", found, flags.FLAGS.num),
+        *_compared.save_curves(out, "figure4_curves", found),
+    ]
 
 
 if __name__ == "__main__":

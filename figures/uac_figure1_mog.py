@@ -9,15 +9,19 @@ estimates with Scott's bandwidth. Writes to --out: uac_figure1_mog.png and .pdf,
 uac_figure1_mog.csv.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from reproduce import _cli
-from reproduce.uac_table1 import MODELS, check_models, define_table_flags, given_settings, teller
-from rumi_tf.errors import InvalidInput
+from reproduce.uac_table1 import (
+    MODELS,
+    check_models,
+    define_table_flags,
+    given_settings,
+    trained,
+)
 from rumi_tf.files import write_csv
 
 GRID = np.linspace(-4.0, 15.0, 191)
@@ -40,10 +44,8 @@ def main() -> None:
         from rumi_tf import mixture, plotting
     configs = [mixture.config_for(name, **given) for name in names]
     points = {"data": mixture.perfect_points(configs[0])}
-    for number, config in enumerate(configs, start=1):
-        print(f"[{number}/{len(configs)}] {MODELS[config.objective]}", file=sys.stderr, flush=True)
-        tell = teller(config, number, len(configs))
-        points[MODELS[config.objective]] = mixture.train(config, tell=tell).points
+    for config, runs in zip(configs, trained(configs), strict=True):
+        points[MODELS[config.objective]] = runs.points
     first, spread, rows = {}, {}, []
     for model, made in points.items():
         single = densities(made[:1])[0]
@@ -67,15 +69,12 @@ def main() -> None:
             for k, target in enumerate(mixture.TARGETS)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    try:
-        for kind in ("png", "pdf"):
-            path = out / f"uac_figure1_mog.{kind}"
+    paths = [out / f"uac_figure1_mog.{kind}" for kind in ("png", "pdf", "csv")]
+    with _cli.writing_to("out", out):
+        for path in paths[:2]:
             plotting.save_curves(path, {**first, **spread}, len(points), "x", "density", TOP)
-            print(path)
-        write_csv(out / "uac_figure1_mog.csv", rows)
-        print(out / "uac_figure1_mog.csv")
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+        write_csv(paths[2], rows)
+    _cli.show(paths)
 
 
 def densities(points: np.ndarray) -> np.ndarray:

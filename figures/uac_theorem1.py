@@ -75,15 +75,12 @@ def main() -> None:
             for k, label in enumerate(labels)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    try:
-        for kind in ("png", "pdf"):
-            path = out / f"uac_theorem1.{kind}"
+    paths = [out / f"uac_theorem1.{kind}" for kind in ("png", "pdf", "csv")]
+    with _cli.writing_to("out", out):
+        for path in paths[:2]:
             plotting.save_curves(path, {**posterior, **classes}, 3, "x", "")
-            print(path)
-        write_csv(out / "uac_theorem1.csv", rows)
-        print(out / "uac_theorem1.csv")
-    except OSError as error:
-        raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
+        write_csv(paths[2], rows)
+    _cli.show(paths)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -26,6 +27,9 @@ from rumi_tf.files import read_csv, write_csv, write_text
 from rumi_tf.mixture_config import MixtureConfig
 from rumi_tf.results import Row
 from rumi_tf.tables import aligned, markdown
+
+if TYPE_CHECKING:
+    from rumi_tf.mixture import MixtureRuns
 
 MODELS = {
     "acgan": "AC-GAN", "tacgan": "TAC-GAN", "uacgan": "UAC-GAN", "cgan_pd": "CGAN-PD",
@@ -59,16 +63,30 @@ def given_settings(wanted: flags.FlagValues) -> dict:
     return given
 
 
-def teller(config: MixtureConfig, number: int, count: int) -> Callable[[int, float], None]:
-    """(epochs done, seconds left for this model) -> a line on stderr."""
+def trained(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
+    """The runs of every configuration, trained or reused, with lines on stderr."""
+    from rumi_tf import mixture
 
-    def tell(epoch: int, left: float) -> None:
-        print(
-            f"[{number}/{count}] {MODELS[config.objective]}: epoch {epoch}/{config.epochs}, "
-            f"left {left:.0f} s", file=sys.stderr, flush=True,
-        )  # fmt: skip
+    began, done = time.monotonic(), 0
+    for number, config in enumerate(configs, start=1):
+        title = f"[{number}/{len(configs)}] {MODELS[config.objective]}"
 
-    return tell
+        def tell(epoch: int, left: float, title=title, config=config) -> None:
+            _tell(f"{title}: epoch {epoch}/{config.epochs}, left {left:.0f} s")
+
+        runs = mixture.train(config, tell=tell)
+        done += not runs.reused
+        spent = time.monotonic() - began
+        left = spent / done * (len(configs) - number) if done else 0
+        _tell(
+            f"{title}: {config.num_runs} runs, {'reused, ' * runs.reused}trained in "
+            f"{runs.seconds:.0f} s, left {left:.0f} s"
+        )
+        yield runs
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -81,18 +99,7 @@ def main() -> None:
     with _cli.quiet_import():
         from rumi_tf import mixture
     configs = [mixture.config_for(name, **given) for name in names]
-    rows, began, trained = [], time.monotonic(), 0
-    for number, config in enumerate(configs, start=1):
-        runs = mixture.train(config, tell=teller(config, number, len(configs)))
-        rows += runs.rows
-        trained += not runs.reused
-        spent = time.monotonic() - began
-        left = spent / trained * (len(configs) - number) if trained else 0
-        print(
-            f"[{number}/{len(configs)}] {MODELS[config.objective]}: {config.num_runs} runs, "
-            f"{'reused, ' * runs.reused}trained in {runs.seconds:.0f} s, left {left:.0f} s",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+    rows = [row for runs in trained(configs) for row in runs.rows]
     rows += [
         dataclasses.replace(row, objective="perfect", iteration=0)
         for row in mixture.evaluate(configs[0], mixture.perfect_points(configs[0]))
