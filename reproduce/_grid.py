@@ -91,6 +91,7 @@ def cells(
     models: Iterable[str],
     numbers: Iterable[int],
     chosen: Mapping[str, Any],
+    titles: Mapping[str, str] = MODELS,
 ) -> list:
     """A cell for each model and seed on one task, by default evaluated ten times.
 
@@ -99,9 +100,10 @@ def cells(
     Args:
         task: fields of `RunConfig`: which images, and how many iterations.
         place: where the task stands in the table or figure.
-        models: keys of `MODELS`.
+        models: keys of `titles`.
         numbers: the seeds.
         chosen: fields of `RunConfig` that take the place of the task's.
+        titles: what the models are called.
 
     Returns:
         `reproduce._cells.Cell`, with `model` and `run seed` added to their places.
@@ -119,7 +121,7 @@ def cells(
     return [
         _cells.Cell(
             _cells.objective_config(model, {**fields, "seed": seed}),
-            {**place, "model": MODELS[model], "run seed": str(seed)},
+            {**place, "model": titles[model], "run seed": str(seed)},
         )
         for model in models
         for seed in numbers

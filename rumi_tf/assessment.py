@@ -47,7 +47,7 @@ class Assessment:
 
 @dataclasses.dataclass(frozen=True)
 class _Generated:
-    """Images to be measured: a stream of them, how many, and where they come from."""
+    """Images to be measured: a stream of them, how many, where from, and of which classes."""
 
     flag: str
     title: str
@@ -55,6 +55,7 @@ class _Generated:
     total: int
     provenance: dict[str, str | int]
     notes: list[str]
+    labels: Sequence[int] | None = None
 
 
 # What says which images of a data set are meant: given anew, it takes the place of all that a
@@ -112,7 +113,10 @@ def assess(
     else:
         generated = _of_images(judged, images, config if data else None, evaluator.protocol)
     try:
-        evaluation = evaluator(generated.batches, total=generated.total, extrapolate=extrapolate)
+        evaluation = evaluator(
+            generated.batches, total=generated.total, labels=generated.labels,
+            extrapolate=extrapolate,
+        )  # fmt: skip
     except ValueError as error:
         raise InvalidInput(generated.flag, str(error)) from error
     notes = [*generated.notes, *(m.note for m in evaluation.measurements)]
@@ -225,7 +229,7 @@ def _of_sampler(
         labels,
     )  # fmt: skip
     title = f"{sampler.title()} ({path})"
-    return _Generated("saved_model", title, batches, total, provenance, notes)
+    return _Generated("saved_model", title, batches, total, provenance, notes, labels)
 
 
 def _of_images(

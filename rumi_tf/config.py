@@ -23,6 +23,7 @@ SPLITS = (
     "animals",
     "attribute",
     "classes",
+    "all",
 )
 
 
@@ -153,7 +154,8 @@ class RunConfig(Config):
         "--positive_classes against all others. unbalanced: --minority_size images of "
         "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
         "attribute: CelebA images with --attribute against those without. classes: "
-        "--positive_classes against --negative_classes. Default: unbalanced if --minority_class "
+        "--positive_classes against --negative_classes. all: every class positive, for objectives "
+        "without negatives. Default: unbalanced if --minority_class "
         "is given, classes if --positive_classes is, else even. Paper: even, overlap, unbalanced.",
     )
     positive_classes: tuple[str, ...] = option(

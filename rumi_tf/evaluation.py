@@ -127,6 +127,7 @@ class Evaluator:
         batches: Iterable[np.ndarray],
         *,
         total: int = 0,
+        labels: Sequence[int] | None = None,
         complete: bool = True,
         extrapolate: bool = False,
     ) -> Evaluation:
@@ -135,7 +136,9 @@ class Evaluator:
         Args:
             batches: arrays (n, H, W, C) in [-1, 1], in random order.
             total: images in all, for the progress bar.
-            complete: whether precision and recall are measured too, which takes longest.
+            labels: the classes that a conditional generator was asked for, which take turns.
+            complete: whether precision and recall, and the distances within each of `labels`, are
+                measured too, which takes longest.
             extrapolate: adds the Frechet distance extrapolated to infinitely many images.
 
         Raises:
@@ -147,6 +150,8 @@ class Evaluator:
             generated, self.reference, seed=self.protocol.seed, complete=complete,
             extrapolate=extrapolate,
         )  # fmt: skip
+        if complete and labels is not None:
+            found += distance_measurements(generated.kept, labels, self.embedding.class_names)
         found += class_measurements(generated.classes, self.split, self.embedding)
         return Evaluation(
             tuple(found),
@@ -313,6 +318,30 @@ def class_measurements(
         Measurement(name, float(value), note=note, by_classes=True, n_generated=len(classes))
         for name, value in found.items()
     ]
+
+
+def distance_measurements(
+    features: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
+) -> list[Measurement]:
+    """How different the images are that a conditional generator makes of one class.
+
+    Args:
+        features: (n, d) of generated images.
+        labels: the classes it was asked for, which took turns.
+        class_names: name of each label; where there are none, the label is the name.
+
+    Returns:
+        `intra_class_distance`, the mean over the classes, and that of every class.
+    """
+    asked = np.resize(np.asarray(labels), len(features))
+    distances = metrics.intra_class_distances(features, asked)
+    if not distances:
+        return []
+    found = {"intra_class_distance": float(np.mean(list(distances.values())))}
+    for label, distance in distances.items():
+        name = class_names[label] if label < len(class_names) else label
+        found[f"intra_class_distance_{name}"] = distance
+    return [Measurement(name, value, n_generated=len(features)) for name, value in found.items()]
 
 
 def _shares(classes: np.ndarray) -> np.ndarray:

@@ -177,6 +177,10 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
     for flag, effective in used.items():
         if getattr(config, flag) not in (None, ()) and not effective:
             raise InvalidInput(flag, f"has no effect with --split={config.split}")
+    if config.split == "all" and "negative" in objective.subsets.values():
+        raise InvalidInput(
+            "split", f"all has no negatives, and --objective={config.objective} needs them"
+        )
     if config.network == "uac_resnet" and config.d_batch_norm == "joint":
         raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
     if config.attribute is not None and config.dataset != "celeba":
@@ -501,7 +505,7 @@ def _measurer(config: RunConfig, generate: Callable, evaluator: Evaluator) -> Ca
         batches = evaluation_batches(
             generate, config.latent_dim, total, config.seed, iteration, labels
         )
-        found = evaluator(batches, total=total, complete=last)
+        found = evaluator(batches, total=total, labels=labels, complete=last)
         return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
 
     return measure

@@ -97,6 +97,24 @@ def test_values_are_those_of_the_metrics():
         found["inception"]
 
 
+def test_distances_within_the_classes_that_were_asked_for():
+    found = evaluator()([FAKE], labels=[1, 0, 1])
+    asked = np.resize([1, 0, 1], len(FAKE))
+    flat = FAKE.reshape(len(FAKE), 4).astype(np.float32)
+    expected = metrics.intra_class_distances(flat, asked)
+    assert found["intra_class_distance_bright"] == expected[0]
+    assert found["intra_class_distance_dark"] == expected[1]
+    assert found["intra_class_distance"] == pytest.approx((expected[0] + expected[1]) / 2)
+    source = provenance_of(resolve(RunConfig(objective="acgan")))
+    rows = {r.metric: r for r in evaluator().rows(found, **source, iteration=1)}
+    row = rows["intra_class_distance"]  # of the embedding's features, not of its classes
+    assert (row.embedding, row.n_generated, row.n_reference) == ("pixels-1", 300, 0)
+    with pytest.raises(KeyError):  # nobody was asked for a class
+        evaluator()([FAKE])["intra_class_distance"]
+    with pytest.raises(KeyError):
+        evaluator()([FAKE], labels=[0], complete=False)["intra_class_distance"]
+
+
 def test_an_evaluation_leaves_nothing_behind_for_the_next():
     one = evaluator()
     first = one([FAKE])

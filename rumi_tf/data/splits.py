@@ -16,7 +16,8 @@ class Split:
     """Positives and negatives of a data set.
 
     Attributes:
-        positive_classes, negative_classes: labels; a label may stand in both.
+        positive_classes, negative_classes: labels; a label may stand in both. `--split=all` has no
+            negatives.
         indices: by subset, sorted (n,) int64 indices of images: `positive`, `negative`, and
             `all`, the union.
     """
@@ -59,10 +60,10 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
         ("positive_classes", "positive", positive),
         ("negative_classes", "negative", negative),
     ):
-        if not classes:
+        if not classes and config.split != "all":
             raise InvalidInput(flag, "leaves no class; name at least one")
         sides[side] = np.flatnonzero(np.isin(labels, classes)).astype(np.int64)
-        if not len(sides[side]):
+        if classes and not len(sides[side]):
             names = ", ".join(class_names[k] for k in classes)
             raise InvalidInput(flag, f"there is no image of {names} in {config.dataset}")
     if config.split == "unbalanced":
@@ -147,6 +148,10 @@ def _classes(config: RunConfig, class_names: Sequence[str]):
     return positive, named["negative_classes"] or _others(positive, class_names)
 
 
+def _all(config: RunConfig, class_names: Sequence[str]):
+    return list(range(len(class_names))), []
+
+
 def _single(config: RunConfig, class_names: Sequence[str]):
     positive, _ = _classes(config, class_names)
     if len(positive) != 1 or config.negative_classes:
@@ -179,4 +184,5 @@ _SPLITS: dict[str, Callable] = {
     "unbalanced": _unbalanced,
     "attribute": _attribute,
     "classes": _classes,
+    "all": _all,
 }

@@ -5,6 +5,7 @@ the reference second. Nothing here reads files, prints or knows a network.
 """
 
 from rumi_tf.metrics.classes import class_histogram, split_shares
+from rumi_tf.metrics.diversity import intra_class_distances
 from rumi_tf.metrics.frechet import (
     GaussianStatistics,
     extrapolated_frechet_distance,
@@ -27,6 +28,7 @@ __all__ = [
     "frechet_distance_from_statistics",
     "improved_precision_recall",
     "inception_score",
+    "intra_class_distances",
     "kernel_distance",
     "polynomial_mmd2",
     "prd_curve",

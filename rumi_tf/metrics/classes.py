@@ -31,7 +31,8 @@ def split_shares(
     Args:
         probabilities: (n, K) softmax outputs for generated images.
         positive: indices of the positive classes.
-        negative: indices of the negative classes; may share some with `positive`.
+        negative: indices of the negative classes, if there are any; may share some with
+            `positive`.
 
     Returns:
         `positive_only`, `negative_only`, `both` and `neither`, in [0, 1], with the sum 1.
@@ -41,7 +42,7 @@ def split_shares(
     """
     shares = class_histogram(probabilities)
     inside = checks.class_indices("positive", positive, shares.size)
-    outside = checks.class_indices("negative", negative, shares.size)
+    outside = checks.class_indices("negative", negative, shares.size) if len(negative) else set()
     groups = {
         "positive_only": inside - outside,
         "negative_only": outside - inside,

@@ -50,7 +50,10 @@ def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> No
 
 
 def save_panel_rows(
-    path: str | os.PathLike, rows: Mapping[str, Mapping[str, np.ndarray]], columns: Sequence[str]
+    path: str | os.PathLike,
+    rows: Mapping[str, Mapping[str, np.ndarray]],
+    columns: Sequence[str],
+    across: int | None = None,
 ) -> None:
     """Writes rows of titled grids as PNG or PDF, by the suffix; every image pixel stays a square.
 
@@ -59,15 +62,19 @@ def save_panel_rows(
         rows: title of the row -> title of the panel -> (N, H, W, C) in [-1, 1].
         columns: titles of panels from left to right; the place of one that a row lacks stays
             empty.
+        across: images in a row of a grid; default as `tile`.
     """
     aligned = {
         title: {name: panels.get(name) for name in columns} for title, panels in rows.items()
     }
-    _save_rows(path, aligned, 2 * DPI)
+    _save_rows(path, aligned, 2 * DPI, across)
 
 
 def _save_rows(
-    path: str | os.PathLike, rows: Mapping[str, Mapping[str, np.ndarray | None]], dpi: int
+    path: str | os.PathLike,
+    rows: Mapping[str, Mapping[str, np.ndarray | None]],
+    dpi: int,
+    across: int | None = None,
 ) -> None:
     """Rows of panels, each of which is as wide as the widest grid of its column.
 
@@ -75,7 +82,7 @@ def _save_rows(
     """
     scale = dpi / DPI
     margin, head, above = 12 * scale, 34 * scale, 26 * scale
-    grids = {row: _enlarged(panels.values()) for row, panels in rows.items()}
+    grids = {row: _enlarged(panels.values(), across) for row, panels in rows.items()}
     widths = [
         max((grid.shape[1] for grid in column if grid is not None), default=0)
         for column in zip(*grids.values(), strict=True)
@@ -111,8 +118,8 @@ def _save_rows(
     save(figure, path, dpi)
 
 
-def _enlarged(row: Iterable[np.ndarray | None]) -> list[np.ndarray | None]:
+def _enlarged(row: Iterable[np.ndarray | None], across: int | None) -> list[np.ndarray | None]:
     """The grids of a row, (height, width, 3), each pixel repeated so that about 420 are highest."""
-    grids = [None if images is None else tile(images) for images in row]
+    grids = [None if images is None else tile(images, across) for images in row]
     zoom = max(1, round(420 / max(grid.shape[0] for grid in grids if grid is not None)))
     return [None if g is None else g.repeat(zoom, axis=0).repeat(zoom, axis=1) for g in grids]

@@ -140,3 +140,18 @@ def test_bad_split_names_the_flag(flag, values):
 def test_a_class_without_images_is_an_empty_side():
     with pytest.raises(InvalidInput, match="no image of 7"):
         split(LABELS[LABELS != 7], split="unbalanced", minority_class="7", minority_size=0)
+
+
+def test_all_has_every_class_and_no_negatives():
+    parts = split(split="all")
+    assert parts.positive_classes == tuple(range(10)) and parts.negative_classes == ()
+    assert sizes(parts) == (300, 0)
+    assert parts.indices["all"].tolist() == list(range(300))
+
+
+@pytest.mark.parametrize("objective", ["rumi_lsgan", "rumi_wgan_gp"])
+def test_all_is_refused_where_negatives_are_needed(objective):
+    with pytest.raises(InvalidInput, match="--split: all has no negatives"):
+        resolve(RunConfig(dataset="mnist", split="all", objective=objective))
+    for other in ("lsgan", "acgan"):
+        assert resolve(RunConfig(dataset="mnist", split="all", objective=other)).split == "all"

@@ -41,13 +41,19 @@ def test_equal_subsets_are_all_overlap():
     )
 
 
+def test_without_negatives_the_other_classes_are_neither():
+    shares = split_shares(ROWS, (0, 2), ())
+    assert shares["positive_only"] == pytest.approx(class_histogram(ROWS)[[0, 2]].sum())
+    assert shares["negative_only"] == shares["both"] == 0
+    assert sum(shares.values()) == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("positive", "negative", "message"),
     [
         ([5], [0], r"a class of positive is 5; it must be an integer in \[0, 4\]"),
         ([0], [-1], "a class of negative is -1"),
         ([0.5], [1], "a class of positive is 0.5"),
-        ([0], [], "negative is empty"),
     ],
 )
 def test_classes_that_do_not_exist(positive, negative, message):

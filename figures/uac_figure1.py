@@ -1,0 +1,116 @@
+"""Samples of the UAC-GAN paper's models, a class per row, and how different those of a class are.
+
+Usage: python -m figures.uac_figure1 --datasets=mnist --data_dir=DIR --out=pictures
+       python -m figures.uac_figure1 --datasets=digits --iterations=500 --width=0.25
+
+The runs are the cells of reproduce.uac_table2, of the first of --seeds; missing ones are trained.
+Diversity within a class is the mean distance between two of its images in the features of the
+embedding; for generated images the class is the one that was asked for. Writes to --out:
+uac_figure1.png and .pdf, and uac_figure1.csv, the diversity of every class and model beside that
+of the real images.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from reproduce import _cli, _grid, uac_table2
+from rumi_tf.files import write_csv
+from rumi_tf.tables import aligned
+
+METRIC = "intra_class_distance"
+
+
+def define_own_flags() -> None:
+    """Defines the flags of the command."""
+    uac_table2.define_table_flags("figures_out", ("mnist",))
+    flags.DEFINE_integer(
+        "num", 10, "Images of each class.", lower_bound=1, upper_bound=100, module_name="Figure"
+    )
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "uac_figure1.png"))
+    uac_table2.check(wanted)
+    with _cli.quiet_import():
+        from reproduce import _cells
+        from rumi_tf import plotting
+    panels, lines, missing = {}, [], []
+    for dataset in dict.fromkeys(wanted.datasets):
+        cells = uac_table2.cells_of(wanted, dataset)
+        outcomes = _grid.run(cells, wanted.jobs)
+        missing += _cells.failures(outcomes)
+        done = {o.cell.place["model"]: o for o in reversed(outcomes) if o.rows}
+        if done:
+            real, distances = _real(cells[0].config, wanted.num)
+            panels[dataset] = {"real": real} | {
+                model: _generated(done[model].cell.config, len(distances), wanted.num)
+                for model in reversed(done)
+            }
+            lines += diversity(dataset, distances, {m: done[m].rows for m in reversed(done)})
+    if panels:
+        paths = [out / f"uac_figure1.{kind}" for kind in ("png", "pdf", "csv")]
+        columns = list(dict.fromkeys(name for row in panels.values() for name in row))
+        with _cli.writing_to("out", out):
+            for path in paths[:2]:
+                plotting.save_panel_rows(path, panels, columns, across=wanted.num)
+            write_csv(paths[2], lines)
+        print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
+        _cli.show(paths)
+    _grid.end(missing)
+
+
+def diversity(
+    dataset: str, real: Mapping[str, float], models: Mapping[str, Sequence]
+) -> list[dict[str, str]]:
+    """Lines of the table: each class, and the mean over the classes, for data and models.
+
+    Args:
+        dataset: what to call it.
+        real: class -> distance between two real images of it.
+        models: name -> rows of results of its run.
+    """
+    found = {"real": {f"{METRIC}_{name}": value for name, value in real.items()}}
+    found["real"][METRIC] = float(np.mean(list(real.values())))
+    found |= {name: {row.metric: row.value for row in rows} for name, rows in models.items()}
+    lines = []
+    for title, metric in (*((name, f"{METRIC}_{name}") for name in real), ("mean", METRIC)):
+        values = {name: known.get(metric) for name, known in found.items()}
+        shown = {name: "" if v is None else f"{v:.4g}" for name, v in values.items()}
+        lines.append({"data set": dataset, "class": title, **shown})
+    return lines
+
+
+def _real(config, num: int) -> tuple[np.ndarray, dict[str, float]]:
+    """Real images, a class per row, and the distance between two of them by class."""
+    from rumi_tf import evaluation, experiment, metrics
+
+    images, split = experiment.prepare(config)
+    evaluator = evaluation.Evaluator.for_run(config, images, split)
+    order = evaluator.protocol.reference_indices(images.labels, split)
+    labels = images.labels[order]
+    kept = evaluator.reference.kept
+    distances = metrics.intra_class_distances(kept, labels[: len(kept)])
+    rows = [order[labels == k][:num] for k in range(len(images.class_names))]
+    shown = np.concatenate([np.resize(row, num) for row in rows])
+    named = {images.class_names[k]: distance for k, distance in distances.items()}
+    return images.gather(shown).numpy(), named
+
+
+def _generated(config, num_classes: int, num: int) -> np.ndarray:
+    """What a run's generator makes of the same noise in every row."""
+    from rumi_tf import experiment
+    from rumi_tf.sampling import load_sampler
+
+    sampler = load_sampler(experiment.run_directory(config) / "saved_model")
+    return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
+
+
+if __name__ == "__main__":
+    define_own_flags()
+    _cli.run(main, __doc__)

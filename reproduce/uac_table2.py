@@ -1,0 +1,139 @@
+"""Table 2 of the UAC-GAN paper: Inception score and FID of conditional models of images.
+
+Usage: python -m reproduce.uac_table2 --datasets=mnist --data_dir=DIR --seeds=0,1,2
+       python -m reproduce.uac_table2 --datasets=digits --iterations=500 --width=0.25
+       python -m reproduce.uac_table2 --embedding=inception_299
+
+A cell is a data set, a model and a seed: one run of reproduce.train under --runs_dir on all images
+with their classes, with the networks and settings of flags/uac_authors_code.flags. Takes the flags
+of reproduce.train, which hold for all cells. 10,240 images are compared with all training images;
+by the classifier, unless --embedding=inception_299, the paper's, is given. Finished cells are
+reused and interrupted ones resumed. Writes to --out: cells.csv, a row per cell and metric with its
+provenance; uac_table2.csv and uac_table2.md, mean and deviation over the seeds beside the paper's.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from reproduce import _cli, _grid
+from reproduce.uac_table1 import MODELS, check_models
+from rumi_tf.config import define_flags
+from rumi_tf.files import read_csv, write_csv, write_text
+from rumi_tf.tables import aligned, markdown
+
+DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
+PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
+COLUMNS = ("inception_score", "fid", "intra_class_distance")
+PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table2.csv"
+# The published code's: 200 epochs in batches of 256, the last of which is smaller, 100 for UAC-GAN.
+BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
+EPOCHS = {"uacgan": 100}
+OTHER_EPOCHS = 200
+
+_SECTION = {"module_name": "Table 2"}
+
+
+def define_table_flags(out: str, datasets: Sequence[str]) -> None:
+    """Defines the flags of the runs, of the cells, and of --out with its default."""
+    define_flags(omit=_grid.DECIDED)
+    flags.DEFINE_list("datasets", list(datasets), f"Of {', '.join(DATASETS)}.", **_SECTION)
+    flags.DEFINE_list(
+        "models", list(PAPERS_MODELS), f"Of {', '.join((*PAPERS_MODELS, 'cgan_pd'))}.", **_SECTION
+    )
+    _grid.define_grid_flags("Table 2", out)
+
+
+def check(wanted: flags.FlagValues) -> None:
+    """Raises `InvalidInput` for data sets, models or seeds that do not exist."""
+    _grid.check_names("datasets", wanted.datasets, DATASETS)
+    check_models(wanted.models)
+    _grid.seeds(wanted.seeds)
+
+
+def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
+    """`reproduce._cells.Cell` for all models and seeds on one data set."""
+    from reproduce import _cells
+
+    code = _cells.flagfile_fields(_cells.ROOT / "flags" / "uac_authors_code.flags")
+    given = _grid.given(wanted.smoke)
+    return [
+        cell
+        for model in dict.fromkeys(wanted.models)
+        for cell in _grid.cells(
+            {
+                **code, "dataset": dataset, "split": "all", "protocol": "uac_images",
+                "embedding": "classifier",
+                "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
+            },
+            {"data set": dataset}, [model], _grid.seeds(wanted.seeds), given, MODELS,
+        )
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Runs what is missing, prints the table and what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    _cli.check_output("out", str(out / "uac_table2.csv"))
+    check(wanted)
+    with _cli.quiet_import():
+        from reproduce import _cells
+    cells = [cell for name in dict.fromkeys(wanted.datasets) for cell in cells_of(wanted, name)]
+    outcomes = _grid.run(cells, wanted.jobs)
+    rows = [{**o.cell.place, **dataclasses.asdict(row)} for o in outcomes for row in o.rows]
+    table = summarise(outcomes)
+    paths = [out / name for name in ("cells.csv", "uac_table2.csv", "uac_table2.md")]
+    with _cli.writing_to("out", out):
+        write_csv(paths[0], rows)
+        write_csv(paths[1], table)
+        write_text(paths[2], markdown(table) if table else "")
+    if table:
+        print(aligned([list(table[0]), *(list(line.values()) for line in table)]))
+    _cli.show(paths)
+    _grid.end(_cells.failures(outcomes))
+
+
+def summarise(outcomes: Sequence) -> list[dict[str, str]]:
+    """Mean and deviation over the seeds for every data set and model, beside the paper's.
+
+    Args:
+        outcomes: of `reproduce._cells.run`.
+    """
+    paper = {(line["dataset"], line["model"]): line for line in read_csv(PAPER)}
+    groups: dict[tuple[str, str], list] = {}
+    for found in outcomes:
+        if found.rows:
+            place = found.cell.place
+            groups.setdefault((place["data set"], place["model"]), []).append(found)
+    table = []
+    for (dataset, model), members in groups.items():
+        published = paper.get((dataset, model), {})
+        first = members[0].rows[0]
+        table.append(
+            {
+                "data set": dataset, "model": model,
+                **{name: _mean([found.value(name) for found in members]) for name in COLUMNS},
+                "seeds": str(len(members)),
+                "paper's inception_score": published.get("inception_score", ""),
+                "paper's fid": published.get("fid", ""),
+                "embedding": first.embedding.rpartition("-")[0],
+                "iterations": str(first.iteration),
+            }
+        )  # fmt: skip
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = np.array([value for value in values if value is not None])
+    if not len(known):
+        return ""
+    return f"{known.mean():.4g}" + (f" ± {known.std(ddof=1):.2g}" if len(known) > 1 else "")
+
+
+if __name__ == "__main__":
+    define_table_flags("uac_table2", ("mnist", "cifar10"))
+    _cli.run(main, __doc__)

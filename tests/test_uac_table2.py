@@ -1,0 +1,105 @@
+"""Table 2 and the panel of UAC-GAN: which cells there are, and what is said of known rows."""
+
+import numpy as np
+import pytest
+
+from figures import uac_figure1
+from reproduce import _cells, _grid, uac_table2
+from rumi_tf.files import read_csv
+from rumi_tf.results import Row
+from tests.conftest import command
+
+
+class Wanted:
+    """Values of the flags that name cells."""
+
+    models, seeds, smoke = ["acgan", "uacgan"], ["0", "3"], False
+
+
+@pytest.fixture(autouse=True)
+def no_flags(monkeypatch):
+    monkeypatch.setattr(_grid, "given", lambda smoke: {"runs_dir": "runs"})
+
+
+@pytest.mark.parametrize("dataset, batches", [("mnist", 235), ("cifar10", 196)])
+def test_cells_are_of_the_published_code_on_all_images(dataset, batches):
+    cells = uac_table2.cells_of(Wanted, dataset)
+    assert [cell.title for cell in cells] == [
+        f"{dataset} {model} {seed}" for model in ("AC-GAN", "UAC-GAN") for seed in (0, 3)
+    ]
+    for cell in cells:
+        config, epochs = cell.config, 100 if cell.config.objective == "uacgan" else 200
+        assert (config.split, config.protocol, config.embedding) == (
+            "all", "uac_images", "classifier",
+        )  # fmt: skip
+        assert (config.network, config.image_size, config.batch_size) == ("uac_resnet", 32, 256)
+        assert (config.d_steps, config.learning_rate, config.beta_2) == (1, 2e-4, 0.999)
+        assert config.iterations == batches * epochs
+        assert config.classifier_on_fakes is (config.objective != "uacgan")
+    assert len({cell.config.hash() for cell in cells}) == len(cells)
+
+
+def outcome(model, seed, **values):
+    rows = [
+        Row(
+            dataset="mnist", split="all", target="all", objective="x", config_hash="x", seed=seed,
+            iteration=7, reference="", protocol="uac_images", embedding="inception_299-8f",
+            metric=metric, value=value, std=None, n_generated=1, n_reference=1, seconds=0.0,
+        )
+        for metric, value in values.items()
+    ]  # fmt: skip
+    place = {"data set": "mnist", "model": model, "run seed": str(seed)}
+    return _cells.Outcome(_cells.Cell(None, place), "done", rows)
+
+
+def test_mean_and_deviation_over_seeds_beside_the_papers():
+    table = uac_table2.summarise(
+        [
+            outcome("AC-GAN", 0, fid=4.0, inception_score=2.0, intra_class_distance=5.0),
+            outcome("AC-GAN", 1, fid=8.0, inception_score=None, intra_class_distance=6.0),
+            outcome("CGAN-PD", 0, fid=1.0),
+            _cells.Outcome(_cells.Cell(None, {}), "failed", reason="x"),
+        ]
+    )
+    assert [line["model"] for line in table] == ["AC-GAN", "CGAN-PD"]
+    one, two = table
+    assert one["fid"] == f"6 ± {np.std([4, 8], ddof=1):.2g}" and one["inception_score"] == "2"
+    assert (one["paper's fid"], one["paper's inception_score"]) == ("4.17", "2.52")
+    assert (one["embedding"], one["iterations"], one["seeds"]) == ("inception_299", "7", "2")
+    assert (two["fid"], two["inception_score"], two["paper's fid"]) == ("1", "", "")
+
+
+def test_published_values_are_there_for_every_data_set_and_model_of_the_paper():
+    values = {(line["dataset"], line["model"]) for line in read_csv(uac_table2.PAPER)}
+    models = ("AC-GAN", "TAC-GAN", "UAC-GAN")
+    assert values == {(data, model) for data in ("mnist", "cifar10") for model in models}
+
+
+def test_diversity_of_every_class_beside_that_of_real_images():
+    rows = outcome("UAC-GAN", 0, intra_class_distance=3.0, intra_class_distance_cat=2.0, fid=1.0)
+    lines = uac_figure1.diversity("pets", {"cat": 4.0, "dog": 6.0}, {"UAC-GAN": rows.rows})
+    assert lines == [
+        {"data set": "pets", "class": "cat", "real": "4", "UAC-GAN": "2"},
+        {"data set": "pets", "class": "dog", "real": "6", "UAC-GAN": ""},
+        {"data set": "pets", "class": "mean", "real": "5", "UAC-GAN": "3"},
+    ]
+
+
+@pytest.mark.slow
+def test_the_table_and_the_figure_share_their_runs(tmp_path):
+    """The commands themselves: a cell is trained by the one and drawn by the other."""
+    words = ("--datasets=digits", "--smoke", "--models=uacgan", f"--out={tmp_path}",
+             f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}")  # fmt: skip
+    done = command("reproduce.uac_table2", *words)
+    assert done.returncode == 0, done.stderr
+    table = read_csv(tmp_path / "uac_table2.csv")
+    assert [line["model"] for line in table] == ["UAC-GAN"]
+    done = command("figures.uac_figure1", *words, "--num=3")
+    assert done.returncode == 0 and "1 of 1 were there" in done.stderr, done.stderr
+    lines = read_csv(tmp_path / "uac_figure1.csv")
+    assert [line["class"] for line in lines] == [*"0123456789", "mean"]
+    measured = float(table[0]["intra_class_distance"])
+    assert float(lines[-1]["UAC-GAN"]) == pytest.approx(measured, rel=1e-3)
+    by_class = [float(line["UAC-GAN"]) for line in lines[:-1]]
+    assert measured == pytest.approx(np.mean(by_class), rel=1e-3)
+    assert min(float(line["real"]) for line in lines) > 1  # real digits differ
