@@ -319,8 +319,15 @@ FLAGFILES = [
 ]
 
 
+QUICK = ("demo", "uac_authors_code")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", FLAGFILES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=[] if p.stem in QUICK else pytest.mark.exhaustive) for p in FLAGFILES],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
 def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
     """Cases name other data sets; what remains of them is parsed and resolved below."""
     if path.parent.name in ("cases", "figures"):

@@ -86,6 +86,7 @@ def test_diversity_of_every_class_beside_that_of_real_images():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_table_and_the_figure_share_their_runs(tmp_path):
     """The commands themselves: a cell is trained by the one and drawn by the other."""
     words = ("--datasets=digits", "--smoke", "--models=uacgan", f"--out={tmp_path}",
