@@ -22,9 +22,9 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
     return figure
 
 
-def legend(axes, loc: str = "best") -> None:
+def legend(axes, loc: str = "best", ncols: int = 1) -> None:
     """A legend whose labels are taken literally."""
-    for text in axes.legend(frameon=False, fontsize=9, loc=loc).get_texts():
+    for text in axes.legend(frameon=False, fontsize=9, loc=loc, ncols=ncols).get_texts():
         text.set_parse_math(False)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -66,13 +66,17 @@ def save_share_panels(
         axes.set_title(title, fontsize=9, parse_math=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    tallest = max(np.max(v) for shares in panels.values() for v in shares.values())
-    grid.flat[0].set_ylim(0, min(1.0, 1.2 * float(tallest)))
+    grid.flat[0].set_ylim(0, _top([v for shares in panels.values() for v in shares.values()]))
     save(figure, path)
 
 
 def _width(names: Sequence[str], shares: Mapping[str, np.ndarray]) -> float:
     return max(4.5, 0.4 * len(names) * len(shares) ** 0.5 + 1.5)
+
+
+def _top(shares: Iterable[np.ndarray]) -> float:
+    """Of an axis with room for a legend above the bars."""
+    return 1.25 * max(float(np.max(values)) for values in shares) or 1.0
 
 
 def _bars(axes, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
@@ -84,8 +88,7 @@ def _bars(axes, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
             places + (k - (len(shares) - 1) / 2) * width, values, width, label=label, hatch=hatch,
             color=COLOURS[k % len(COLOURS)], edgecolor="white",
         )  # fmt: skip
-    tallest = max(float(np.max(values)) for values in shares.values())
-    axes.set(ylim=(0, min(1.0, 1.15 * tallest) or 1.0), xlabel="class", ylabel="share of images")
+    axes.set(ylim=(0, _top(shares.values())), xlabel="class", ylabel="share of images")
     axes.set_xticks(places)
     long = max(map(len, names)) * len(names) > 60
     texts = axes.set_xticklabels(
@@ -95,4 +98,4 @@ def _bars(axes, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
         text.set_parse_math(False)
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
-    legend(axes)
+    legend(axes, "upper right", ncols=len(shares))
