@@ -7,9 +7,12 @@ optimizer state, data and noise.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from rumi_tf import randomness
@@ -194,28 +197,31 @@ class Ensemble:
         )  # fmt: skip
         return list(needed)
 
-    def train(self, pieces: Iterable[Batches]) -> None:
+    def train(self, batches: Callable[[slice], Batches], pieces: int = 1) -> None:
         """Trains all runs on by the same number of iterations; one compiled call per piece.
 
         Args:
-            pieces: batches of consecutive runs, together of all. A piece whose activations fit
-                into the processor's cache takes less time per run; sizes beyond the first are
-                compiled anew.
+            batches: which runs -> what they take. It is called by several threads at once, as
+                many as the machine has processors, each of which works on a piece.
+            pieces: number of pieces. A piece whose activations fit into the processor's cache
+                takes less time per run; sizes beyond the first are compiled anew.
         """
         now = tf.nest.map_structure(tf.convert_to_tensor, (self._values, self._slots))
-        start, parts = 0, []
-        for piece in pieces:
-            runs = slice(start, start + len(piece.images))
-            own = tf.nest.map_structure(lambda v, runs=runs: v[runs] if v.shape.rank else v, now)
-            parts.append(self._advance(*own, vars(piece)))
-            start, iterations = runs.stop, piece.images.shape[1]
-        if start != self._values["generator"][0].shape[0]:
-            raise ValueError(f"the pieces have {start} runs")
+
+        def train_piece(runs: slice):
+            own = tf.nest.map_structure(lambda v: v[runs] if v.shape.rank else v, now)
+            taken = batches(runs)
+            return self._advance(*own, vars(taken)), taken.images.shape[1]
+
+        members = np.array_split(np.arange(self._values["generator"][0].shape[0]), pieces)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            done = pool.map(train_piece, [slice(runs[0], runs[-1] + 1) for runs in members])
+            parts, (iterations, *_) = zip(*done, strict=True)
 
         def assign(variable, *values):
             variable.assign(tf.concat(values, axis=0) if values[0].shape.rank else values[0])
 
-        tf.nest.map_structure(assign, (self._values, self._slots), *map(tuple, parts))
+        tf.nest.map_structure(assign, (self._values, self._slots), *parts)
         self.iteration.assign_add(iterations)
 
     def generate(self, noise: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

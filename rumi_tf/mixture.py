@@ -4,6 +4,7 @@ Section 5.1 of the paper; what it leaves open is as in its published code.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -180,15 +181,14 @@ def train_epochs(
     """
     data = np.stack([draw_classes(config.samples, s, "mixture/data") for s in config.run_seeds])
     needed = ensemble.draws()
-    pieces = np.array_split(np.arange(config.num_runs), -(-config.num_runs // PIECE))
-
-    def batches(epoch: int) -> Iterator[Batches]:
-        for runs in pieces:
-            part = slice(runs[0], runs[-1] + 1)
-            yield _batches(config, data[part], config.run_seeds[part], epoch, needed)
-
+    pieces = math.ceil(config.num_runs / PIECE)
     for epoch in range(int(ensemble.iteration) // config.iterations, stop or config.epochs):
-        ensemble.train(batches(epoch))
+        ensemble.train(
+            lambda runs, epoch=epoch: _batches(
+                config, data[runs], config.run_seeds[runs], epoch, needed
+            ),
+            pieces,
+        )
         yield epoch + 1
 
 
