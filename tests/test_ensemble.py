@@ -58,15 +58,6 @@ def test_a_run_of_many_is_the_run_alone(objective, values):
         assert np.any(after != other) or np.all((after == 0) | (after == 1))
 
 
-@pytest.mark.exhaustive
-def test_pieces_of_several_sizes_change_nothing(monkeypatch):
-    config = mixture.config_for("acgan", **TINY, num_runs=3)
-    whole = mixture.generated(config, trained(config))
-    monkeypatch.setattr(mixture, "PIECE", 2)
-    pieces = mixture.generated(config, trained(config))
-    np.testing.assert_allclose(whole, pieces, rtol=1e-4, atol=1e-4)
-
-
 @dataclasses.dataclass(frozen=True)
 class Descent:
     """In Adam's place: what it changes is the gradient."""
