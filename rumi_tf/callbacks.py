@@ -37,7 +37,7 @@ class Periodic(keras.callbacks.Callback, abc.ABC):
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts in iterations of the whole run, not of this process."""
-        iteration = int(self.model.iteration)
+        iteration = int(self.model.iteration.numpy())
         if iteration % self.every == 0 or iteration == self.last:
             self.act(iteration, logs)
 
@@ -141,7 +141,7 @@ class RunLog(Periodic):
 
     def on_train_begin(self, logs=None):
         """Keeps the rows up to the checkpoint that training goes on from."""
-        self._rows = rows_until(self._path, int(self.model.iteration))
+        self._rows = rows_until(self._path, int(self.model.iteration.numpy()))
         write_csv(self._path, self._rows)
         for row in self._rows:
             self._board.scalars(row)
@@ -205,7 +205,7 @@ class SampleGrids(Periodic):
         """Shows the grids up to the checkpoint that training goes on from."""
         for path in sorted(self._directory.glob("iteration_*.png")):
             iteration = int(path.stem.removeprefix("iteration_"))
-            if iteration <= int(self.model.iteration):
+            if iteration <= int(self.model.iteration.numpy()):
                 self._board.grid(iteration, path)
 
     def act(self, iteration, logs):
@@ -251,7 +251,7 @@ class Evaluate(Periodic):
     def on_train_begin(self, logs=None):
         """Keeps the rows up to the checkpoint that training goes on from."""
         path = self._directory / "metrics.csv"
-        self._rows = rows_until(path, int(self.model.iteration))
+        self._rows = rows_until(path, int(self.model.iteration.numpy()))
         write_csv(path, self._rows)
         self._show(self._rows)
 
@@ -334,7 +334,7 @@ class Progress(Periodic):
 
     def on_train_begin(self, logs=None):
         """Starts the bar where the run stands."""
-        start = int(self.model.iteration)
+        start = int(self.model.iteration.numpy())
         self._first = self._began = None
         if self._terminal:
             self._bar = tqdm(desc=self._title, total=self.last, initial=start, unit="it")
@@ -342,7 +342,7 @@ class Progress(Periodic):
     def on_train_batch_end(self, batch, logs=None):
         """Starts the clock after the first iteration, which is mostly compilation."""
         if self._began is None:
-            self._first = int(self.model.iteration)
+            self._first = int(self.model.iteration.numpy())
             self._began = time.monotonic() - self._paused()
         super().on_train_batch_end(batch, logs)
 

@@ -1,5 +1,6 @@
 """Checkpoints of a training state, of which a damaged one is passed over."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -24,26 +25,35 @@ class Checkpoints:
     Args:
         directory: where they are.
         state: named lists of variables, among them `iteration`; see `AdversarialModel.state`.
+        written_to: where new ones go; by default the same place. Of several processes of one run
+            all have to write, since they gather some values together, but only one writes to
+            `directory`.
     """
 
-    def __init__(self, directory: str | os.PathLike, state: Mapping[str, Sequence[tf.Variable]]):
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        state: Mapping[str, Sequence[tf.Variable]],
+        written_to: str | os.PathLike | None = None,
+    ):
         self._directory = Path(directory)
+        self._written_to = Path(written_to or directory)
         self._iteration = state["iteration"][0]
         self._variables = [v for variables in state.values() for v in variables]
         self._checkpoint = tf.train.Checkpoint(**{k: list(v) for k, v in state.items()})
 
     def save(self) -> str:
         """Writes the state as it is now; returns the checkpoint's path prefix."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        prefix = str(self._directory / f"ckpt-{int(self._iteration)}")
+        self._written_to.mkdir(parents=True, exist_ok=True)
+        prefix = str(self._written_to / f"ckpt-{int(self._iteration.numpy())}")
         self._checkpoint.write(prefix)
-        for old in self._prefixes()[KEPT:]:
-            self._delete(old)
+        for old in _prefixes(self._written_to)[KEPT:]:
+            _delete(old)
         return prefix
 
     def latest(self) -> str | None:
         """Path prefix of the newest checkpoint."""
-        return next(iter(self._prefixes()), None)
+        return next(iter(_prefixes(self._directory)), None)
 
     def finite(self) -> bool:
         """Whether no variable holds a NaN or an infinity."""
@@ -63,7 +73,7 @@ class Checkpoints:
         """
         before = [v.numpy() for v in self._variables]
         damaged = []
-        for prefix in self._prefixes():
+        for prefix in _prefixes(self._directory):
             try:
                 self._checkpoint.read(prefix).assert_consumed()
             except Exception:
@@ -71,7 +81,8 @@ class Checkpoints:
                 damaged.append(prefix)
                 continue
             for newer in damaged:
-                os.replace(f"{newer}.index", f"{newer}.damaged")
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    os.replace(f"{newer}.index", f"{newer}.damaged")
             return [os.path.basename(newer) for newer in damaged]
         for variable, value in zip(self._variables, before, strict=True):
             variable.assign(value)
@@ -83,14 +94,16 @@ class Checkpoints:
             )
         return []
 
-    def _prefixes(self) -> list[str]:
-        """Path prefixes of the checkpoints, the newest first."""
-        found = [re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in self._directory.glob("*")]
-        numbers = sorted((int(match[1]) for match in found if match), reverse=True)
-        return [str(self._directory / f"ckpt-{number}") for number in numbers]
 
-    def _delete(self, prefix: str) -> None:
-        """Removes a checkpoint, its index first: without it the rest is nothing."""
-        Path(f"{prefix}.index").unlink(missing_ok=True)
-        for path in self._directory.glob(f"{os.path.basename(prefix)}[._]*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _prefixes(directory: Path) -> list[str]:
+    """Path prefixes of the checkpoints, the newest first."""
+    found = [re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in directory.glob("*")]
+    numbers = sorted((int(match[1]) for match in found if match), reverse=True)
+    return [str(directory / f"ckpt-{number}") for number in numbers]
+
+
+def _delete(prefix: str) -> None:
+    """Removes a checkpoint, its index first: without it the rest is nothing."""
+    Path(f"{prefix}.index").unlink(missing_ok=True)
+    for path in Path(prefix).parent.glob(f"{os.path.basename(prefix)}[._]*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -474,6 +474,22 @@ class RunConfig(Config):
         "halves the speed.",
     )
 
+    strategy: str = option(
+        "none",
+        section="Devices",
+        choices=("none", "mirrored", "multi_worker"),
+        identity=False,
+        help_text="tf.distribute strategy, which divides every batch over devices. none: one "
+        "device. mirrored: all GPUs of this machine. multi_worker: the processes that the "
+        "environment variable TF_CONFIG names. The result does not depend on it but for rounding.",
+    )
+    sync_batch_norm: bool = option(
+        True,
+        section="Devices",
+        help_text="Whether batch normalisation sees the whole batch, as on one device, or, faster, "
+        "the part of it that is on a device. Paper: one device.",
+    )
+
     runs_dir: str = option(
         "runs",
         section="Output",

@@ -40,9 +40,9 @@ class RunView(View):
         shares = self.class_shares if shares is None else shares
         return randomness.labels_of(self.drawn["uniform", stream], shares)
 
-    def permutation(self, count, stream):
-        """(B,) int32."""
-        return tf.cast(self.drawn["permutation", stream], tf.int32)
+    def permuted(self, rows, stream):
+        """(B, ...) rows in the order that was drawn."""
+        return tf.gather(rows, tf.cast(self.drawn["permutation", stream], tf.int32))
 
 
 class _Needed(dict):

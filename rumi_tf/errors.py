@@ -38,6 +38,12 @@ class RunDamaged(RumiError):
     exit_code = 4
 
 
+class WorkerLost(RumiError):
+    """Another process of the same run has ended."""
+
+    exit_code = 6
+
+
 class TrainingDiverged(RumiError):
     """A loss or a weight became NaN or infinite."""
 

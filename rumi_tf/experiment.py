@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import rumi_tf
-from rumi_tf import randomness
+from rumi_tf import randomness, workers
 from rumi_tf.callbacks import (
     Clock,
     Evaluate,
@@ -35,7 +36,7 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
-from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
+from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
@@ -269,7 +270,11 @@ def make_model(
             name=f"{player}_adam",
         )  # fmt: skip
 
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    if config.sync_batch_norm and not alone:
+        for network in (generator, discriminator, *networks.values()):
+            workers.synchronise_batch_norm(network)
+    on_gpu = alone and bool(tf.config.list_physical_devices("GPU"))
     model.compile(
         adam("generator"),
         adam("discriminator"),
@@ -281,14 +286,25 @@ def make_model(
 
 def make_batches(
     config: RunConfig, model: AdversarialModel, images: LabelledImages, split: Split, start: int
-) -> tf.data.Dataset:
-    """The batches of iterations `start` to the last."""
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """The batches of iterations `start` to the last, divided over the model's replicas."""
     subsets = model.objective.subsets
     updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.updates]
-    return batch_stream(
-        images, split.indices, updates, batch_size=config.batch_size, seed=config.seed,
-        start=start, stop=config.iterations,
-    )  # fmt: skip
+
+    def stream(parts: Sequence[int] = (0,), of: int = 1) -> tf.data.Dataset:
+        return batch_stream(
+            images, split.indices, updates, batch_size=config.batch_size, seed=config.seed,
+            start=start, stop=config.iterations, parts=parts, of=of,
+        )  # fmt: skip
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        each = context.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * each
+        return stream(range(first, first + each), context.num_replicas_in_sync)
+
+    if config.strategy == "none":
+        return stream()
+    return model.distribute_strategy.distribute_datasets_from_function(of_worker)
 
 
 # ----- running ------------------------------------------------------------------------------------
@@ -306,8 +322,12 @@ def train(config: RunConfig) -> Run:
         RunBusy: another process is training this run.
         RunDamaged: what the run left on disk cannot be used.
         TrainingDiverged: a loss or weight became NaN or infinite.
+        WorkerLost: another process of the run has ended.
     """
+    # Before TensorFlow does anything else: that is when it connects to other workers.
+    strategy = workers.make_strategy(config.strategy)
     config = resolve(config)
+    _check_parts(config, strategy.num_replicas_in_sync)
     directory = run_directory(config)
     done = read_summary(directory)
     # Anybody can change a folder, so there a finished run counts only for the same images.
@@ -316,9 +336,10 @@ def train(config: RunConfig) -> Run:
         return Run(directory, done, reused=True)
     images, split = prepare(config)
     check_writable(config.runs_dir)
-    evaluator = None if measured else Evaluator.for_run(config, images, split)
-    with locked(directory):
-        _claim(config, directory, images)
+    evaluator = None
+    if not measured and workers.is_chief(strategy):
+        evaluator = Evaluator.for_run(config, images, split)
+    with _place(config, images, strategy) as place:
         done = read_summary(directory)
         if done:
             notes = ()
@@ -327,7 +348,36 @@ def train(config: RunConfig) -> Run:
                 _measure_once(config, evaluator, generate)
                 notes = ("it had not been evaluated so; that was done now",)
             return Run(directory, done, reused=True, notes=notes)
-        return _train(config, directory, images, split, evaluator)
+        return _train(config, place, images, split, evaluator, strategy)
+
+
+@contextlib.contextmanager
+def _place(
+    config: RunConfig, images: LabelledImages, strategy: tf.distribute.Strategy
+) -> Iterator[Path]:
+    """Where this process writes: the run's directory, claimed; if it is not the chief, elsewhere.
+
+    All processes of a run do the same, since they compute some of what they write together.
+    """
+    directory = run_directory(config)
+    if workers.is_chief(strategy):
+        with locked(directory):
+            _claim(config, directory, images)
+            workers.wait_for_all(strategy)
+            yield directory
+            workers.wait_for_all(strategy)
+    else:
+        with tempfile.TemporaryDirectory() as elsewhere:
+            workers.wait_for_all(strategy)
+            yield Path(elsewhere)
+            workers.wait_for_all(strategy)
+
+
+def _check_parts(config: RunConfig, replicas: int) -> None:
+    if config.batch_size % replicas:
+        raise InvalidInput(
+            "batch_size", f"is {config.batch_size}, not a multiple of the {replicas} devices"
+        )
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
@@ -387,22 +437,27 @@ def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -
 
 def _train(
     config: RunConfig,
-    directory: Path,
+    place: Path,
     images: LabelledImages,
     split: Split,
     evaluator: Evaluator | None,
+    strategy: tf.distribute.Strategy,
 ) -> Run:
-    remove_temporaries(directory)
+    directory = run_directory(config)
+    remove_temporaries(place)
     notes = [images.note] if images.note else []
-    notes += record_environment(directory / "environment.json")
+    notes += record_environment(place / "environment.json", strategy.num_replicas_in_sync)
     shares = make_class_shares(config, images, split)
-    model = make_model(config, images.image_shape, shares)
-    checkpoints = Checkpoints(directory / "checkpoints", model.state())
+    with strategy.scope():
+        model = make_model(config, images.image_shape, shares)
+    checkpoints = Checkpoints(directory / "checkpoints", model.state(), place / "checkpoints")
     notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
-    start = int(model.iteration)
+    start = int(model.iteration.numpy())
     if start:
         notes.append(f"resumed at iteration {start}")
-    *callbacks, clock = _callbacks(config, directory, model, checkpoints, images, split, evaluator)
+    *callbacks, clock = _callbacks(config, place, model, checkpoints, images, split, evaluator)
+    if place != directory:
+        callbacks = [own for own in callbacks if not isinstance(own, Progress)]
     if start < config.iterations:
         try:
             model.fit(
@@ -413,8 +468,15 @@ def _train(
                 shuffle=False,
                 callbacks=[*callbacks, clock],
             )
+        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+            raise WorkerLost(
+                "another worker of this run has ended; start all of them again, and it goes on "
+                "from its last checkpoint"
+            ) from error
         except tf.errors.OpError as error:
             explain(error, images)
+    if place != directory:
+        return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
     export_generator(
         model.generator,
         directory / "saved_model",
@@ -572,17 +634,17 @@ def read_summary(directory: Path) -> dict | None:
         return None
 
 
-def record_environment(path: Path) -> list[str]:
+def record_environment(path: Path, replicas: int = 1) -> list[str]:
     """Adds this start to the list of the run's environments; returns what a resumer should know."""
     try:
         starts = json.loads(path.read_text(encoding="utf-8"))["starts"]
     except (OSError, ValueError, KeyError, TypeError):
         starts = []
-    now = environment()
+    now = {**environment(), "replicas": replicas}
     changed = sorted(
         name
         for name, value in now.items()
-        if starts and name != "started" and starts[-1].get(name) != value
+        if starts and name != "started" and starts[-1].get(name, value) != value
     )
     write_json(path, {"starts": [*starts, now]})
     return [f"resumed with another {name} than before" for name in changed]

@@ -1,8 +1,14 @@
-"""Loss terms: scores in, a scalar out. Every mean is over the batch; no factor 1/2 is implied."""
+"""Loss terms: scores in, a scalar out. No factor 1/2 is implied.
+
+Means are over the rows that a replica has; gradients are averaged over replicas, so together they
+are over the batch. What is no mean looks at the rows of all replicas.
+"""
 
 import math
 
 import tensorflow as tf
+
+from rumi_tf import replicas
 
 
 def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:
@@ -74,7 +80,8 @@ def exponential(x: tf.Tensor, limit: float = 20.0) -> tf.Tensor:
 
 
 def log_mean_exp(values: tf.Tensor) -> tf.Tensor:
-    """log E[e^T] without overflow: (B,) -> scalar."""
+    """log E[e^T] over the whole batch, without overflow: (B,) -> scalar."""
+    values = replicas.all_rows(values)
     count = tf.cast(tf.size(values), values.dtype)
     return tf.reduce_logsumexp(values) - tf.math.log(count)
 

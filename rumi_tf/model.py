@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rumi_tf import randomness
+from rumi_tf import randomness, replicas
 from rumi_tf.objectives import Objective, View
 
 Batch = Mapping[str, Mapping[str, tf.Tensor]]
@@ -124,7 +124,7 @@ class AdversarialModel(keras.Model):
             `trunk_variables` if a player of the objective shares its trunk.
         objective: the losses.
         schedule: the discriminator's updates of an iteration.
-        batch_size: generated images per update.
+        batch_size: generated images per update, over all replicas.
         seed: seed of the noise.
         networks: of the objective's own players, by name.
         class_shares: (K,) distribution that labels of generated images are drawn from; `None` for
@@ -201,6 +201,11 @@ class AdversarialModel(keras.Model):
         """
         return []
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Does nothing: the networks are built, and Keras's own method cannot average the nested
+        batches of several workers.
+        """
+
     def train_step(self, batches: Sequence[Batch]) -> dict[str, tf.Tensor]:
         """One iteration: the updates of all players in order.
 
@@ -214,10 +219,12 @@ class AdversarialModel(keras.Model):
         for group in self._groups:
             gradients = [update.gradients(batches, fakes) for update in group]
             for update, gradient in zip(group, gradients, strict=True):
-                update.optimizer.apply(gradient, update.variables)
+                update.optimizer.apply(replicas.addends(gradient), update.variables)
                 self.objective.after_update(update.player, update.variables)
         self.iteration.assign_add(1)
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        means = [tracker.result() for tracker in self.trackers.values()]
+        means = map(replicas.reported, replicas.mean(means))
+        return dict(zip(self.trackers, means, strict=True))
 
     def state(self) -> dict[str, list[tf.Variable]]:
         """Everything that decides how training goes on, for a checkpoint."""
@@ -240,11 +247,12 @@ class AdversarialModel(keras.Model):
     def _generate(self, draw: int) -> Fakes:
         shape = (self.batch_size, self.generator.latent_dim)
         noise = randomness.normal(shape, self.seed, "noise", self.iteration, draw)
-        labels = None
+        noise, labels = replicas.own_rows(noise), None
         if self.class_shares is not None:
             labels = randomness.labels(
                 self.batch_size, self.class_shares, self.seed, "labels", self.iteration, draw
             )
+            labels = replicas.own_rows(labels)
         return Fakes(self.images(noise, labels, training=True), labels)
 
     def _generator_draw(self) -> int:
@@ -333,21 +341,22 @@ class AdversarialModel(keras.Model):
             )
         self.trackers["g_loss"].update_state(tf.add_n(list(losses.values())))
         # The chain rule by hand: through D to the images, then through the pass that made them.
-        return self.objective.combine(
-            {
-                name: [
-                    # The gradient of an embedding is sparse, with a row for every label of the
-                    # batch; added up, so that norms and sums of gradients are those of weights.
-                    tf.convert_to_tensor(gradient)
-                    for gradient in tape_of_images.gradient(
-                        made.images,
-                        self.generator.trainable_variables,
-                        output_gradients=tape.gradient(loss, made.images),
-                    )
-                ]
-                for name, loss in losses.items()
-            }
-        )
+        gradients = {
+            name: [
+                # The gradient of an embedding is sparse, with a row for every label of the
+                # batch; added up, so that norms and sums of gradients are those of weights.
+                tf.convert_to_tensor(gradient)
+                for gradient in tape_of_images.gradient(
+                    made.images,
+                    self.generator.trainable_variables,
+                    output_gradients=tape.gradient(loss, made.images),
+                )
+            ]
+            for name, loss in losses.items()
+        }
+        if len(gradients) > 1:  # combined by what they are for the whole batch
+            gradients = {name: replicas.mean(own) for name, own in gradients.items()}
+        return self.objective.combine(gradients)
 
 
 def _by_role(batch: Batch, fakes: Fakes) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:

@@ -12,9 +12,9 @@ from tests.conftest import ROOT
 ORDER = (
     "errors", "classes", "files", "progress", "tables", "results", "metrics", "theory", "plotting",
     "config", "mixture_config",
-    "randomness", "data", "embeddings", "protocols", "features", "evaluation", "networks", "losses",
-    "objectives", "model", "ensemble", "sampling", "export", "checkpoints", "callbacks",
-    "experiment", "mixture", "assessment",
+    "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
+    "evaluation", "networks", "losses", "objectives", "model", "ensemble", "sampling", "export",
+    "checkpoints", "callbacks", "experiment", "mixture", "assessment",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "rumi_tf").rglob("*.py"))
 

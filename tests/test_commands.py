@@ -159,6 +159,8 @@ BAD = [
     ("num", ("figures.uac_figure1", "--num=0", "--out={out}/o")),
     ("datasets", ("figures.uac_figure1", "--datasets=", "--out={out}/o")),
     ("split", (*TRAIN, "--split=all")),
+    ("strategy", (*TRAIN, "--strategy=multi_worker")),
+    ("strategy", (*TRAIN, "--strategy=tpu")),
     ("alphas", ("figures.rumi_variants", "--alphas=a", "--out={out}/o")),
     ("alphas", ("figures.rumi_variants", "--alphas=-0.9", "--out={out}/o")),
     ("alphas", ("figures.rumi_variants", "--alphas=", "--out={out}/o")),

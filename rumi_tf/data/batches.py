@@ -18,6 +18,8 @@ def batch_stream(
     seed: int,
     start: int = 0,
     stop: int | None = None,
+    parts: Sequence[int] = (0,),
+    of: int = 1,
 ) -> tf.data.Dataset:
     """Batches for iterations `start`, `start + 1`, ... of training.
 
@@ -33,10 +35,13 @@ def batch_stream(
         seed: seed of the run.
         start: first iteration.
         stop: iteration to end before; `None` for an endless stream.
+        parts: numbers of the replicas that the stream is for; each takes its part of the batch.
+        of: number of replicas in all, which divides `batch_size`.
 
     Returns:
-        A dataset whose element t is a tuple over updates of dicts role ->
-        {"image": (batch_size, H, W, C) float32 in [-1, 1], "label": (batch_size,) int32}.
+        A dataset whose elements are tuples over updates of dicts role ->
+        {"image": (batch_size / of, H, W, C) float32 in [-1, 1], "label": (batch_size / of,) int32}:
+        for every iteration one for each of `parts`.
     """
     labels = tf.constant(images.labels)
     members = {name: tf.constant(index, tf.int64) for name, index in subsets.items()}
@@ -48,17 +53,24 @@ def batch_stream(
             plan[-1][role] = (subset, uses.get(subset, 0))
             uses[subset] = uses.get(subset, 0) + 1
 
-    def one(step: tf.Tensor, subset: str, turn: int) -> dict[str, tf.Tensor]:
+    size = batch_size // of
+    numbers = tf.constant(parts, tf.int64)
+
+    def one(step: tf.Tensor, part: tf.Tensor, subset: str, turn: int) -> dict[str, tf.Tensor]:
         number = step * uses[subset] + turn
-        positions = number * batch_size + tf.range(batch_size, dtype=tf.int64)
+        positions = number * batch_size + part * size + tf.range(size, dtype=tf.int64)
         chosen = epoch_shuffle(positions, len(subsets[subset]), seed, f"batches/{subset}")
         index = tf.gather(members[subset], chosen)
         return {"image": images.gather(index), "label": tf.gather(labels, index)}
 
-    def iteration(step: tf.Tensor):
-        return tuple({role: one(step, *use) for role, use in update.items()} for update in plan)
+    def element(number: tf.Tensor):
+        step, part = number // len(parts), tf.gather(numbers, number % len(parts))
+        return tuple(
+            {role: one(step, part, *use) for role, use in update.items()} for update in plan
+        )
 
-    steps = tf.data.Dataset.range(start, np.iinfo(np.int64).max if stop is None else stop)
-    return steps.map(iteration, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+    last = np.iinfo(np.int64).max if stop is None else stop * len(parts)
+    elements = tf.data.Dataset.range(start * len(parts), last)
+    return elements.map(element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
         tf.data.AUTOTUNE
     )

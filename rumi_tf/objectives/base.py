@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from rumi_tf import randomness
+from rumi_tf import randomness, replicas
 from rumi_tf.errors import InvalidInput
 
 Outputs = Mapping[str, tf.Tensor]
@@ -44,17 +44,21 @@ class View:
     draw: int
 
     def uniform(self, shape, stream: str) -> tf.Tensor:
-        """Float32 in [0, 1); the same for the same view and stream."""
-        return randomness.uniform(shape, self.seed, stream, self.iteration, self.draw)
+        """Float32 in [0, 1) of a shape (B, ...); the same for the same view and stream."""
+        shape = replicas.whole_shape(shape)
+        draw = randomness.uniform(shape, self.seed, stream, self.iteration, self.draw)
+        return replicas.own_rows(draw)
 
     def draw_labels(self, count, stream: str, shares: Sequence[float] | None = None) -> tf.Tensor:
         """(count,) int32 labels by (K,) `shares`; by default as those of the generated images."""
         shares = self.class_shares if shares is None else shares
-        return randomness.labels(count, shares, self.seed, stream, self.iteration, self.draw)
+        return randomness.labels_of(self.uniform([count], stream), shares)
 
-    def permutation(self, count, stream: str) -> tf.Tensor:
-        """(count,) int32, the numbers below `count` in random order."""
-        return tf.argsort(self.uniform([count], stream), stable=True)
+    def permuted(self, rows: tf.Tensor, stream: str) -> tf.Tensor:
+        """(B, ...) rows of the batch, in random order over all replicas."""
+        numbers = replicas.all_rows(self.uniform([tf.shape(rows)[0]], stream))
+        order = tf.argsort(numbers, stable=True)
+        return replicas.own_rows(tf.gather(replicas.all_rows(rows), order))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from rumi_tf import losses
+from rumi_tf import losses, replicas
 from rumi_tf.objectives.base import Objective
 from rumi_tf.objectives.cross_entropy import SGAN
 from rumi_tf.objectives.rumi import RumiDivergence
@@ -73,7 +73,7 @@ class Perturbed(GradientPenalty):
     def points(self, view, role):
         real = view.images[role]
         noise = view.uniform(tf.shape(real), f"noise/{self.subsets[role]}")
-        return real + 0.5 * tf.math.reduce_std(real) * noise
+        return real + 0.5 * tf.math.reduce_std(replicas.all_rows(real)) * noise
 
 
 class DRAGAN(Perturbed, SGAN):

@@ -103,7 +103,7 @@ def _norm(gradients):
 
 
 def _permuted(view, label):
-    return tf.gather(label, view.permutation(tf.shape(label)[0], "marginal"))
+    return view.permuted(label, "marginal")
 
 
 def _resampled(view, label):

@@ -50,6 +50,17 @@ def test_batch_t_does_not_depend_on_where_the_stream_starts():
             np.testing.assert_array_equal(one[update][role]["image"], other[update][role]["image"])
 
 
+@pytest.mark.parametrize("of, mine", [(2, (0, 1)), (4, (2, 3))])
+def test_parts_put_together_are_the_batch(of, mine):
+    """In the stream of a worker its replicas' parts take turns."""
+    whole, parts = take(5, batch_size=8, start=2), take(5 * len(mine), batch_size=8, start=2,
+                                                        parts=mine, of=of)  # fmt: skip
+    for k, element in enumerate(parts):
+        part = numbers(whole[k // len(mine)][1]["negative"])
+        first = 8 // of * mine[k % len(mine)]
+        np.testing.assert_array_equal(numbers(element[1]["negative"]), part[first:][: 8 // of])
+
+
 def test_stream_ends_at_stop():
     assert len(take(100, start=3, stop=10)) == 7
 

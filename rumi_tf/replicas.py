@@ -1,0 +1,72 @@
+"""A batch that is divided over replicas: which rows are one's own, and means over all of them.
+
+Every device of a `tf.distribute` strategy is a replica, which computes an equal part of the batch.
+What is drawn is drawn for the whole batch, of which each replica takes its rows, so that a result
+does not depend on how many there are. Without a strategy there is one replica, and nothing is done.
+"""
+
+from typing import TypeVar
+
+import tensorflow as tf
+
+Values = TypeVar("Values", tf.Tensor, list)
+
+
+def count() -> int:
+    """Number of replicas; 1 outside of a replica's own computation."""
+    context = tf.distribute.get_replica_context()
+    return 1 if context is None else context.num_replicas_in_sync
+
+
+def whole_shape(shape):
+    """Shape (B, ...) of this replica's rows -> that of the whole batch."""
+    if count() == 1:
+        return shape
+    shape = tf.convert_to_tensor(shape)
+    return tf.concat([shape[:1] * count(), shape[1:]], axis=0)
+
+
+def own_rows(rows: tf.Tensor) -> tf.Tensor:
+    """(count() B, ...) rows of the whole batch -> the (B, ...) rows of this replica."""
+    if count() == 1:
+        return rows
+    number = tf.distribute.get_replica_context().replica_id_in_sync_group
+    size = tf.shape(rows)[0] // count()
+    return rows[number * size : (number + 1) * size]
+
+
+def all_rows(rows: tf.Tensor) -> tf.Tensor:
+    """(B, ...) rows of this replica -> the (count() B, ...) rows of the whole batch, in order.
+
+    It has a gradient: that of the mean over replicas of what they make of the rows.
+    """
+    if count() == 1:
+        return rows
+    return tf.distribute.get_replica_context().all_gather(rows, axis=0)
+
+
+def addends(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Gradients of this replica's loss -> what adds up over replicas to that of the batch's.
+
+    Keras optimizers add the replicas' gradients, and a loss is a mean.
+    """
+    if count() == 1:
+        return gradients
+    # Those of embeddings are sparse.
+    return [tf.convert_to_tensor(gradient) / count() for gradient in gradients]
+
+
+def reported(value: tf.Tensor) -> tf.Tensor:
+    """A scalar as `fit` wants it returned: of several workers it averages over a first axis.
+
+    Without one it fails (tensorflow issue 72388).
+    """
+    workers = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+    return value[tf.newaxis] if workers else value
+
+
+def mean(values: Values) -> Values:
+    """The mean over replicas of a tensor, or of each tensor of a list."""
+    if count() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)

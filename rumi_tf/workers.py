@@ -1,0 +1,92 @@
+"""Strategies of `tf.distribute`, and what tells several processes of one run apart."""
+
+import functools
+import json
+import os
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from rumi_tf.errors import InvalidInput
+
+
+@functools.cache
+def make_strategy(name: str) -> tf.distribute.Strategy:
+    """The strategy of a value of --strategy, the same one at every call.
+
+    It must be made before TensorFlow does anything else, and `multi_worker` waits here until all
+    workers are there.
+
+    Args:
+        name: `none`: the default device; `mirrored`: all GPUs, or all logical CPUs where there is
+            no GPU; `multi_worker`: the processes that TF_CONFIG names.
+
+    Raises:
+        InvalidInput: `multi_worker` without a TF_CONFIG that names this process.
+    """
+    return _STRATEGIES[name]()
+
+
+def _mirrored() -> tf.distribute.Strategy:
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    try:
+        place = json.loads(os.environ["TF_CONFIG"])
+        task = place["task"]
+        place["cluster"][task["type"]][int(task["index"])]
+    except KeyError as error:
+        if str(error) != "'TF_CONFIG'":
+            raise _not_in_cluster() from error
+        raise InvalidInput(
+            "strategy", "multi_worker needs the environment variable TF_CONFIG, see the README"
+        ) from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise _not_in_cluster() from error
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _not_in_cluster() -> InvalidInput:
+    return InvalidInput(
+        "strategy",
+        'TF_CONFIG is not {"cluster": {"worker": [host:port, ...]}, "task": {"type": "worker", '
+        '"index": i}} with i below the number of workers',
+    )
+
+
+_STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
+    "none": tf.distribute.get_strategy,
+    "mirrored": _mirrored,
+    "multi_worker": _multi_worker,
+}
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one, of those of the run, that writes the run's files."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return True
+    place = strategy.cluster_resolver
+    return place.task_type == "chief" or (
+        "chief" not in place.cluster_spec().jobs and place.task_id == 0
+    )
+
+
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every process of the run is here."""
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        together = tf.function(lambda: strategy.reduce("SUM", strategy.run(_one), axis=None))
+        together().numpy()
+
+
+def _one() -> tf.Tensor:
+    return tf.constant(1.0)
+
+
+def synchronise_batch_norm(network: keras.Model) -> None:
+    """Lets batch normalisation see the whole batch instead of a replica's part."""
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True

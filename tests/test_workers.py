@@ -1,0 +1,170 @@
+"""A run divided over devices or processes is the run on one device."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from rumi_tf import experiment, workers
+from rumi_tf.config import RunConfig
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import read_csv
+from rumi_tf.randomness import normal
+from tests.conftest import ROOT
+
+# A slow rate: where the gradient is rounding alone, as of a bias before batch normalisation, Adam
+# makes whole steps of it.
+COMMON = {
+    "dataset": "digits", "minority_class": "5", "width": 0.1, "batch_size": 8, "iterations": 5,
+    "learning_rate": 1e-5, "log_every": 1,
+}  # fmt: skip
+RUNS = {
+    "rumi_lsgan": {},
+    "uacgan": {"mi_gradient_clip": True, "label_distribution": "frequency"},
+    "rumi_dragan": {"d_batch_norm": "none", "fakes": "fresh", "update": "simultaneous"},
+    "rumi_wgan": {"d_batch_norm": "none"},
+}
+
+
+def config_of(objective, place, **values):
+    return RunConfig(
+        **{**COMMON, "objective": objective, "runs_dir": str(place), **RUNS[objective], **values}
+    )
+
+
+def start(place, devices, configs, **environment):
+    """A process that trains the runs on so many logical CPUs."""
+    paths = []
+    for k, config in enumerate(configs):
+        paths.append(place / f"run{k}.json")
+        paths[-1].write_text(config.to_json(), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.train_on", str(devices), *map(str, paths)],
+        cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
+    )  # fmt: skip
+
+
+def ends(process, code=0):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == code, errors
+    return errors
+
+
+def assert_equal_runs(config, other):
+    """The same losses and the same generator, to 1e-5."""
+    one, two = (experiment.run_directory(experiment.resolve(c)) for c in (config, other))
+    assert one.name == two.name
+    logs = [
+        [[float(v) for v in row.values()] for row in read_csv(d / "log.csv")] for d in (one, two)
+    ]
+    np.testing.assert_allclose(*logs, rtol=1e-5, atol=1e-5)
+    a, b = (keras.saving.load_model(d / "generator.keras") for d in (one, two))
+    for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
+        np.testing.assert_allclose(x, y, atol=1e-5)
+    noise = normal((16, config.latent_dim), 0, "test", 0)
+    inputs = (noise, np.arange(16) % 10) if config.objective == "uacgan" else noise
+    np.testing.assert_allclose(a(inputs), b(inputs), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["rumi_lsgan", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in [*RUNS][1:])]
+)
+def test_two_devices_train_what_one_trains(name, tmp_path):
+    alone = config_of(name, tmp_path / "one")
+    both = config_of(name, tmp_path / "two", strategy="mirrored")
+    ends(start(tmp_path, 1, [alone]))
+    ends(start(tmp_path, 2, [both]))
+    assert_equal_runs(alone, both)
+    environment = experiment.run_directory(experiment.resolve(both)) / "environment.json"
+    assert json.loads(environment.read_text())["starts"][0]["replicas"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
+    """So the flag does something, and the comparisons above can fail."""
+    runs = [
+        config_of("rumi_lsgan", tmp_path, strategy="mirrored", sync_batch_norm=sync, iterations=1)
+        for sync in (True, False)
+    ]
+    ends(start(tmp_path, 2, runs))
+    whole, parts = (
+        float(read_csv(experiment.run_directory(experiment.resolve(c)) / "log.csv")[0]["d_loss"])
+        for c in runs
+    )
+    assert abs(whole - parts) > 1e-3
+
+
+def cluster():
+    """TF_CONFIG of two workers on this machine, by worker."""
+    places = [socket.socket() for _ in range(2)]
+    for place in places:
+        place.bind(("127.0.0.1", 0))
+    names = [f"127.0.0.1:{place.getsockname()[1]}" for place in places]
+    for place in places:
+        place.close()
+    return [
+        json.dumps({"cluster": {"worker": names}, "task": {"type": "worker", "index": k}})
+        for k in range(2)
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(tmp_path):
+    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6}
+    alone = config_of("rumi_lsgan", tmp_path / "one", **values)
+    both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
+    ends(start(tmp_path, 1, [alone]))
+    pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
+    run, until = experiment.run_directory(experiment.resolve(both)), time.monotonic() + 200
+    while not list(run.glob("checkpoints/ckpt-*5.index")) and time.monotonic() < until:
+        assert pair[0].poll() is None, pair[0].stderr.read()
+        time.sleep(0.01)
+    pair[1].kill()
+    assert pair[0].poll() is None, "it ended before the other could be killed"
+    pair[1].communicate()
+    assert "WorkerLost: another worker of this run has ended" in ends(pair[0], code=1)
+    assert not (run / "summary.json").exists()
+    pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
+    for process in pair:
+        ends(process)
+    assert json.loads((run / "summary.json").read_text())["resumed_at"] >= 5
+    assert_equal_runs(alone, both)
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (None, "needs the environment variable TF_CONFIG"),
+        ("{", "TF_CONFIG is not"),
+        ("[]", "TF_CONFIG is not"),
+        ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG is not"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "below the"),
+    ],
+)
+def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(InvalidInput, match=f"--strategy: .*{words}"):
+        workers.make_strategy("multi_worker")
+
+
+def test_a_batch_must_be_divisible_over_the_devices():
+    with pytest.raises(InvalidInput, match="--batch_size: is 8, not a multiple of the 3 devices"):
+        experiment._check_parts(config_of("rumi_lsgan", "runs"), 3)
+
+
+def test_the_strategy_is_no_part_of_what_a_run_is():
+    config = config_of("rumi_lsgan", "runs")
+    assert dataclasses.replace(config, strategy="mirrored").hash() == config.hash()
+    assert dataclasses.replace(config, sync_batch_norm=False).hash() != config.hash()
