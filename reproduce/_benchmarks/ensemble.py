@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from reproduce._benchmarks.timing import Comparison, shortest
+from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.mixture import config_for, make_ensemble, train_epochs
 
 ALONE = 3  # runs that are trained one after another; their time is extrapolated to all
@@ -14,7 +14,7 @@ def comparisons(num_runs: int, repetitions: int) -> Iterator[Comparison]:
     for name in ("acgan", "uacgan"):
         config = config_for(name, num_runs=num_runs)
         alone = dataclasses.replace(config, num_runs=1)
-        ours, other = shortest(_stepper(config, 1), _stepper(alone, ALONE), repetitions)
+        ours, other = medians(_stepper(config, 1), _stepper(alone, ALONE), repetitions)
         yield Comparison(
             f"an epoch of {num_runs} runs of {name}",
             "all runs at once",

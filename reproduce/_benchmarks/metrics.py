@@ -10,7 +10,7 @@ import scipy.linalg
 import tensorflow as tf
 from sklearn.cluster import MiniBatchKMeans
 
-from reproduce._benchmarks.timing import Comparison, shortest
+from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import image_batches, load_embedding, load_inception
@@ -52,7 +52,7 @@ def _frechet(generated: np.ndarray, reference: np.ndarray, repetitions: int) -> 
         root = scipy.linalg.sqrtm(c @ d)
         return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c + d - 2 * np.real(root)))
 
-    ours, other = shortest(
+    ours, other = medians(
         lambda: metrics.frechet_distance(generated, reference), by_square_root, repetitions
     )
     return Comparison(
@@ -75,7 +75,7 @@ def _prd(generated: np.ndarray, reference: np.ndarray, starts: int, repetitions:
         precision = np.mean(curves, axis=0)
         return np.stack([precision, precision / slopes[:, 0]])
 
-    ours, other = shortest(
+    ours, other = medians(
         lambda: np.stack(metrics.prd_curve(generated, reference)), plain_loop, repetitions
     )
     return Comparison(
@@ -101,7 +101,7 @@ def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Compari
     bare = tf.function(lambda x: network(x, training=False))
     bare(large[0])
     extract(embedding, [small[:batch]])
-    ours, other = shortest(
+    ours, other = medians(
         lambda: extract(embedding, [small]), lambda: [bare(x).numpy() for x in large], repetitions
     )
     return Comparison(

@@ -1,6 +1,7 @@
 """Times of two ways to do the same, taken in turn, so that what else the machine does hits both."""
 
 import dataclasses
+import statistics
 import time
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ class Comparison:
     Attributes:
         what: what was done.
         ours, other: names of the two ways.
-        ours_seconds, other_seconds: the shortest of the repetitions.
+        ours_seconds, other_seconds: the medians of the repetitions.
         limit: what the ratio should be, in words.
         agreement: how far the results are apart, in words.
     """
@@ -44,14 +45,13 @@ class Comparison:
         }
 
 
-def shortest(ours: Callable, other: Callable, repetitions: int) -> tuple[tuple, tuple]:
-    """(seconds, result) of both ways: the shortest of so many repetitions, taken in turn."""
-    best = {}
+def medians(ours: Callable, other: Callable, repetitions: int) -> tuple[tuple, tuple]:
+    """(median of the seconds, result) of both ways, taken in turn so many times."""
+    ways = {"ours": ours, "other": other}
+    seconds, results = {name: [] for name in ways}, {}
     for _ in range(repetitions):
-        for name, function in (("ours", ours), ("other", other)):
+        for name, function in ways.items():
             began = time.perf_counter()
-            result = function()
-            seconds = time.perf_counter() - began
-            if name not in best or seconds < best[name][0]:
-                best[name] = (seconds, result)
-    return best["ours"], best["other"]
+            results[name] = function()
+            seconds[name].append(time.perf_counter() - began)
+    return tuple((statistics.median(seconds[name]), results[name]) for name in ways)

@@ -1,0 +1,44 @@
+"""Iterations of training as functions to be timed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from reproduce._cells import objective_config
+from rumi_tf.config import RunConfig
+from rumi_tf.experiment import make_batches, make_class_shares, make_model, prepare
+from rumi_tf.model import AdversarialModel
+
+ITERATIONS = 3  # in a row, of each of two ways
+
+
+def config_of(objective: str, **values: Any) -> RunConfig:
+    """An objective of flags/objectives on the even digits, 28x28 pixels as MNIST's."""
+    return objective_config(objective, {"dataset": "digits", "split": "even", **values})
+
+
+def prepared(config: RunConfig) -> tuple[AdversarialModel, tf.data.Iterator]:
+    """The model of a configuration, and its batches."""
+    images, split = prepare(config)
+    model = make_model(config, images.image_shape, make_class_shares(config, images, split))
+    return model, iter(make_batches(config, model, images, split, start=0))
+
+
+def stepper(config: RunConfig, **how: Any) -> Callable[[], None]:
+    """A function that trains for `ITERATIONS` iterations; compiled and warm.
+
+    Args:
+        config: resolved.
+        how: arguments of `tf.function`; with `eager=True` there is none.
+    """
+    model, batches = prepared(config)
+    step = model.train_step if how.pop("eager", False) else tf.function(model.train_step, **how)
+
+    def train() -> None:
+        for _ in range(ITERATIONS):
+            logs = step(next(batches))
+        float(logs["g_loss"])  # waits for the device
+
+    train()
+    return train

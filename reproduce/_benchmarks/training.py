@@ -1,0 +1,93 @@
+"""An iteration of Rumi-LSGAN against other ways to compute it, and against the machine's limit."""
+
+import gc
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
+from reproduce._benchmarks.timing import Comparison, medians
+from rumi_tf.config import RunConfig
+
+MATRIX = 2048  # rows and columns of the matrices whose product is the machine's limit
+TARGETS = {
+    "eager": "at most 0.40",
+    "fresh fakes": "at most 0.75",
+    "float32": "at most 0.70",
+    "input": "at most 0.02",
+    "ceiling": "at most 1.25, which is 80% of the rate",
+}
+
+
+def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Comparison]:
+    """Yields a line for each of the other ways: seconds per iteration.
+
+    Two joint updates of D, on the same generated images, for each of G: the published code's
+    update, twice.
+    """
+    values = {"width": width, "batch_size": batch_size, "d_schedule": "joint"}
+    config = config_of("rumi_lsgan", **values)
+    what = f"an iteration of Rumi-LSGAN, width {width:g}, batch {batch_size}"
+    ways: dict[str, Callable[[], tuple]] = {
+        "eager": lambda: ("compiled", stepper(config), stepper(config, eager=True)),
+        "fresh fakes": lambda: (
+            "shared fakes",
+            stepper(config),
+            stepper(config_of("rumi_lsgan", fakes="fresh", **values)),
+        ),
+        "float32": lambda: (
+            "mixed_bfloat16",
+            stepper(config_of("rumi_lsgan", precision="mixed_bfloat16", **values)),
+            stepper(config),
+        ),
+        "XLA": lambda: ("without XLA", stepper(config), stepper(config, jit_compile=True)),
+    }  # fmt: skip
+    for other, make in ways.items():
+        ours, step, base = make()
+        found = medians(step, base, repetitions)
+        yield Comparison(
+            what, ours, other, *(way[0] / ITERATIONS for way in found), TARGETS.get(other, "none")
+        )
+        del step, base
+        gc.collect()
+    yield _input(config, what, repetitions)
+    yield _ceiling(config, what, repetitions)
+
+
+def _input(config: RunConfig, what: str, repetitions: int) -> Comparison:
+    """What an iteration waits for its batches, if they are made while it runs."""
+    _, batches = prepared(config)
+
+    def take() -> None:
+        for _ in range(10):
+            next(batches)
+
+    take()
+    found = medians(take, stepper(config), repetitions)
+    seconds = found[0][0] / 10, found[1][0] / ITERATIONS
+    return Comparison(what, "its batches alone", "the iteration", *seconds, TARGETS["input"])
+
+
+def _ceiling(config: RunConfig, what: str, repetitions: int) -> Comparison:
+    """Against products of large matrices with the same number of multiplications."""
+    floats = operations(config)
+    left, right = (tf.random.stateless_normal((MATRIX, MATRIX), (0, k)) for k in range(2))
+    multiply = tf.function(lambda: tf.reduce_sum(left @ right))
+    float(multiply())
+    found = medians(stepper(config), lambda: float(multiply()), repetitions)
+    seconds = found[0][0] / ITERATIONS, found[1][0] * floats / (2 * MATRIX**3)
+    return Comparison(
+        what, "compiled", f"products of {MATRIX} x {MATRIX} matrices", *seconds,
+        TARGETS["ceiling"], f"{floats / 1e9:.1f} GFLOP",
+    )  # fmt: skip
+
+
+def operations(config: RunConfig) -> int:
+    """Additions and multiplications of an iteration, as TensorFlow counts those of its graph."""
+    model, batches = prepared(config)
+    graph = tf.function(model.train_step).get_concrete_function(next(batches)).graph
+    options = tf.compat.v1.profiler.ProfileOptionBuilder(
+        tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    )
+    options = options.with_empty_output().build()
+    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
