@@ -24,6 +24,7 @@ from rumi_tf.results import Row
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
 BUSY = 3  # the exit code of a command whose run another process works on
+PATIENCE = 10.0  # seconds before cells that others work on are looked at again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Outcome:
 
     Attributes:
         cell: the cell.
-        status: `done`, `reused`, `busy` (another process works on it) or `failed`.
+        status: `done`, `reused` or `failed`.
         rows: of results; empty unless it is done or reused.
         seconds: that its process took.
         reason: of a failure, in a line.
@@ -151,6 +152,9 @@ def as_flags(config: RunConfig) -> list[str]:
 def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[Outcome]:
     """Trains and evaluates what is missing; returns an outcome per cell, in their order.
 
+    Several of these may share a directory, on one machine or on many: a cell that another process
+    works on is left to it, and looked at again when the others are done.
+
     Args:
         cells: their configurations say how they are evaluated (`eval_every`).
         jobs: processes at a time, which share the processor's cores.
@@ -165,23 +169,39 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
             waiting.append(number)
     if outcomes:
         tell(f"{len(outcomes)} of {len(cells)} were there")
-    processes = _Processes()
-    with _terminable(), ThreadPoolExecutor(jobs) as pool:
-        futures = {
-            pool.submit(_process, cells[number], jobs, processes): number for number in waiting
-        }
-        began = time.monotonic()
+    told: list[int] = []
+    with _terminable():
+        while waiting:
+            found = _round({number: cells[number] for number in waiting}, jobs, tell)
+            outcomes |= found
+            waiting = [number for number in waiting if number not in found]
+            if waiting and waiting != told:
+                tell(f"waiting for {len(waiting)} that other processes work on")
+                told = waiting
+            if waiting:
+                time.sleep(PATIENCE)
+    return [outcomes[number] for number in range(len(cells))]
+
+
+def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) -> dict[int, Outcome]:
+    """Outcomes of the cells, by number, but for those that other processes work on."""
+    outcomes: dict[int, Outcome] = {}
+    processes, began = _Processes(), time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(_process, c, jobs, processes): n for n, c in cells.items()}
         try:
             for count, future in enumerate(as_completed(futures), start=1):
-                found = outcomes[futures[future]] = future.result()
-                left = (time.monotonic() - began) / count * (len(waiting) - count)
-                tell(f"[{count}/{len(waiting)}] {_line(found)}, left {left:.0f} s")
+                found = future.result()
+                if found is not None:
+                    outcomes[futures[future]] = found
+                    left = (time.monotonic() - began) / count * (len(cells) - count)
+                    tell(f"[{count}/{len(cells)}] {_line(found)}, left {left:.0f} s")
         except BaseException:
             for future in futures:
                 future.cancel()
             processes.stop()
             raise
-    return [outcomes[number] for number in range(len(cells))]
+    return outcomes
 
 
 def finished(cell: Cell) -> Outcome | None:
@@ -192,7 +212,7 @@ def finished(cell: Cell) -> Outcome | None:
 
 
 def _line(found: Outcome) -> str:
-    if found.status in ("failed", "busy"):
+    if found.status == "failed":
         return f"{found.cell.title}: {found.status}: {found.reason}"
     return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
 
@@ -234,7 +254,12 @@ class _Processes:
             process.terminate()
 
 
-def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome:
+def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
+    """What became of a cell; `None` if another process works on it."""
+    if found := finished(cell):  # meanwhile
+        return found
+    if experiment.is_busy(cell.config):
+        return None
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     began = time.monotonic()
@@ -250,13 +275,15 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome:
     rows = experiment.last_rows(cell.config) if code == 0 else []
     if rows:
         return Outcome(cell, "done", rows, seconds)
+    if code == BUSY:
+        return None
     last = (cell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
     reason = f"{last[:160]} (exit code {code}, {cell.log})"
-    return Outcome(cell, "busy" if code == BUSY else "failed", (), seconds, reason)
+    return Outcome(cell, "failed", (), seconds, reason)
 
 
 def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
     """A line for each cell without a result."""
     for found in outcomes:
-        if found.status in ("failed", "busy"):
+        if found.status == "failed":
             yield _line(found)

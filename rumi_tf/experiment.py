@@ -588,6 +588,16 @@ def check_writable(runs_dir: str) -> None:
         raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {place} is not writable")
 
 
+def is_busy(config: RunConfig) -> bool:
+    """Whether a process is working on the run of a resolved configuration right now."""
+    path = run_directory(config) / "lock"
+    try:
+        with filelock.FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
+            return False
+    except filelock.Timeout:
+        return True
+
+
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Makes the directory and holds its lock; a killed holder's lock is free again."""

@@ -1,10 +1,12 @@
 """Many runs at once: from configurations to processes and back to rows."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -12,7 +14,8 @@ from reproduce import _cells
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
-from tests.conftest import ROOT
+from rumi_tf.files import read_csv
+from tests.conftest import ROOT, start
 from tests.test_config import OTHER
 
 
@@ -68,6 +71,63 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     (again,) = _cells.run(cells[1:], jobs=1, tell=told.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
     assert told[-1] == "1 of 1 were there"
+
+
+def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
+    tmp_path, monkeypatch
+):
+    given = {"minority_class": "5", "runs_dir": str(tmp_path)}
+    cell = _cells.Cell(_cells.objective_config("lsgan", given), {"model": "m"})
+    directory = experiment.run_directory(cell.config)
+    directory.mkdir(parents=True)
+    assert not experiment.is_busy(cell.config)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", "import filelock, sys\n"
+         "with filelock.FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()",
+         str(directory / "lock")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert worker.stdout.readline() == "held\n"
+    assert experiment.is_busy(cell.config)
+    told, done = [], _cells.Outcome(cell, "reused", ["row"])
+    monkeypatch.setattr(_cells, "PATIENCE", 0.01)
+    monkeypatch.setattr(_cells, "_line", lambda found: found.status)
+
+    def tell(line):
+        told.append(line)
+        if line.startswith("waiting"):  # the other finishes, and is killed before it says so
+            worker.kill()
+            worker.communicate()
+            monkeypatch.setattr(_cells, "finished", lambda cell: done)
+
+    assert _cells.run([cell], 1, tell) == [done]
+    assert told == ["waiting for 1 that other processes work on", "[1/1] reused, left 0 s"]
+    assert not experiment.is_busy(cell.config)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_two_commands_share_a_table_and_one_is_killed_in_the_middle(tmp_path):
+    """Nothing is lost, nothing is done twice."""
+    words = ("--datasets=digits", "--classes=5", "--smoke", "--models=lsgan,rumi_lsgan,acgan",
+             "--seeds=0,1", f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}",
+             )  # fmt: skip
+    first, second = (
+        start("reproduce.table1", *words, f"--out={tmp_path / str(k)}") for k in range(2)
+    )
+    until = time.monotonic() + 400
+    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    _, errors = second.communicate(timeout=600)
+    assert second.returncode == 0, errors
+    table = read_csv(tmp_path / "1" / "table1.csv")
+    assert [line["n"] for line in table] == ["2 (1 classes, 2 seeds)"] * 3
+    runs = list(tmp_path.glob("runs/*/environment.json"))
+    assert len(runs) == 6
+    starts = [len(json.loads(path.read_text())["starts"]) for path in runs]
+    assert sum(starts) <= 7  # the one that was in work when its command was killed
 
 
 def test_after_stop_no_process_starts_and_those_that_ran_end():
