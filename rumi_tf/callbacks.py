@@ -280,7 +280,7 @@ class Evaluate(Periodic):
 
 
 class Clock(keras.callbacks.Callback):
-    """Times the iterations after the first, which is mostly compilation.
+    """Times the iterations after the first call of the step, which is mostly compilation.
 
     What happens between iterations (logs, grids, checkpoints) is part of the time.
 
@@ -292,15 +292,15 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.paused = paused
         self.iterations = 0
-        self._began = self._last = None
+        self._first = self._began = self._last = None
 
     def on_train_batch_end(self, batch, logs=None):
-        """Starts the clock after the first iteration."""
+        """Starts the clock after the first call of the compiled step."""
         self._last = time.monotonic() - self.paused()
+        iteration = int(self.model.iteration.numpy())
         if self._began is None:
-            self._began = self._last
-        else:
-            self.iterations += 1
+            self._first, self._began = iteration, self._last
+        self.iterations = iteration - self._first
 
     def milliseconds(self) -> float | None:
         """Mean time of an iteration; `None` if there were too few to time."""

@@ -490,6 +490,17 @@ class RunConfig(Config):
         "the part of it that is on a device. Paper: one device.",
     )
 
+    steps_per_execution: int = option(
+        1,
+        section="Devices",
+        low=1,
+        high=1000,
+        identity=False,
+        help_text="Iterations in one call of the compiled step; a divisor of --iterations and of "
+        "all --..._every. Saves time where iterations are short; the result is the same. With "
+        "--strategy only 1.",
+    )
+
     runs_dir: str = option(
         "runs",
         section="Output",

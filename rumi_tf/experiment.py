@@ -109,6 +109,7 @@ def resolve(config: RunConfig) -> RunConfig:
             values[name] = default
     config = dataclasses.replace(config, **values)
     _reject_unused(config, objective)
+    _check_steps(config)
     _check_directories(config)
     if not size_fits(config.network, config.image_size):
         raise InvalidInput(
@@ -189,6 +190,18 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
     for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
         if getattr(config, name) is not None and name not in objective.defaults:
             raise InvalidInput(name, f"has no effect with --objective={config.objective}")
+
+
+def _check_steps(config: RunConfig) -> None:
+    steps = config.steps_per_execution
+    if steps > 1 and config.strategy != "none":
+        raise InvalidInput("steps_per_execution", f"must be 1 with --strategy={config.strategy}")
+    for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "eval_every"):
+        if getattr(config, name) % steps:
+            raise InvalidInput(
+                "steps_per_execution",
+                f"is {steps}, which does not divide --{name}={getattr(config, name)}",
+            )
 
 
 # ----- preparing ----------------------------------------------------------------------------------
@@ -280,6 +293,7 @@ def make_model(
         adam("discriminator"),
         jit_compile={"auto": on_gpu, "on": True, "off": False}[config.jit],
         player_optimizers={name: adam(name) for name in networks},
+        steps_per_execution=config.steps_per_execution,
     )
     return model
 

@@ -167,13 +167,16 @@ class AdversarialModel(keras.Model):
         discriminator_optimizer: keras.optimizers.Optimizer,
         jit_compile: bool = False,
         player_optimizers: Mapping[str, keras.optimizers.Optimizer] | None = None,
+        steps_per_execution: int = 1,
     ) -> None:
         """Gives the players their optimizers and lays out the iteration.
 
         `jit_compile` is off by default: Keras's own default turns XLA on, which on CPU takes
         twice as long.
         """
-        super().compile(optimizer=None, jit_compile=jit_compile)
+        super().compile(
+            optimizer=None, jit_compile=jit_compile, steps_per_execution=steps_per_execution
+        )
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.player_optimizers = dict(player_optimizers or {})

@@ -5,7 +5,7 @@ import tensorflow as tf
 from rumi_tf import experiment
 from rumi_tf.callbacks import diversity, rows_until
 from rumi_tf.config import RunConfig
-from rumi_tf.errors import TrainingDiverged
+from rumi_tf.errors import InvalidInput, TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
 
 TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "checkpoint_every": 2}
@@ -77,6 +77,28 @@ def test_tensorboard_of_a_resumed_run_has_every_point_once(tmp_path, monkeypatch
     events.Reload()
     assert [e.step for e in events.Tensors("d_loss")] == [3, 6, 9]
     assert [e.step for e in events.Tensors("samples")] == [3, 6, 9]
+
+
+def test_several_steps_per_execution_are_the_same_run(tmp_path):
+    periods = {"iterations": 6, "log_every": 3, "sample_every": 6, "checkpoint_every": 3}
+    runs = [
+        experiment.train(config(tmp_path / str(k), **periods, steps_per_execution=k))
+        for k in (1, 3)
+    ]
+    one, several = (run.directory for run in runs)
+    assert one.name == several.name
+    for name in ("log.csv", "samples/iteration_000006.png"):
+        assert (one / name).read_bytes() == (several / name).read_bytes()
+    assert [run.summary["iterations_timed"] for run in runs] == [5, 3]
+
+
+@pytest.mark.parametrize("name", ["iterations", "log_every", "sample_every", "checkpoint_every"])
+def test_steps_per_execution_divide_what_happens_between_them(tmp_path, name):
+    values = {**dict.fromkeys(("iterations", *TINY), 4), "width": 0.05, name: 6}
+    with pytest.raises(InvalidInput, match=f"--steps_per_execution: is 4, .* --{name}=6"):
+        config(tmp_path, **values, steps_per_execution=4)
+    with pytest.raises(InvalidInput, match="must be 1 with --strategy=mirrored"):
+        config(tmp_path, **values, steps_per_execution=2, strategy="mirrored")
 
 
 def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):

@@ -22,7 +22,7 @@ OTHER = {
     "precision": "mixed_bfloat16", "iterations": 3, "batch_size": 8, "learning_rate": 1e-3,
     "beta_1": 0.0, "beta_2": 0.9, "d_steps": 4, "d_schedule": "joint", "fakes": "fresh",
     "update": "simultaneous", "seed": 5, "jit": "off", "strategy": "mirrored",
-    "sync_batch_norm": False, "runs_dir": "elsewhere",
+    "sync_batch_norm": False, "steps_per_execution": 2, "runs_dir": "elsewhere",
     "checkpoint_every": 2, "sample_every": 4, "log_every": 6,
     "eval_every": 10, "embedding": "inception", "protocol": "uac_images", "eval_samples": 9,
     "inception_weights": "w.h5", "cache_dir": "cache",
@@ -94,7 +94,8 @@ def test_json_with_unknown_field_or_other_type_is_refused():
 def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
     free = {
         "data_dir", "runs_dir", "checkpoint_every", "sample_every", "eval_every", "embedding",
-        "protocol", "eval_samples", "inception_weights", "cache_dir",
+        "protocol", "eval_samples", "inception_weights", "cache_dir", "strategy",
+        "steps_per_execution",
     }  # fmt: skip
     base = RunConfig()
     for name, value in OTHER.items():
