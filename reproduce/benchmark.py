@@ -4,16 +4,19 @@ Usage: python -m reproduce.benchmark metrics --data_dir=DIR
        python -m reproduce.benchmark train
        python -m reproduce.benchmark objectives
        python -m reproduce.benchmark ensemble --num_runs=100
+       python -m reproduce.benchmark memory
 
 train: an iteration of Rumi-LSGAN on the MNIST networks, against itself run eagerly, with fresh
 fakes, in float32 and by XLA, its batches alone, and the rate of products of matrices. metrics: the
 Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-learn, Inception
 features against the bare network; then what the metrics say of real images of --dataset against
 other real images. objectives: an iteration of every objective against one of LSGAN, on the MNIST
-networks. ensemble: runs on the mixture of Gaussians, all at once against one after another. Tables
-are written to --out as CSV files.
+networks. ensemble: runs on the mixture of Gaussians, all at once against one after another. memory:
+the peak of training and of evaluating 10,000 and 100,000 images. Tables are written to --out as CSV
+files.
 """
 
+import tempfile
 from pathlib import Path
 
 from absl import flags
@@ -89,6 +92,18 @@ def _ensemble(wanted: flags.FlagValues, out: Path) -> None:
     _tell(ensemble.comparisons(wanted.num_runs, wanted.repetitions), out / "ensemble.csv")
 
 
+def _memory(wanted: flags.FlagValues, out: Path) -> None:
+    from reproduce._benchmarks import memory
+
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for row in memory.peaks(Path(place), wanted.cache_dir):
+            rows.append(row)
+            write_csv(out / "memory.csv", rows)
+            print(aligned([list(row.values())]), flush=True)
+    print(out / "memory.csv")
+
+
 def _tell(comparisons, path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
@@ -104,7 +119,8 @@ def _tell(comparisons, path: Path) -> None:
     print(path)
 
 
-_TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble}
+_TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble,
+           "memory": _memory}  # fmt: skip
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

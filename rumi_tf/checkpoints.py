@@ -12,6 +12,7 @@ import tensorflow as tf
 from rumi_tf.errors import RunDamaged
 
 KEPT = 3
+ON_READ = tf.VariableSynchronization.ON_READ
 
 
 class Checkpoints:
@@ -56,10 +57,12 @@ class Checkpoints:
         return next(iter(_prefixes(self._directory)), None)
 
     def finite(self) -> bool:
-        """Whether no variable holds a NaN or an infinity."""
-        return all(
-            bool(tf.reduce_all(tf.math.is_finite(tf.cast(v, tf.float32)))) for v in self._variables
-        )
+        """Whether no weight, and no state of an optimizer, holds a NaN or an infinity.
+
+        Running means, which several workers can only read together, are left out.
+        """
+        own = [v for v in self._variables if v.synchronization is not ON_READ]
+        return all(bool(tf.reduce_all(tf.math.is_finite(tf.cast(v, tf.float32)))) for v in own)
 
     def restore(self) -> list[str]:
         """Restores the newest checkpoint that can be read; without any, leaves the state alone.

@@ -481,13 +481,15 @@ class RunConfig(Config):
         identity=False,
         help_text="tf.distribute strategy, which divides every batch over devices. none: one "
         "device. mirrored: all GPUs of this machine. multi_worker: the processes that the "
-        "environment variable TF_CONFIG names. The result does not depend on it but for rounding.",
+        "environment variable TF_CONFIG names. The result does not depend on it but for rounding, "
+        "unless XLA draws other noise on one GPU (--jit=off prevents it).",
     )
     sync_batch_norm: bool = option(
         True,
         section="Devices",
-        help_text="Whether batch normalisation sees the whole batch, as on one device, or, faster, "
-        "the part of it that is on a device. Paper: one device.",
+        help_text="With --strategy, whether batch normalisation sees the whole batch, as on one "
+        "device, or, faster, the part of it that is on a device; then the number of devices is a "
+        "part of what the run is. Paper: one device.",
     )
 
     steps_per_execution: int = option(

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import hashlib
 import json
 import os
 import platform
@@ -109,7 +110,7 @@ def resolve(config: RunConfig) -> RunConfig:
             values[name] = default
     config = dataclasses.replace(config, **values)
     _reject_unused(config, objective)
-    _check_steps(config)
+    _check_devices(config)
     _check_directories(config)
     if not size_fits(config.network, config.image_size):
         raise InvalidInput(
@@ -192,7 +193,11 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
             raise InvalidInput(name, f"has no effect with --objective={config.objective}")
 
 
-def _check_steps(config: RunConfig) -> None:
+def _check_devices(config: RunConfig) -> None:
+    if config.jit == "on" and config.strategy != "none":
+        raise InvalidInput("jit", f"XLA does not go with --strategy={config.strategy}")
+    if not config.sync_batch_norm and config.strategy == "none":
+        raise InvalidInput("sync_batch_norm", "has no effect with --strategy=none")
     steps = config.steps_per_execution
     if steps > 1 and config.strategy != "none":
         raise InvalidInput("steps_per_execution", f"must be 1 with --strategy={config.strategy}")
@@ -338,10 +343,20 @@ def train(config: RunConfig) -> Run:
         TrainingDiverged: a loss or weight became NaN or infinite.
         WorkerLost: another process of the run has ended.
     """
+    config = resolve(config)
     # Before TensorFlow does anything else: that is when it connects to other workers.
     strategy = workers.make_strategy(config.strategy)
-    config = resolve(config)
     _check_parts(config, strategy.num_replicas_in_sync)
+    try:
+        return _reused_or_trained(config, strategy)
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise WorkerLost(
+            "another worker of this run has ended; start all of them again, and it goes on from its "
+            "last checkpoint"
+        ) from error
+
+
+def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
     done = read_summary(directory)
     # Anybody can change a folder, so there a finished run counts only for the same images.
@@ -459,14 +474,32 @@ def _train(
 ) -> Run:
     directory = run_directory(config)
     remove_temporaries(place)
+    starts = _starts(directory / "environment.json")
+    parts = strategy.num_replicas_in_sync
+    if not config.sync_batch_norm and starts and starts[0].get("replicas", parts) != parts:
+        raise InvalidInput(
+            "sync_batch_norm",
+            f"is false, so that a run depends on the number of devices; this one was begun on "
+            f"{starts[0]['replicas']}, here are {parts}",
+        )
     notes = [images.note] if images.note else []
-    notes += record_environment(place / "environment.json", strategy.num_replicas_in_sync)
+    notes += record_environment(place / "environment.json", parts)
     shares = make_class_shares(config, images, split)
     with strategy.scope():
         model = make_model(config, images.image_shape, shares)
     checkpoints = Checkpoints(directory / "checkpoints", model.state(), place / "checkpoints")
     notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
     start = int(model.iteration.numpy())
+    workers.check_agreement(
+        strategy, iteration=start, settings=_number(config.hash()),
+        images=_number(images.fingerprint),
+    )  # fmt: skip
+    if start % config.steps_per_execution:
+        raise InvalidInput(
+            "steps_per_execution",
+            f"is {config.steps_per_execution}, and the run stands at iteration {start}, which is "
+            "no multiple of it",
+        )
     if start:
         notes.append(f"resumed at iteration {start}")
     *callbacks, clock = _callbacks(config, place, model, checkpoints, images, split, evaluator)
@@ -482,11 +515,8 @@ def _train(
                 shuffle=False,
                 callbacks=[*callbacks, clock],
             )
-        except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise WorkerLost(
-                "another worker of this run has ended; start all of them again, and it goes on "
-                "from its last checkpoint"
-            ) from error
+        except (tf.errors.UnavailableError, tf.errors.AbortedError):
+            raise  # another worker is lost
         except tf.errors.OpError as error:
             explain(error, images)
     if place != directory:
@@ -660,10 +690,7 @@ def read_summary(directory: Path) -> dict | None:
 
 def record_environment(path: Path, replicas: int = 1) -> list[str]:
     """Adds this start to the list of the run's environments; returns what a resumer should know."""
-    try:
-        starts = json.loads(path.read_text(encoding="utf-8"))["starts"]
-    except (OSError, ValueError, KeyError, TypeError):
-        starts = []
+    starts = _starts(path)
     now = {**environment(), "replicas": replicas}
     changed = sorted(
         name
@@ -672,6 +699,19 @@ def record_environment(path: Path, replicas: int = 1) -> list[str]:
     )
     write_json(path, {"starts": [*starts, now]})
     return [f"resumed with another {name} than before" for name in changed]
+
+
+def _starts(path: Path) -> list[dict]:
+    """The environments of a run's starts; empty if they cannot be read."""
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["starts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _number(text: str) -> int:
+    """A 63-bit number that stands for a text."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
 
 
 def environment() -> dict:

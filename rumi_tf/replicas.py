@@ -61,8 +61,11 @@ def reported(value: tf.Tensor) -> tf.Tensor:
 
     Without one it fails (tensorflow issue 72388).
     """
-    workers = isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
-    return value[tf.newaxis] if workers else value
+    strategy = tf.distribute.get_strategy()
+    workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    # As Keras asks: a cluster of one worker is no such mode.
+    several = workers and strategy.extended._in_multi_worker_mode()
+    return value[tf.newaxis] if several else value
 
 
 def mean(values: Values) -> Values:

@@ -37,6 +37,8 @@ def _multi_worker() -> tf.distribute.Strategy:
     try:
         place = json.loads(os.environ["TF_CONFIG"])
         task = place["task"]
+        if int(task["index"]) < 0:
+            raise IndexError
         place["cluster"][task["type"]][int(task["index"])]
     except KeyError as error:
         if str(error) != "'TF_CONFIG'":
@@ -79,6 +81,25 @@ def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         together = tf.function(lambda: strategy.reduce("SUM", strategy.run(_one), axis=None))
         together().numpy()
+
+
+def check_agreement(strategy: tf.distribute.Strategy, **values: int) -> None:
+    """Makes sure that all processes of the run have the same values.
+
+    Raises:
+        InvalidInput: they have not; what they computed together would be of nothing.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    own = tf.constant([list(values.values())], tf.int64)
+    gather = tf.function(lambda: strategy.gather(strategy.run(lambda: own), axis=0))
+    for name, found in zip(values, gather().numpy().T, strict=True):
+        if len(set(found.tolist())) > 1:
+            raise InvalidInput(
+                "strategy",
+                f"the workers differ in their {name}; start all of them with the same flags and "
+                "images, and one shared --runs_dir",
+            )
 
 
 def _one() -> tf.Tensor:

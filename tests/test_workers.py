@@ -11,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from rumi_tf import experiment, workers
 from rumi_tf.config import RunConfig
@@ -58,6 +59,14 @@ def ends(process, code=0):
     return errors
 
 
+def _moments(directory, iteration):
+    """Adam's moments of the last checkpoint, those of squares as their roots."""
+    reader = tf.train.load_checkpoint(str(directory / "checkpoints" / f"ckpt-{iteration}"))
+    names = [n for n in reader.get_variable_to_shape_map() if "_optimizer/" in n]
+    values = {n: reader.get_tensor(n) for n in names}
+    return {n: np.sqrt(v) if (v >= 0).all() else v for n, v in values.items()}
+
+
 def assert_equal_runs(config, other):
     """The same losses and the same generator, to 1e-5."""
     one, two = (experiment.run_directory(experiment.resolve(c)) for c in (config, other))
@@ -69,6 +78,10 @@ def assert_equal_runs(config, other):
     a, b = (keras.saving.load_model(d / "generator.keras") for d in (one, two))
     for x, y in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-5)
+    # The weights hardly tell a gradient from its double: Adam divides by its size.
+    moments = [_moments(d, config.iterations) for d in (one, two)]
+    for name, x in moments[0].items():
+        np.testing.assert_allclose(x, moments[1][name], rtol=2e-3, atol=2e-6, err_msg=name)
     noise = normal((16, config.latent_dim), 0, "test", 0)
     inputs = (noise, np.arange(16) % 10) if config.objective == "uacgan" else noise
     np.testing.assert_allclose(a(inputs), b(inputs), atol=1e-5)
@@ -120,7 +133,8 @@ def cluster():
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(tmp_path):
-    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6}
+    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6, "eval_every": 30,
+              "eval_samples": 20, "cache_dir": str(tmp_path / "cache")}  # fmt: skip
     alone = config_of("rumi_lsgan", tmp_path / "one", **values)
     both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
     ends(start(tmp_path, 1, [alone]))
@@ -149,6 +163,7 @@ def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(tm
         ("[]", "TF_CONFIG is not"),
         ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG is not"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "below the"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}', "below the"),
     ],
 )
 def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
@@ -162,6 +177,15 @@ def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
 def test_a_batch_must_be_divisible_over_the_devices():
     with pytest.raises(InvalidInput, match="--batch_size: is 8, not a multiple of the 3 devices"):
         experiment._check_parts(config_of("rumi_lsgan", "runs"), 3)
+
+
+def test_what_does_not_go_with_a_strategy_is_refused():
+    for flag, values in (
+        ("jit", {"jit": "on", "strategy": "mirrored"}),
+        ("sync_batch_norm", {"sync_batch_norm": False}),
+    ):
+        with pytest.raises(InvalidInput, match=f"--{flag}: "):
+            experiment.resolve(config_of("rumi_lsgan", "runs", **values))
 
 
 def test_the_strategy_is_no_part_of_what_a_run_is():

@@ -9,6 +9,7 @@ from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config import RunConfig
 
+BATCHES = 50  # in a row, far more than are made in advance
 MATRIX = 2048  # rows and columns of the matrices whose product is the machine's limit
 TARGETS = {
     "eager": "at most 0.40",
@@ -55,16 +56,16 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
 
 
 def _input(config: RunConfig, what: str, repetitions: int) -> Comparison:
-    """What an iteration waits for its batches, if they are made while it runs."""
+    """How long batches take by themselves; in training they are made while an iteration runs."""
     _, batches = prepared(config)
 
     def take() -> None:
-        for _ in range(10):
+        for _ in range(BATCHES):
             next(batches)
 
     take()
     found = medians(take, stepper(config), repetitions)
-    seconds = found[0][0] / 10, found[1][0] / ITERATIONS
+    seconds = found[0][0] / BATCHES, found[1][0] / ITERATIONS
     return Comparison(what, "its batches alone", "the iteration", *seconds, TARGETS["input"])
 
 
@@ -85,7 +86,12 @@ def _ceiling(config: RunConfig, what: str, repetitions: int) -> Comparison:
 def operations(config: RunConfig) -> int:
     """Additions and multiplications of an iteration, as TensorFlow counts those of its graph."""
     model, batches = prepared(config)
-    graph = tf.function(model.train_step).get_concrete_function(next(batches)).graph
+    return operations_of(model.train_step, next(batches))
+
+
+def operations_of(function: Callable, *arguments) -> int:
+    """As `operations`, of any function of tensors."""
+    graph = tf.function(function).get_concrete_function(*arguments).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder(
         tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     )
