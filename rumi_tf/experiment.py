@@ -351,8 +351,8 @@ def train(config: RunConfig) -> Run:
         return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLost(
-            "another worker of this run has ended; start all of them again, and it goes on from its "
-            "last checkpoint"
+            "another worker of this run has ended; start all of them again, and it goes on from "
+            "its last checkpoint"
         ) from error
 
 
