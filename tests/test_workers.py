@@ -95,7 +95,7 @@ def assert_equal_runs(config, other):
 def test_two_devices_train_what_one_trains(name, tmp_path):
     alone = config_of(name, tmp_path / "one")
     both = config_of(name, tmp_path / "two", strategy="mirrored")
-    ends(start(tmp_path, 1, [alone]))
+    experiment.train(alone)
     ends(start(tmp_path, 2, [both]))
     assert_equal_runs(alone, both)
     environment = experiment.run_directory(experiment.resolve(both)) / "environment.json"
@@ -143,7 +143,7 @@ def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(ev
               "cache_dir": str(tmp_path / "cache")}  # fmt: skip
     alone = config_of("rumi_lsgan", tmp_path / "one", **values)
     both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
-    ends(start(tmp_path, 1, [alone]))
+    experiment.train(alone)
     pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
     run, until = experiment.run_directory(experiment.resolve(both)), time.monotonic() + 200
     while not list(run.glob("checkpoints/ckpt-*5.index")) and time.monotonic() < until:
