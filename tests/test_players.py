@@ -202,7 +202,10 @@ def test_the_statistics_network_learns_that_images_tell_their_labels(digits):
 @pytest.mark.parametrize(
     "values",
     [
-        {"objective": "uacgan", "jit": "on", "mi_gradient_clip": True, "d_steps": 1},
+        pytest.param(
+            {"objective": "uacgan", "jit": "on", "mi_gradient_clip": True, "d_steps": 1},
+            marks=pytest.mark.exhaustive,
+        ),
         {"objective": "uacgan", "update": "simultaneous", "precision": "mixed_bfloat16",
          "mine_network": "concat", "fakes": "fresh", "d_batch_norm": "joint"},
     ],

@@ -430,8 +430,14 @@ TRAINED = (  # of the settings in figures._mixtures, those tried with three seed
 )
 
 
+QUICK = ("sgan_separate", "sgan_shared", "lsgan_mixture", "wgan_lp_mixture")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in QUICK else pytest.mark.exhaustive) for n in TRAINED],
+)
 def test_small_networks_learn_what_the_lemmas_predict(name):
     from figures import _toy
 

@@ -133,10 +133,9 @@ def cluster():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "evaluated",
-    [{}, pytest.param({"eval_every": 30, "eval_samples": 20}, marks=pytest.mark.exhaustive)],
-    ids=["trained", "evaluated"],
+    "evaluated", [{}, {"eval_every": 30, "eval_samples": 20}], ids=["trained", "evaluated"]
 )
 def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(evaluated, tmp_path):
     values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6, **evaluated,
