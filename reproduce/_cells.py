@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +188,10 @@ def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) ->
     outcomes: dict[int, Outcome] = {}
     processes, began = _Processes(), time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(_process, c, jobs, processes): n for n, c in cells.items()}
-        try:
+        futures: dict[Future[Outcome | None], int] = {}
+        try:  # around `submit` too: an interrupt may come when the first process has begun
+            for number, cell in cells.items():
+                futures[pool.submit(_process, cell, jobs, processes)] = number
             for count, future in enumerate(as_completed(futures), start=1):
                 found = future.result()
                 if found is not None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -164,12 +165,13 @@ def test_every_open_choice_has_a_flagfile_that_differs_from_the_default():
     assert len(names | {default}) == len(paths) + 1 > 1
 
 
+def a_cell(tmp_path):
+    given = {"minority_class": "5", "runs_dir": str(tmp_path)}
+    return _cells.Cell(_cells.objective_config("lsgan", given), {})
+
+
 def test_a_scheduler_that_ends_the_command_ends_its_runs(tmp_path):
     """SIGTERM, as SIGINT: no training goes on that nobody waits for."""
-    cell = _cells.Cell(
-        _cells.objective_config("lsgan", {"minority_class": "5", "runs_dir": str(tmp_path)}), {}
-    )
-
     started = []
     popen = subprocess.Popen
 
@@ -181,6 +183,28 @@ def test_a_scheduler_that_ends_the_command_ends_its_runs(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(_cells.subprocess, "Popen", start)
-        _cells.run([cell], 1, print)
+        _cells.run([a_cell(tmp_path)], 1, print)
     assert started[0].wait(timeout=10) == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interrupt_while_runs_are_handed_out_ends_those_that_began(tmp_path):
+    started = []
+    began = threading.Event()
+    popen, submit = subprocess.Popen, _cells.ThreadPoolExecutor.submit
+
+    def start(words, **how):
+        started.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        began.set()
+        return started[-1]
+
+    def interrupted(*words):
+        submit(*words)
+        began.wait()
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_cells.subprocess, "Popen", start)
+        patch.setattr(_cells.ThreadPoolExecutor, "submit", interrupted)
+        _cells.run([a_cell(tmp_path)], 1, print)
+    assert started[0].wait(timeout=10) == -signal.SIGTERM
