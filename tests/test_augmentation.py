@@ -306,7 +306,9 @@ def run(tmp_path, *words):
     return done
 
 
-ON_DIGITS = ("--minority_class=5", "--minority_size=30", "--seeds=1", "--seed=2")
+ON_DIGITS = (
+    "--minority_class=5", "--minority_size=30", "--seeds=1", "--seed=2", "--objective=lsgan",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -338,6 +340,7 @@ def test_the_command_on_digits_writes_what_it_names(on_digits):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_same_command_once_more_trains_nothing(on_digits):
     place, printed = on_digits
     before = {path: path.read_bytes() for path in (place / "out").rglob("*.*")}
