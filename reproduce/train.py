@@ -40,6 +40,7 @@ def main() -> None:
     config = RunConfig.from_flags(flags.FLAGS)
     with _cli.quiet_import():
         from rumi_tf import experiment
+        from rumi_tf.data.splits import held_out
     if flags.FLAGS.dry_run:
         config = experiment.resolve(config)
         images, split = experiment.prepare(config)
@@ -48,6 +49,8 @@ def main() -> None:
             print(images.note)
         print(f"positives: {len(split.indices['positive'])} images")
         print(f"negatives: {len(split.indices['negative'])} images")
+        if config.holdout:
+            print(f"held out:  {len(held_out(config, images.labels))} images")
         print(f"run directory: {experiment.run_directory(config)}")
         return
     run = experiment.train(config)

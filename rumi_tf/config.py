@@ -185,6 +185,15 @@ class RunConfig(Config):
         "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
         "cifar10 (250) and celeba; 50 for digits; all for folder.",
     )
+    holdout: float = option(
+        0.0,
+        section="Data",
+        low=0,
+        below=1,
+        help_text="Share of the images of every class, in [0, 1), that is kept out of training, "
+        "drawn at random by --seed before --minority_size is applied: real images to test on "
+        "that nothing was trained on. Paper: 0.",
+    )
     attribute: str | None = option(
         None,
         section="Data",

@@ -5,6 +5,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import filelock
 import numpy as np
@@ -52,6 +53,9 @@ class Row:
     note: str = ""
 
 
+RowType = TypeVar("RowType", bound=Row)
+
+
 def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
     """Rows as they stand in a CSV file; floats keep all their digits."""
     return [
@@ -63,8 +67,8 @@ def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
     ]
 
 
-def check_rows(path: str | os.PathLike) -> None:
-    """Raises `ValueError` unless rows can be added to the file, or it does not exist."""
+def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
+    """Raises `ValueError` unless rows of a kind can be added to the file, or it does not exist."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             header = next(csv.reader(file), None)
@@ -72,7 +76,7 @@ def check_rows(path: str | os.PathLike) -> None:
         return
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a CSV file") from error
-    if header not in (None, [field.name for field in dataclasses.fields(Row)]):
+    if header not in (None, [field.name for field in dataclasses.fields(kind)]):
         raise ValueError(f"{path} is a table of something else; its columns are not those of a row")
 
 
@@ -105,17 +109,17 @@ def read_curve(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def read_rows(path: str | os.PathLike) -> list[Row]:
-    """Reads a file of rows.
+def read_rows(path: str | os.PathLike, kind: type[RowType] = Row) -> list[RowType]:
+    """Reads a file of rows of a kind.
 
     Raises:
         ValueError: naming the line that is not a row.
     """
-    kinds = {f.name: f.type for f in dataclasses.fields(Row)}
+    kinds = {f.name: f.type for f in dataclasses.fields(kind)}
     rows = []
     for number, text in enumerate(read_csv(path), start=2):
         try:
-            rows.append(Row(**{name: _parsed(kinds[name], text[name]) for name in kinds}))
+            rows.append(kind(**{name: _parsed(kinds[name], text[name]) for name in kinds}))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number} is not a row of results") from error
     return rows

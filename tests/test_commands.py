@@ -15,6 +15,8 @@ TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
 SAMPLE = ("reproduce.sample", "--grid={out}/g.png")
 EVALUATE = ("reproduce.evaluate", "--out={out}/evaluation", "--cache_dir={out}/cache")
 INCEPTION = (*EVALUATE, "--images={images}", "--reference={images}", "--embedding=inception")
+AUGMENT = ("reproduce.augment", "--runs_dir={out}/runs", "--out={out}/o", "--minority_class=5")
+FOLDER = ("--dataset=folder", "--data_dir={images}", "--minority_class=a", "--image_size=32")
 BAD = [
     # dataset, class, objective, split
     ("dataset", (*TRAIN, "--dataset=minst")),
@@ -193,6 +195,26 @@ BAD = [
     ("settings", ("figures.lemmas", "--settings=sgan_overlap,lemma")),
     ("iterations", ("figures.lemmas", "--iterations=0")),
     ("out", ("figures.lemmas", "--out=/proc/x")),
+    # augmentation
+    ("holdout", (*TRAIN, "--holdout=1")),
+    ("minority_size", (*TRAIN, "--minority_class=5", "--holdout=0.9", "--minority_size=50")),
+    ("minority_class", AUGMENT[:3]),
+    ("minority_class", (*AUGMENT, "--minority_class=ten")),
+    ("minority_class", (*AUGMENT, "--minority_class=3", "--minority_size=0")),
+    ("minority_size", (*AUGMENT, "--minority_size=120")),
+    ("objective", (*AUGMENT, "--objective=gan")),
+    ("split", (*AUGMENT, "--split=even")),
+    ("holdout", (*AUGMENT, "--holdout=-0.1")),
+    ("holdout", (*AUGMENT, *FOLDER)),
+    ("data_dir", (*AUGMENT, "--dataset=mnist", "--data_dir={out}/absent")),
+    ("num", (*AUGMENT, "--num=0")),
+    ("updates", (*AUGMENT, "--updates=0")),
+    ("seeds", (*AUGMENT, "--seeds=")),
+    ("seed", (*AUGMENT, "--seed=-1")),
+    ("out", (*AUGMENT, "--out=/proc/x")),
+    ("out", (*AUGMENT, *FOLDER, "--out={images}/made")),
+    ("out", (*AUGMENT, "--out={other_table}")),
+    ("runs_dir", (*AUGMENT, "--runs_dir={file}/runs")),
     # what would be destroyed
     ("grid", ("reproduce.sample", "--saved_model=x", "--grid={directory}")),
     ("npz", (*SAMPLE, "--saved_model=x", "--npz=/proc/x.npz")),
@@ -223,6 +245,9 @@ def places(tmp_path_factory):
     (places["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
     places["out"].mkdir()
     places["one_class"] = root / "one_class"
+    places["other_table"] = root / "other_table"
+    places["other_table"].mkdir()
+    (places["other_table"] / "augment_runs.csv").write_text("colour\nred\n")
     for name, labels in (("images", "ab"), ("bad_images", "ab"), ("one_class", "a")):
         for label in labels:
             (places[name] / label).mkdir(parents=True)
@@ -274,6 +299,7 @@ def test_so_it_is_in_a_process_that_starts_from_nothing(flag, line, places):
         "reproduce.evaluate",
         "reproduce.benchmark",
         "reproduce.objectives",
+        "reproduce.augment",
         "reproduce.table1",
         "reproduce.uac_table1",
         "figures.uac_figure1_mog",

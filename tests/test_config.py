@@ -10,7 +10,8 @@ from rumi_tf.errors import InvalidInput
 OTHER = {
     "dataset": "folder", "data_dir": "/some/where", "split": "classes",
     "positive_classes": ("cat", "ä b"), "negative_classes": ("dog",), "minority_class": "cat",
-    "minority_size": 7, "attribute": "Bald", "image_size": 32, "skip_unreadable": True,
+    "minority_size": 7, "holdout": 0.25, "attribute": "Bald", "image_size": 32,
+    "skip_unreadable": True,
     "objective": "lsgan", "label_a": 0.5, "label_b_pos": 3.0, "label_b_neg": -3.0,
     "label_c": 2.0, "g_loss": "min_max", "beta_pos": 2.5, "beta_neg": 0.5, "alpha_pos": 0.25,
     "alpha_neg": -0.5,
@@ -76,6 +77,7 @@ def test_every_field_has_help_and_a_section(field):
         ("beta_1", 1.0), ("beta_2", -0.1), ("seed", -1), ("seed", 2**31),
         ("d_steps", 0), ("image_size", 8), ("positive_classes", "cat"),
         ("positive_classes", (1,)), ("fakes", "old"), ("runs_dir", None), ("minority_size", -1),
+        ("holdout", 1.0), ("holdout", -0.1),
     ],
 )  # fmt: skip
 def test_inadmissible_value_names_its_flag(name, value):

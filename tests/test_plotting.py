@@ -5,6 +5,7 @@ from PIL import Image
 from rumi_tf.plotting import (
     Curve,
     Densities,
+    save_bars,
     save_curves,
     save_densities,
     save_grid,
@@ -84,3 +85,16 @@ def test_curves_are_drawn_on_one_scale_with_their_bands(tmp_path):
     band = (abs(pixels - [199, 222, 239]).max(-1) < 12)[:, :half].sum(0).max()
     assert blue[60:, :half].sum() > 200 > blue[60:, half:].sum()
     assert 0.4 < band / (pixels.shape[0] - 60) < 0.8  # 0.6 of the axis, in a picture with margins
+
+
+def test_bars_are_as_high_as_the_means_and_the_same_input_is_the_same_file(tmp_path):
+    runs = {"a": np.array([[0.2, 0.9], [0.4, np.nan]]), "b $x^$": np.array([[0.8, 0.6]] * 2)}
+    for suffix in ("png", "pdf"):
+        for name in "12":
+            save_bars(tmp_path / f"{name}.{suffix}", ["one", "two"], runs, "title")
+        assert (tmp_path / f"1.{suffix}").read_bytes() == (tmp_path / f"2.{suffix}").read_bytes()
+    pixels = np.asarray(Image.open(tmp_path / "1.png").convert("RGB")).astype(int)
+    blue = np.abs(pixels - [38, 134, 190]).max(-1) < 12  # of the first label, a little transparent
+    heights = blue[:-60].sum(0)  # without the legend
+    first, second = heights[: len(heights) // 2].max(), heights[len(heights) // 2 :].max()
+    assert first > 50 and second / first == pytest.approx(0.9 / 0.3, rel=0.05)

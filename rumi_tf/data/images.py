@@ -92,6 +92,39 @@ def from_loader(
     return LabelledImages(labels, class_names, image_shape, gather, digest.hexdigest(), name)
 
 
+def joined(first: LabelledImages, second: LabelledImages) -> LabelledImages:
+    """The images of both, those of `second` behind the others.
+
+    Raises:
+        ValueError: they have other classes or another shape.
+    """
+    if (first.class_names, tuple(first.image_shape)) != (
+        second.class_names,
+        tuple(second.image_shape),
+    ):
+        raise ValueError(f"images differ: {first.image_shape} and {second.image_shape}")
+    count = len(first)
+
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        indices = tf.cast(indices, tf.int64)
+        side = tf.cast(indices >= count, tf.int32)
+        places = tf.dynamic_partition(tf.range(tf.size(indices)), side, 2)
+        ours, theirs = tf.dynamic_partition(indices, side, 2)
+        images = [first.gather(ours), second.gather(theirs - count)]
+        return tf.ensure_shape(tf.dynamic_stitch(places, images), (None, *first.image_shape))
+
+    digest = hashlib.sha256(f"{first.fingerprint} {second.fingerprint}".encode())
+    return LabelledImages(
+        labels=np.concatenate([first.labels, second.labels]),
+        class_names=first.class_names,
+        image_shape=first.image_shape,
+        gather=gather,
+        fingerprint=digest.hexdigest(),
+        name=lambda k: first.name(k) if k < count else second.name(k - count),
+        note="; ".join(filter(None, [first.note, second.note])),
+    )
+
+
 def unreadable(images: LabelledImages) -> np.ndarray:
     """Indices of the images that cannot be decoded; decodes all of them, so it takes a while."""
     numbers = tf.data.Dataset.range(len(images))

@@ -19,7 +19,7 @@ class Split:
         positive_classes, negative_classes: labels; a label may stand in both. `--split=all` has no
             negatives.
         indices: by subset, sorted (n,) int64 indices of images: `positive`, `negative`, and
-            `all`, the union.
+            `all`, the union. Images that `held_out` names are in none of them.
     """
 
     positive_classes: tuple[int, ...]
@@ -55,6 +55,7 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
             empty side.
     """
     positive, negative = _SPLITS[config.split](config, class_names)
+    kept = np.setdiff1d(np.arange(len(labels)), held_out(config, labels))
     sides = {}
     for flag, side, classes in (
         ("positive_classes", "positive", positive),
@@ -62,7 +63,7 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
     ):
         if not classes and config.split != "all":
             raise InvalidInput(flag, "leaves no class; name at least one")
-        sides[side] = np.flatnonzero(np.isin(labels, classes)).astype(np.int64)
+        sides[side] = kept[np.isin(labels[kept], classes)].astype(np.int64)
         if classes and not len(sides[side]):
             names = ", ".join(class_names[k] for k in classes)
             raise InvalidInput(flag, f"there is no image of {names} in {config.dataset}")
@@ -70,6 +71,28 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
         sides["positive"] = _minority(config, sides["positive"])
     sides["all"] = np.union1d(sides["positive"], sides["negative"])
     return Split(tuple(positive), tuple(negative), sides)
+
+
+def held_out(config: RunConfig, labels: np.ndarray) -> np.ndarray:
+    """Sorted (m,) indices of the images that `config.holdout` keeps out of training.
+
+    Which they are depends on the labels, the share and the seed alone: runs that differ in the
+    minority class or the objective hold out the same images.
+    """
+    return np.sort(stratified(labels, config.holdout, config.seed, "holdout"))
+
+
+def stratified(labels: np.ndarray, share: float, seed: int, stream: str) -> np.ndarray:
+    """(m,) indices of a share of the images of every class, rounded down, at random.
+
+    Args:
+        labels: (N,) integer labels.
+        share: in [0, 1).
+        seed, stream: what the draw is a function of.
+    """
+    order = numpy_generator(seed, stream).permutation(len(labels))
+    of_class = [order[labels[order] == k] for k in np.unique(labels)]
+    return np.concatenate([members[: int(share * len(members))] for members in of_class])
 
 
 def default_split(config: RunConfig) -> str:
@@ -110,7 +133,9 @@ def _minority(config: RunConfig, members: np.ndarray) -> np.ndarray:
         size = max(1, round(MINORITY_SHARE * len(members)))
     if size > len(members):
         raise InvalidInput(
-            "minority_size", f"is {size}, but {config.minority_class} has {len(members)} images"
+            "minority_size",
+            f"is {size}, but {config.minority_class} has {len(members)} images"
+            f"{' that are not held out' if config.holdout else ''}",
         )
     if size == 0:
         return members

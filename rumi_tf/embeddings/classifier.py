@@ -17,6 +17,7 @@ from keras import layers
 
 from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
+from rumi_tf.data.splits import stratified
 from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
 from rumi_tf.files import atomic_path, digest_of, write_json
 from rumi_tf.progress import tracked
@@ -73,7 +74,7 @@ def load_classifier(
     text = json.dumps([VERSION, train.fingerprint, judged, train.image_shape, dataset, seed])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
-    network = _network(train, seed)
+    network = classifier_network(train, seed)
     with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
         found = None if refresh else _from_cache(network, path)
         if found is None:
@@ -136,8 +137,16 @@ def _from_cache(network: keras.Model, path: Path) -> Accuracy | None:
         return None
 
 
-def _network(images: LabelledImages, seed: int) -> keras.Model:
-    """Blocks of two convolutions and pooling, then `FEATURES` units, then class scores."""
+def classifier_network(images: LabelledImages, seed: int) -> keras.Model:
+    """Blocks of two convolutions and pooling, then `FEATURES` units, then class scores.
+
+    Args:
+        images: whose shape and classes it is for.
+        seed: of the initial weights and of dropout.
+
+    Returns:
+        (B, H, W, C) float32 in [-1, 1] -> the features, (B, `FEATURES`), and the scores, (B, K).
+    """
     seeds = iter(initializer_seeds(seed, "classifier", 32))
 
     def weights(layer, *args, **keywords):
@@ -172,9 +181,44 @@ def _train(
     if test is None:
         index = _held_out(train.labels, seed)
         chosen, judged = np.setdiff1d(chosen, index), train
-    updates = int(np.clip(EPOCHS.get(dataset, 1) * len(chosen) // BATCH, *UPDATES))
+    fit_classifier(
+        network, train, chosen, updates=num_updates(dataset, len(chosen)), seed=seed,
+        title=f"training the classifier of {dataset}",
+    )  # fmt: skip
+    return _judge(network, judged, index)
+
+
+def num_updates(dataset: str, num: int) -> int:
+    """How many updates a classifier of `num` images of a data set is trained for."""
+    return int(np.clip(EPOCHS.get(dataset, 1) * num // BATCH, *UPDATES))
+
+
+def fit_classifier(
+    network: keras.Model,
+    images: LabelledImages,
+    chosen: np.ndarray,
+    *,
+    updates: int,
+    seed: int,
+    title: str,
+    class_weights: np.ndarray | None = None,
+) -> None:
+    """Trains a `classifier_network` in place: Adam with cosine decay, batches of `BATCH`.
+
+    Args:
+        network: with its initial weights.
+        images: the data set.
+        chosen: (n,) indices of the images to train on; one may occur several times.
+        updates: how many.
+        seed: of the order.
+        title: of the progress bar.
+        class_weights: (K,) factors of the loss of an image, by its class; `None` for 1.
+
+    Raises:
+        InvalidInput: an image that cannot be decoded.
+    """
     batches = batch_stream(
-        train, {"all": chosen}, ({"all": "all"},), batch_size=BATCH, seed=seed, stop=updates
+        images, {"all": chosen}, ({"all": "all"},), batch_size=BATCH, seed=seed, stop=updates
     )
     scores = keras.Model(network.input, network.outputs[1])
     scores.compile(
@@ -182,27 +226,36 @@ def _train(
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,  # Keras's own choice, XLA, takes twice as long on a CPU
     )
-    pairs = batches.map(lambda update: (update["all"]["image"], update["all"]["label"]))
+
+    def pair(update) -> tuple[tf.Tensor, ...]:
+        image, label = update["all"]["image"], update["all"]["label"]
+        if class_weights is None:
+            return image, label
+        return image, label, tf.gather(tf.constant(class_weights, tf.float32), label)
+
     try:
-        _fit(scores, pairs, updates, f"training the classifier of {dataset}")
+        scores.fit(
+            batches.map(pair), steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
+            callbacks=[_Bar(updates, title)],
+        )  # fmt: skip
     except tf.errors.OpError as error:
-        explain(error, train)
-    return _judge(scores, judged, index)
+        explain(error, images)
+
+
+def predicted_labels(network: keras.Model, images: LabelledImages, index: np.ndarray) -> np.ndarray:
+    """(n,) labels that a `classifier_network` gives the images at (n,) indices."""
+
+    @tf.function(reduce_retracing=True)
+    def label(batch: tf.Tensor) -> tf.Tensor:
+        return tf.argmax(network(batch, training=False)[1], axis=1)
+
+    return np.concatenate([label(batch).numpy() for batch in image_batches(images, index)])
 
 
 def _held_out(labels: np.ndarray, seed: int) -> np.ndarray:
     """Indices of a fifth of every class, at random; at least one in all."""
-    order = numpy_generator(seed, "held out").permutation(len(labels))
-    of_class = [order[labels[order] == k] for k in np.unique(labels)]
-    held = np.concatenate([members[: int(HELD_OUT * len(members))] for members in of_class])
-    return held if len(held) else order[:1]
-
-
-def _fit(scores: keras.Model, pairs: tf.data.Dataset, updates: int, title: str) -> None:
-    scores.fit(
-        pairs, steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
-        callbacks=[_Bar(updates, title)],
-    )  # fmt: skip
+    held = stratified(labels, HELD_OUT, seed, "held out")
+    return held if len(held) else numpy_generator(seed, "held out").permutation(len(labels))[:1]
 
 
 class _Bar(keras.callbacks.Callback):
@@ -221,12 +274,9 @@ class _Bar(keras.callbacks.Callback):
         self._steps.close()
 
 
-def _judge(scores: keras.Model, images: LabelledImages, index: np.ndarray) -> Accuracy:
-    guesses = [
-        np.argmax(scores.predict_on_batch(batch), axis=1) for batch in image_batches(images, index)
-    ]
+def _judge(network: keras.Model, images: LabelledImages, index: np.ndarray) -> Accuracy:
     labels = images.labels[index]
-    right = np.concatenate(guesses) == labels
+    right = predicted_labels(network, images, index) == labels
     recall = [
         float(np.mean(right[labels == k])) if np.any(labels == k) else None
         for k in range(len(images.class_names))

@@ -57,13 +57,13 @@ def load_embedding(
             "use --embedding=inception",
         )
     learnt, _ = load_classifier(
-        images, _test_part(config), dataset=config.dataset, cache_dir=cache_directory(config),
+        images, test_part(config), dataset=config.dataset, cache_dir=cache_directory(config),
         refresh=refresh,
     )  # fmt: skip
     return plain.with_classes_of(learnt) if plain else learnt
 
 
-def _test_part(config: RunConfig) -> LabelledImages | None:
+def test_part(config: RunConfig) -> LabelledImages | None:
     """The test part of a data set; `None` where it has none."""
     try:
         return load_images(config, "test")

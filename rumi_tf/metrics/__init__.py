@@ -5,6 +5,12 @@ the reference second. Nothing here reads files, prints or knows a network.
 """
 
 from rumi_tf.metrics.classes import class_histogram, split_shares
+from rumi_tf.metrics.classification import (
+    balanced_accuracy,
+    class_precision,
+    class_recall,
+    confusion_matrix,
+)
 from rumi_tf.metrics.diversity import intra_class_distances
 from rumi_tf.metrics.frechet import (
     GaussianStatistics,
@@ -20,7 +26,11 @@ from rumi_tf.metrics.prd import prd_curve, prd_f_scores
 
 __all__ = [
     "GaussianStatistics",
+    "balanced_accuracy",
     "class_histogram",
+    "class_precision",
+    "class_recall",
+    "confusion_matrix",
     "constant_set_note",
     "density_coverage",
     "extrapolated_frechet_distance",

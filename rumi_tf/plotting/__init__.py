@@ -1,5 +1,6 @@
 """Pictures as files. Importing this package loads matplotlib, without a display."""
 
+from rumi_tf.plotting.bars import save_bars
 from rumi_tf.plotting.comparisons import Band, Comparison, save_comparisons
 from rumi_tf.plotting.curves import save_prd, save_share_panels, save_shares
 from rumi_tf.plotting.densities import Densities, save_densities
@@ -7,7 +8,7 @@ from rumi_tf.plotting.lines import Curve, save_curves
 from rumi_tf.plotting.panels import save_grid, save_panel_rows, save_panels, tile
 
 __all__ = [
-    "Band", "Comparison", "Curve", "Densities", "save_comparisons", "save_curves", "save_densities",
-    "save_grid", "save_panel_rows", "save_panels", "save_prd", "save_share_panels", "save_shares",
-    "tile",
+    "Band", "Comparison", "Curve", "Densities", "save_bars", "save_comparisons", "save_curves",
+    "save_densities", "save_grid", "save_panel_rows", "save_panels", "save_prd",
+    "save_share_panels", "save_shares", "tile",
 ]  # fmt: skip

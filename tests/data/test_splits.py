@@ -3,7 +3,7 @@ import pytest
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import load_images
-from rumi_tf.data.splits import make_split
+from rumi_tf.data.splits import held_out, make_split, stratified
 from rumi_tf.errors import InvalidInput
 from rumi_tf.experiment import resolve
 
@@ -155,3 +155,32 @@ def test_all_is_refused_where_negatives_are_needed(objective):
         resolve(RunConfig(dataset="mnist", split="all", objective=objective))
     for other in ("lsgan", "acgan"):
         assert resolve(RunConfig(dataset="mnist", split="all", objective=other)).split == "all"
+
+
+def test_a_share_of_every_class_is_drawn_at_random_and_rounded_down():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [10, 25, 3]))
+    drawn = stratified(labels, 0.3, 0, "x")
+    assert np.bincount(labels[drawn], minlength=3).tolist() == [3, 7, 0]
+    assert len(set(drawn.tolist())) == len(drawn)
+    assert drawn.tolist() == stratified(labels, 0.3, 0, "x").tolist()
+    for other in (stratified(labels, 0.3, 1, "x"), stratified(labels, 0.3, 0, "y")):
+        assert set(other.tolist()) != set(drawn.tolist())
+
+
+def test_no_side_has_images_that_are_held_out():
+    common = {"split": "unbalanced", "minority_class": "3", "minority_size": 10, "holdout": 0.4}
+    config = RunConfig(dataset="mnist", **common)
+    held, parts = held_out(config, LABELS), split(**common)
+    assert np.bincount(LABELS[held]).tolist() == [12] * 10
+    assert sizes(parts) == (10, 9 * 18)
+    for side in parts.indices.values():
+        assert not set(side.tolist()) & set(held.tolist())
+    everything = split(split="all", holdout=0.4).indices["all"]
+    assert sorted([*everything, *held]) == list(range(300))  # whatever the split, the same images
+
+
+def test_the_minority_is_cut_after_the_others_are_held_out():
+    common = {"split": "unbalanced", "minority_class": "3", "holdout": 0.5}
+    assert sizes(split(minority_size=15, **common)) == (15, 135)
+    with pytest.raises(InvalidInput, match="minority_size: is 16, but 3 has 15 images that are"):
+        split(minority_size=16, **common)

@@ -1,0 +1,182 @@
+"""Generates images of a scarce class and measures whether a classifier gets better with them.
+
+Usage: python -m reproduce.augment --dataset=folder --data_dir=DIR --minority_class=NAME
+       python -m reproduce.augment --dataset=digits --minority_class=5 --minority_size=30
+
+For every seed: holds real images out, trains the GAN of --objective with the class as positives
+(a run of reproduce.train under --runs_dir with --holdout), and four classifiers that differ in
+what is done about the imbalance: nothing, class weights, oversampling, generated images. Tests them
+on images that nothing was trained on: what was held out, and the test part of the data set.
+Writes to --out: generated/CLASS/*.png and generated.png; augment_runs.csv, a row per classifier and
+metric, from which an interrupted command goes on; augment.csv, augment.md with the verdict, and
+augment.png and .pdf.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from reproduce import _cli, _grid
+from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import write_csv, write_text
+from rumi_tf.tables import aligned, markdown
+
+define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
+_SECTION = {"module_name": "Augmentation"}
+flags.DEFINE_float(
+    "holdout", None,
+    "Share of every class, in [0, 1), that is held out to test on, beside the test part of the "
+    "data set if it has one. Default: 0.3 for folder and digits, else 0.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "num", None,
+    "Images to generate for each seed. Default: as many as make the class as frequent as the mean "
+    "of the others.",
+    lower_bound=1, **_SECTION,
+)  # fmt: skip
+flags.DEFINE_list(
+    "seeds", ["0", "1", "2"],
+    "Seeds of the repetitions. Each has its own held-out images, images of the scarce class, GAN "
+    "run and classifiers, unless --seed is given.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "seed", None,
+    "Seed of one choice of images and one GAN run for all repetitions, whose classifiers alone "
+    "then differ. Saves time where a GAN takes long.",
+    lower_bound=0, upper_bound=2**31 - 1, **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "updates", None,
+    "Updates of each classifier. Default: 500 to 8,000, by the number of images.",
+    lower_bound=1, **_SECTION,
+)  # fmt: skip
+flags.DEFINE_string("out", "augment", "Directory for what is written.", **_SECTION)
+SHOWN = 49  # images in a panel of generated.png
+
+
+def main() -> None:
+    """Runs what is missing, prints the table, the verdict and what was written."""
+    wanted = flags.FLAGS
+    out = Path(wanted.out).expanduser()
+    if wanted.minority_class is None:
+        raise InvalidInput("minority_class", "name the class that there are too few images of")
+    if wanted.split not in (None, "unbalanced"):
+        raise InvalidInput("split", f"is {wanted.split}; a scarce class is --split=unbalanced")
+    _grid.seeds(wanted.seeds)
+    _check_out(wanted, out)
+    with _cli.quiet_import():
+        from rumi_tf import augmentation, experiment
+    augmentation.check_output(out / "augment_runs.csv")
+    trials = trials_of(wanted)
+    for note in dict.fromkeys(t.images.note for t in trials if t.images.note):
+        print(note)
+    experiment.check_writable(trials[0].config.runs_dir)
+    generated = {}
+    for trial in trials:
+        if trial.config not in generated:
+            generated[trial.config] = augmentation.generate(trial)
+    with _cli.writing_to("out", out):
+        pictures = _save_generated(out, trials[0], generated)
+        rows = augmentation.compare(
+            trials, generated, out / "augment_runs.csv",
+            lambda line: print(line, file=sys.stderr, flush=True),
+        )  # fmt: skip
+        table = augmentation.summarise(rows)
+        said = augmentation.verdict(rows, trials[0].class_name)
+        _save_results(out, _heading(trials[0]), rows, table, said)
+    print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
+    print(f"\n{said}\n")
+    ends = (".csv", "_runs.csv", ".md", ".png", ".pdf")
+    _cli.show([*pictures, *(out / f"augment{end}" for end in ends)])
+
+
+def _check_out(wanted: flags.FlagValues, out: Path) -> None:
+    _cli.check_output("out", str(out / "augment.csv"))
+    data = Path(wanted.data_dir).expanduser().resolve()
+    if wanted.dataset == "folder" and wanted.data_dir and out.resolve().is_relative_to(data):
+        raise InvalidInput(
+            "out", f"{out} lies in --data_dir, where it would be taken for a class; name a "
+            "directory elsewhere"
+        )  # fmt: skip
+
+
+def trials_of(wanted: flags.FlagValues) -> list:
+    """`rumi_tf.augmentation.Trial` for every seed that the flags name."""
+    from rumi_tf import augmentation, experiment
+    from rumi_tf.data.sources import load_images
+    from rumi_tf.embeddings import test_part
+
+    share = wanted.holdout
+    if share is None:
+        share = augmentation.HOLDOUT.get(wanted.dataset, 0.0)
+    seeds = _grid.seeds(wanted.seeds)
+    decided = {"split": "unbalanced", "positive_classes": (), "negative_classes": ()}
+    base = RunConfig.from_flags(wanted, **decided, holdout=share, seed=0)
+    configs = [
+        experiment.resolve(
+            dataclasses.replace(base, seed=seed if wanted.seed is None else wanted.seed)
+        )
+        for seed in seeds
+    ]
+    images, test = load_images(configs[0]), test_part(configs[0])
+    return [
+        augmentation.make_trial(
+            config, images, test, num=wanted.num, updates=wanted.updates, seed=seed
+        )
+        for config, seed in zip(configs, seeds, strict=True)
+    ]
+
+
+def _heading(trial) -> tuple[str, str]:
+    """What the GAN had and made, and what the classifiers had."""
+    config = trial.config
+    return (
+        f"{config.dataset}, class {trial.class_name}: {len(trial.kept):,} of {len(trial.train):,} "
+        f"training images, {trial.num:,} added ({config.objective}, {config.iterations:,} "
+        "iterations)",
+        f"tested on {len(trial.test):,} images, {len(trial.tested):,} of them of the class; "
+        f"classifiers of {trial.updates:,} updates",
+    )
+
+
+def _save_generated(out: Path, trial, generated) -> list[Path]:
+    """Writes all images and a grid of some beside real ones; returns where they are."""
+    import tensorflow as tf
+
+    from rumi_tf import augmentation, plotting
+
+    directory = out / "generated" / trial.class_name.replace("/", "_")
+    runs = [(config.seed, images) for config, images in generated.items()]
+    augmentation.save_images(directory, runs)
+    panels = {f"real: {len(trial.kept):,}": trial.images.gather(tf.constant(trial.kept[:SHOWN]))}
+    for seed, images in runs:
+        panels[f"generated, seed {seed}"] = images[:SHOWN] / 127.5 - 1
+    plotting.save_panels(out / "generated.png", panels)
+    return [directory, out / "generated.png"]
+
+
+def _save_results(out: Path, heading: tuple[str, str], rows, table, said: str) -> None:
+    import numpy as np
+
+    from rumi_tf import augmentation, plotting
+
+    write_csv(out / "augment.csv", table)
+    write_text(out / "augment.md", f"{'; '.join(heading)}\n\n{markdown(table)}\n{said}\n")
+    runs = {
+        title: np.stack(
+            [augmentation.values_of(rows, arm, name) for name in augmentation.METRICS], axis=1
+        )
+        for arm, title in augmentation.TITLES.items()
+    }
+    names = [name.replace("_", " ") for name in augmentation.METRICS]
+    for suffix in ("png", "pdf"):
+        plotting.save_bars(out / f"augment.{suffix}", names, runs, heading[0])
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

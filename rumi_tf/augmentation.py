@@ -1,0 +1,515 @@
+"""Do generated images help? Classifiers trained with and without them, on the same real images.
+
+A trial is one repetition: real images to train on and others to test on, a GAN run, and one
+classifier per arm. The arms differ in what is done about the scarce class, and in nothing else.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy import stats
+
+from rumi_tf import experiment, metrics
+from rumi_tf.config import RunConfig
+from rumi_tf.data.images import LabelledImages, from_memory, joined
+from rumi_tf.data.splits import held_out, make_split
+from rumi_tf.embeddings import classifier
+from rumi_tf.errors import InvalidInput
+from rumi_tf.evaluation import provenance_of
+from rumi_tf.files import atomic_path
+from rumi_tf.randomness import numpy_generator
+from rumi_tf.results import Row, append_rows, check_rows, read_rows
+from rumi_tf.sampling import load_sampler, to_bytes
+
+# Share of each class that is held out when it is not given; other data sets have a test part that
+# is large enough.
+HOLDOUT = {"digits": 0.3, "folder": 0.3}
+METRICS = ("minority_recall", "minority_precision", "balanced_accuracy")
+DECISIVE = ("minority_recall", "balanced_accuracy")
+CONFIDENCE = 0.95  # of the interval of a difference
+# Of what the arms do: a change makes results that were kept stale.
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ArmRow(Row):
+    """One measured number of one classifier.
+
+    Attributes:
+        arm: key of `ARMS`.
+        classifier_seed: of its initial weights, dropout and order of images.
+        updates: of its training.
+        n_train: images that it was trained on, repeated and generated ones included.
+    """
+
+    arm: str
+    classifier_seed: int
+    updates: int
+    n_train: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """One repetition of the comparison.
+
+    Attributes:
+        config: of the GAN run, resolved.
+        images: the training part of the data set, its test part behind it if it has one.
+        train: (n,) indices of the real images to train on, which are those of the GAN.
+        test: (m,) indices of the real images that nothing is trained on.
+        minority: label of the scarce class.
+        num: images to add to it.
+        updates: of each classifier.
+        seed: of the classifiers.
+    """
+
+    config: RunConfig
+    images: LabelledImages
+    train: np.ndarray
+    test: np.ndarray
+    minority: int
+    num: int
+    updates: int
+    seed: int
+
+    @property
+    def kept(self) -> np.ndarray:
+        """(k,) indices of the images of the scarce class to train on."""
+        return self.train[self.images.labels[self.train] == self.minority]
+
+    @property
+    def tested(self) -> np.ndarray:
+        """(t,) indices of the images of the scarce class to test on."""
+        return self.test[self.images.labels[self.test] == self.minority]
+
+    @property
+    def class_name(self) -> str:
+        """Name of the scarce class."""
+        return self.images.class_names[self.minority]
+
+
+def make_trial(
+    config: RunConfig,
+    images: LabelledImages,
+    test: LabelledImages | None,
+    *,
+    num: int | None = None,
+    updates: int | None = None,
+    seed: int = 0,
+) -> Trial:
+    """Divides the images: what `config` trains on, and what it holds out.
+
+    Args:
+        config: resolved, of split `unbalanced`.
+        images: the training part of its data set.
+        test: its test part; `None` if it has none.
+        num: images to add; `None` for as many as make the scarce class as frequent as the mean of
+            the others.
+        updates: of each classifier; `None` for as many as the embedding of the data set has.
+        seed: of the classifiers.
+
+    Raises:
+        InvalidInput: there is nothing to test on, or nothing to add.
+    """
+    split = make_split(config, images.labels, images.class_names)
+    (minority,) = split.positive_classes
+    everything = images if test is None else joined(images, test)
+    tested = np.concatenate(
+        [held_out(config, images.labels), np.arange(len(images), len(everything))]
+    )
+    if not np.any(everything.labels[tested] == minority):
+        raise InvalidInput(
+            "holdout",
+            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of "
+            f"{np.sum(images.labels == minority)}",
+        )
+    train = split.indices["all"]
+    if num is None:
+        num = missing(images.labels[train], minority)
+        if num < 1:
+            raise InvalidInput(
+                "minority_class",
+                f"{config.minority_class} has no fewer images than the mean of the other classes; "
+                "name another class, keep fewer with --minority_size, or give --num",
+            )
+    if updates is None:
+        updates = classifier.num_updates(config.dataset, len(train))
+    return Trial(config, everything, train, tested, minority, num, updates, seed)
+
+
+def missing(labels: np.ndarray, minority: int) -> int:
+    """How many images more make a class as frequent as the mean of the others that occur.
+
+    Args:
+        labels: (n,) labels to train on.
+        minority: the class.
+    """
+    counts = np.bincount(labels, minlength=minority + 1)
+    others = np.delete(counts, minority)
+    return round(float(others[others > 0].mean())) - int(counts[minority])
+
+
+# ----- arms ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """What a classifier is trained on.
+
+    Attributes:
+        images: the data set.
+        chosen: (n,) indices; one may occur several times.
+        class_weights: (K,) factors of the loss, by class; `None` for 1.
+    """
+
+    images: LabelledImages
+    chosen: np.ndarray
+    class_weights: np.ndarray | None = None
+
+
+def _plain(trial: Trial, generated: np.ndarray) -> Lesson:
+    return Lesson(trial.images, trial.train)
+
+
+def _weighted(trial: Trial, generated: np.ndarray) -> Lesson:
+    labels = trial.images.labels[trial.train]
+    weights = balancing_weights(labels, len(trial.images.class_names))
+    return Lesson(trial.images, trial.train, weights)
+
+
+def _oversampled(trial: Trial, generated: np.ndarray) -> Lesson:
+    copies = repeated(trial.kept, trial.num, trial.seed)
+    return Lesson(trial.images, np.concatenate([trial.train, copies]))
+
+
+def _augmented(trial: Trial, generated: np.ndarray) -> Lesson:
+    labels = np.full(len(generated), trial.minority)
+    images = joined(trial.images, from_memory(generated, labels, trial.images.class_names))
+    added = np.arange(len(trial.images), len(images))
+    return Lesson(images, np.concatenate([trial.train, added]))
+
+
+GENERATED = "generated"
+# By name: (trial, (num, H, W, C) uint8 generated images) -> what its classifier is trained on.
+ARMS: dict[str, Callable[[Trial, np.ndarray], Lesson]] = {
+    "none": _plain,
+    "class_weights": _weighted,
+    "oversampling": _oversampled,
+    GENERATED: _augmented,
+}
+TITLES = {
+    "none": "nothing",
+    "class_weights": "class weights",
+    "oversampling": "oversampling",
+    GENERATED: "generated images",
+}
+
+
+def balancing_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """(K,) float64 factors that give every class the same weight in all, and images 1 on average.
+
+    Args:
+        labels: (n,) labels to train on.
+        num_classes: K; a class that does not occur has the factor 0.
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    present = counts > 0
+    shares = present.sum() * counts / len(labels)
+    return np.divide(1.0, shares, out=np.zeros(num_classes), where=present)
+
+
+def repeated(members: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """(num,) of the (k,) `members` in turn, so that none occurs twice as long as one is left."""
+    return np.resize(numpy_generator(seed, "oversampling").permutation(members), num)
+
+
+# ----- running ------------------------------------------------------------------------------------
+
+
+def generate(trial: Trial) -> np.ndarray:
+    """Trains or reuses the GAN run: `trial.num` images of the scarce class, (num, H, W, C) uint8.
+
+    They depend on the run alone, not on the seed of the classifiers.
+    """
+    run = experiment.train(trial.config)
+    sampler = load_sampler(run.saved_model)
+    label = trial.minority if sampler.conditional else None
+    batches = sampler.batches(trial.num, trial.config.seed, label)
+    return np.concatenate([to_bytes(batch) for batch in batches])
+
+
+def compare(
+    trials: Sequence[Trial],
+    generated: Mapping[RunConfig, np.ndarray],
+    path: Path,
+    tell: Callable[[str], None],
+) -> list[ArmRow]:
+    """Trains and judges a classifier for every trial and arm that `path` has no results of.
+
+    Args:
+        trials: the repetitions.
+        generated: by configuration, what `generate` returns.
+        path: CSV file of results; those that are missing are added one after the other.
+        tell: is given a line for every classifier.
+
+    Returns:
+        The rows of these trials, by trial and arm.
+    """
+    known: dict[str, list[ArmRow]] = {}
+    for row in read_rows(path, ArmRow):
+        known.setdefault(row.embedding, []).append(row)
+    rows, total = [], len(trials) * len(ARMS)
+    for trial in trials:
+        for arm, lesson_of in ARMS.items():
+            lesson = lesson_of(trial, generated[trial.config])
+            found = known.get(_identity(trial, lesson), [])
+            kept = {row.metric: row for row in found if row.arm == arm}
+            measured = [kept[name] for name in METRICS if name in kept]
+            if len(measured) < len(METRICS):
+                measured = _measure(trial, arm, lesson)
+                append_rows(path, measured)
+            rows += measured
+            recall = measured[METRICS.index("minority_recall")].value
+            tell(
+                f"[{len(rows) // len(METRICS)}/{total}] seed {trial.seed}, {TITLES[arm]}: "
+                f"recall of {trial.class_name} {recall:.3f}, {measured[0].seconds:.0f} s"
+            )
+    return rows
+
+
+def _identity(trial: Trial, lesson: Lesson) -> str:
+    """Name of a classifier by all that decides what it becomes and how it is judged."""
+    weights = None if lesson.class_weights is None else lesson.class_weights.tolist()
+    text = json.dumps(
+        [VERSION, classifier.VERSION, lesson.images.fingerprint, weights, trial.minority,
+         trial.updates, trial.seed]
+    )  # fmt: skip
+    digest = hashlib.sha256(text.encode())
+    for index in (lesson.chosen, trial.test):
+        digest.update(f"{len(index)} ".encode() + index.astype("<i8").tobytes())
+    return f"classifier-{digest.hexdigest()[:16]}"
+
+
+def _measure(trial: Trial, arm: str, lesson: Lesson) -> list[ArmRow]:
+    """Trains the classifier of an arm and judges it by the images that are held out."""
+    began = time.monotonic()
+    network = classifier.classifier_network(lesson.images, trial.seed)
+    classifier.fit_classifier(
+        network, lesson.images, lesson.chosen, updates=trial.updates, seed=trial.seed,
+        title=f"classifier with {TITLES[arm]}", class_weights=lesson.class_weights,
+    )  # fmt: skip
+    guesses = classifier.predicted_labels(network, trial.images, trial.test)
+    values = judged(trial, guesses)
+    seconds = round(time.monotonic() - began, 3)
+    with_gan = arm == GENERATED
+    provenance = provenance_of(trial.config)
+    if not with_gan:
+        # A result without the GAN belongs to every GAN: it is kept when the objective changes.
+        provenance |= {"objective": arm, "config_hash": trial.images.fingerprint[:10]}
+    return [
+        ArmRow(
+            **provenance,
+            iteration=trial.config.iterations if with_gan else 0,
+            reference=f"{trial.config.dataset} held out {trial.images.fingerprint[:10]}",
+            protocol="augmentation",
+            embedding=_identity(trial, lesson),
+            metric=name,
+            value=None if math.isnan(value) else value,
+            std=None,
+            n_generated=trial.num if with_gan else 0,
+            n_reference=len(trial.test),
+            seconds=seconds,
+            note="" if not math.isnan(value) else f"no image was put in {trial.class_name}",
+            arm=arm,
+            classifier_seed=trial.seed,
+            updates=trial.updates,
+            n_train=len(lesson.chosen),
+        )
+        for name, value in values.items()
+    ]
+
+
+def judged(trial: Trial, guesses: np.ndarray) -> dict[str, float]:
+    """The `METRICS` of a classifier.
+
+    Args:
+        trial: whose test images were judged.
+        guesses: (m,) labels that the classifier gave them.
+    """
+    labels = trial.images.labels[trial.test]
+    confusion = metrics.confusion_matrix(labels, guesses, len(trial.images.class_names))
+    values = (
+        metrics.class_recall(confusion)[trial.minority],
+        metrics.class_precision(confusion)[trial.minority],
+        metrics.balanced_accuracy(confusion),
+    )
+    return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
+
+
+def check_output(path: Path) -> None:
+    """Raises `InvalidInput` if results could not be added to the file at `path`."""
+    try:
+        check_rows(path, ArmRow)
+        read_rows(path, ArmRow)
+    except ValueError as error:
+        raise InvalidInput("out", str(error)) from error
+
+
+def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None:
+    """Writes generated images as PNG files named by seed and number.
+
+    Files so named by an earlier command are deleted unless they are written again; others stay.
+
+    Args:
+        directory: where.
+        runs: pairs of the seed of a run and its images, (num, H, W, C) uint8.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    written = set()
+    for seed, images in runs:
+        for number, image in enumerate(images):
+            path = directory / f"seed{seed}_{number:05d}.png"
+            with atomic_path(path) as temporary:
+                Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
+                    temporary
+                )
+            written.add(path)
+    for path in set(directory.glob("seed*_*.png")) - written:
+        path.unlink()
+
+
+# ----- what it says -------------------------------------------------------------------------------
+
+
+def values_of(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
+    """(trials,) values of an arm, in the order of the trials; NaN where there is none."""
+    found = [row.value for row in rows if row.arm == arm and row.metric == metric]
+    return np.array([np.nan if value is None else value for value in found], np.float64)
+
+
+def spread(values: np.ndarray) -> str:
+    """Mean ± sample deviation of the values that there are, e.g. `0.812 ± 0.031`."""
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return "-"
+    deviation = f" ± {there.std(ddof=1):.3f}" if len(there) > 1 else ""
+    return f"{there.mean():.3f}{deviation}"
+
+
+def summarise(rows: Sequence[ArmRow]) -> list[dict[str, str]]:
+    """A row of text for every arm: mean and deviation of each metric over the trials."""
+    table = []
+    for arm, title in TITLES.items():
+        mine = [row for row in rows if row.arm == arm]
+        cells = {
+            metric.replace("_", " "): spread(values_of(mine, arm, metric)) for metric in METRICS
+        }
+        counts = {"trained on": f"{mine[0].n_train:,}", "tested on": f"{mine[0].n_reference:,}"}
+        seeds = ", ".join(str(row.classifier_seed) for row in mine if row.metric == METRICS[0])
+        table.append({"against the imbalance": title, **cells, **counts, "seeds": seeds})
+    return table
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Generated images less another arm.
+
+    Attributes:
+        rival: the other arm.
+        mean: of the differences of single trials.
+        low, high: interval of that mean with `CONFIDENCE`, by Student's t; infinite for one trial.
+    """
+
+    rival: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> int:
+        """1 if generated images are better, -1 if worse, 0 if that cannot be told."""
+        return int(self.low > 0) - int(self.high < 0)
+
+    def __str__(self) -> str:
+        words = {1: "better", 0: "not distinguishable", -1: "worse"}[self.sign]
+        inside = "" if math.isinf(self.low) else f"{self.low:+.3f} to {self.high:+.3f}, "
+        return f"{self.mean:+.3f} ({inside}{words})"
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray, rival: str = "") -> Difference:
+    """Compares arms trial by trial, so that what all arms of a trial share drops out.
+
+    Args:
+        ours, theirs: (trials,) values, better if higher.
+        rival: name of the other arm.
+    """
+    each = np.asarray(ours) - np.asarray(theirs)
+    mean, half = float(each.mean()), math.inf
+    if len(each) > 1:
+        error = each.std(ddof=1) / math.sqrt(len(each))
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(each) - 1) * error)
+    return Difference(rival, mean, mean - half, mean + half)
+
+
+# By the best and the worst sign among the decisive metrics.
+ANSWERS = {
+    (1, 1): "Yes",
+    (1, 0): "Yes",
+    (0, 0): "Not distinguishable",
+    (0, -1): "No",
+    (-1, -1): "No",
+    (1, -1): "Mixed",
+}
+
+
+def verdict(rows: Sequence[ArmRow], class_name: str) -> str:
+    """A paragraph: whether generated images helped, against the best other arm and against none.
+
+    The answer is `yes` where they are better in minority recall or balanced accuracy and worse in
+    neither, beyond the spread over the trials.
+    """
+    best = {metric: _against(rows, metric, _best_rival(rows, metric)) for metric in DECISIVE}
+    signs = [found.sign for found in best.values()]
+    ours = [row for row in rows if row.arm == GENERATED and row.metric == METRICS[0]]
+    parts = [
+        f"Did generated images of {class_name} help? {ANSWERS[max(signs), min(signs)]}.",
+        "Differences are between classifiers of the same seed, and are given with their "
+        f"{CONFIDENCE:.0%} interval over {len(ours)} seeds."
+        if len(ours) > 1
+        else "One seed has no spread, so nothing can be told apart: give several --seeds.",
+    ]
+    for metric, found in best.items():
+        parts.append(
+            f"{metric.replace('_', ' ').capitalize()} is "
+            f"{spread(values_of(rows, GENERATED, metric))} with them and "
+            f"{spread(values_of(rows, found.rival, metric))} with {TITLES[found.rival]}, the best "
+            f"of the other ways: {found}."
+        )
+        if found.rival != "none":
+            parts.append(
+                f"With nothing done it is {spread(values_of(rows, 'none', metric))}: "
+                f"{_against(rows, metric, 'none')}."
+            )
+    if len(ours) > 1 and len({row.config_hash for row in ours}) == 1:
+        parts.append(
+            "All seeds share one GAN run and one choice of images: the spread is that of the "
+            "classifiers alone."
+        )
+    return " ".join(parts)
+
+
+def _best_rival(rows: Sequence[ArmRow], metric: str) -> str:
+    rivals = [arm for arm in ARMS if arm != GENERATED]
+    return max(rivals, key=lambda arm: values_of(rows, arm, metric).mean())
+
+
+def _against(rows: Sequence[ArmRow], metric: str, rival: str) -> Difference:
+    ours, theirs = (values_of(rows, arm, metric) for arm in (GENERATED, rival))
+    return difference(ours, theirs, rival)
