@@ -10,6 +10,7 @@ import inspect
 import keras
 from keras import layers
 
+from rumi_tf.networks.normalization import BatchNormalization
 from rumi_tf.randomness import initializer_seeds
 
 KERNEL = 5
@@ -131,7 +132,7 @@ class Network(keras.Model):
     def _norm_and_slope(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
         stack = [layers.LeakyReLU(slope, dtype=self.dtype_policy)]
         if norm:
-            stack.insert(0, layers.BatchNormalization(momentum=momentum, dtype=self.dtype_policy))
+            stack.insert(0, BatchNormalization(momentum=momentum, dtype=self.dtype_policy))
         return stack
 
     def _stem(self, spec: GeneratorSpec, base: int, filters: int) -> list[layers.Layer]:

@@ -12,6 +12,7 @@ from keras import layers, ops
 
 from rumi_tf.networks.conditional import ConditionalDiscriminator
 from rumi_tf.networks.dcgan import Network, build_stack, run_stack, scaled
+from rumi_tf.networks.normalization import BatchNormalization
 from rumi_tf.networks.spectral import SpectralConv2D, SpectralDense
 
 
@@ -47,7 +48,7 @@ class OneHotGenerator(Network):
         for k, filters in enumerate((192, 96, 48)):
             self._stack += [
                 self._upsampling(scaled(filters, width), first=k == 0),
-                layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype),
+                BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype),
                 layers.ReLU(dtype=dtype),
             ]
         self._stack += [
