@@ -5,6 +5,7 @@ Usage: python -m reproduce.benchmark metrics --data_dir=DIR
        python -m reproduce.benchmark objectives
        python -m reproduce.benchmark ensemble --num_runs=100
        python -m reproduce.benchmark memory
+       python -m reproduce.benchmark cost
 
 train: an iteration of Rumi-LSGAN on the MNIST networks, against itself run eagerly, with fresh
 fakes, in float32 and by XLA, its batches alone, and the rate of products of matrices. metrics: the
@@ -12,8 +13,9 @@ Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-lea
 features against the bare network; then what the metrics say of real images of --dataset against
 other real images. objectives: an iteration of every objective against one of LSGAN, on the MNIST
 networks. ensemble: runs on the mixture of Gaussians, all at once against one after another. memory:
-the peak of training and of evaluating 10,000 and 100,000 images. Tables are written to --out as CSV
-files.
+the peak of training and of evaluating 10,000 and 100,000 images. cost: the hours of Table 1 of the
+Rumi-GAN paper, extrapolated from a few iterations and an evaluation on each data set's networks.
+Tables are written to --out as CSV files.
 """
 
 import tempfile
@@ -43,9 +45,15 @@ flags.DEFINE_list(
     "objectives", [], "Names of files in flags/objectives (topic objectives). Default: all.",
     **_SECTION,
 )  # fmt: skip
-flags.DEFINE_float("width", 1.0, "Width of the networks (topics train, objectives).", **_SECTION)
+flags.DEFINE_float(
+    "width", 1.0, "Width of the networks (topics train, objectives, cost).", **_SECTION
+)
 flags.DEFINE_integer(
-    "batch_size", 100, "Images per role (topics train, objectives).", lower_bound=2, **_SECTION
+    "batch_size",
+    100,
+    "Images per role (topics train, objectives, cost).",
+    lower_bound=2,
+    **_SECTION,
 )
 flags.DEFINE_integer("num_runs", 100, "Runs at once (topic ensemble).", lower_bound=1, **_SECTION)
 
@@ -104,6 +112,17 @@ def _memory(wanted: flags.FlagValues, out: Path) -> None:
     print(out / "memory.csv")
 
 
+def _cost(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import cost
+    rows = []
+    for row in cost.rows(wanted.width, wanted.batch_size, wanted.repetitions):
+        rows.append(row)
+        write_csv(out / "cost.csv", rows)
+        print(aligned([[name, value] for name, value in row.items()]), flush=True)
+    print(out / "cost.csv")
+
+
 def _tell(comparisons, path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
@@ -120,7 +139,7 @@ def _tell(comparisons, path: Path) -> None:
 
 
 _TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble,
-           "memory": _memory}  # fmt: skip
+           "memory": _memory, "cost": _cost}  # fmt: skip
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

@@ -3,7 +3,8 @@
 import pytest
 import tensorflow as tf
 
-from reproduce._benchmarks import steps, timing, training
+from reproduce import _grid
+from reproduce._benchmarks import cost, steps, timing, training
 
 
 def test_medians_are_of_the_times_in_turn(monkeypatch):
@@ -39,7 +40,33 @@ def test_operations_of_an_iteration_grow_with_the_batch():
 def test_a_stepper_trains_so_many_iterations(monkeypatch):
     models = []
     make = steps.prepared
-    monkeypatch.setattr(steps, "prepared", lambda c: models.append(made := make(c)) or made)
+    monkeypatch.setattr(steps, "prepared", lambda *of: models.append(made := make(*of)) or made)
     train = steps.stepper(steps.config_of("lsgan", width=0.1, batch_size=4))
     train()
     assert int(models[0][0].iteration) == 2 * steps.ITERATIONS
+
+
+def test_the_hours_of_a_table_are_those_of_its_cells():
+    found = cost.row("mnist", 2, {"LSGAN": 0.36, "ACGAN": 0.72}, evaluation=72.0)
+    assert found["cells"] == "4" and found["LSGAN, ms"] == "360" and found["evaluation, s"] == "72"
+    # 10,000 iterations and 10 evaluations: 4,320 and 7,920 s, each twice.
+    assert found["hours, 10,000 iterations, 1 at once"] == "6.8"
+    assert found["hours, 10,000 iterations, 110 at once"] == "2.2"
+    assert found["hours, 50,000 iterations, 1 at once"] == "30.8"
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 15), (2, 9), (3, 7), (5, 5), (9, 5)])
+def test_workers_take_cells_in_turn(workers, seconds):
+    assert cost.makespan([1, 2, 3, 4, 5], workers) == seconds
+
+
+@pytest.mark.parametrize(("dataset", "shape"), [("cifar10", (32, 32, 3)), ("celeba", (64, 64, 3))])
+def test_what_is_timed_is_a_cell_of_the_table_on_images_of_its_shape(dataset, shape):
+    names = _grid.class_names(dataset)
+    (cell,) = _grid.unbalanced_cells("classes", dataset, names[0], ["acgan"], [0], {"width": 0.05})
+    images = cost.random_images(cell.config, names)
+    assert images.image_shape == shape and cell.config.network == dataset
+    _, batches = steps.prepared(cell.config, images)
+    shapes = {tuple(t.shape[1:]) for t in tf.nest.flatten(next(batches)) if t.shape.rank == 4}
+    assert shapes == {shape}
+    assert cell.config.iterations == _grid.ITERATIONS[dataset] == cost.LENGTHS[1]

@@ -13,7 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
 from rumi_tf.config import RunConfig
-from rumi_tf.embeddings import image_batches, load_embedding, load_inception
+from rumi_tf.embeddings import Embedding, image_batches, load_embedding, load_inception
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.experiment import prepare, resolve
 from rumi_tf.features import extract
@@ -85,16 +85,30 @@ def _prd(generated: np.ndarray, reference: np.ndarray, starts: int, repetitions:
     )  # fmt: skip
 
 
-def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Comparison:
-    """The network's weights are random ones: they do not matter to its speed."""
-    keras.utils.set_random_seed(0)
-    network = keras.applications.InceptionV3(
-        weights=None, include_top=False, pooling="avg", input_shape=(80, 80, 3)
-    )
+def random_inception(name: str, network: keras.Model | None = None) -> Embedding:
+    """InceptionV3 with random weights, which do not matter to its speed.
+
+    Args:
+        name: `inception` or `inception_299`.
+        network: whose weights it has; by default one made for it.
+    """
+    network = network or _random_network()
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "random.weights.h5"
         network.save_weights(path)
-        embedding = load_inception("inception", str(path))
+        return load_inception(name, str(path))
+
+
+def _random_network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.applications.InceptionV3(
+        weights=None, include_top=False, pooling="avg", input_shape=(80, 80, 3)
+    )
+
+
+def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Comparison:
+    network = _random_network()
+    embedding = random_inception("inception", network)
     draw = np.random.default_rng(0)
     small = draw.uniform(-1, 1, (images, 32, 32, 3)).astype(np.float32)
     large = [tf.random.uniform((batch, 80, 80, 3), -1, 1)] * (images // batch)

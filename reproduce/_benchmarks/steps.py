@@ -7,7 +7,10 @@ import tensorflow as tf
 
 from reproduce._cells import objective_config
 from rumi_tf.config import RunConfig
-from rumi_tf.experiment import make_batches, make_class_shares, make_model, prepare
+from rumi_tf.data.images import LabelledImages
+from rumi_tf.data.sources import load_images
+from rumi_tf.data.splits import make_split
+from rumi_tf.experiment import make_batches, make_class_shares, make_model
 from rumi_tf.model import AdversarialModel
 
 ITERATIONS = 3  # in a row, of each of two ways
@@ -18,21 +21,27 @@ def config_of(objective: str, **values: Any) -> RunConfig:
     return objective_config(objective, {"dataset": "digits", "split": "even", **values})
 
 
-def prepared(config: RunConfig) -> tuple[AdversarialModel, tf.data.Iterator]:
-    """The model of a configuration, and its batches."""
-    images, split = prepare(config)
+def prepared(
+    config: RunConfig, images: LabelledImages | None = None
+) -> tuple[AdversarialModel, tf.data.Iterator]:
+    """The model of a configuration, and its batches; of other images than its own if given."""
+    images = load_images(config) if images is None else images
+    split = make_split(config, images.labels, images.class_names)
     model = make_model(config, images.image_shape, make_class_shares(config, images, split))
     return model, iter(make_batches(config, model, images, split, start=0))
 
 
-def stepper(config: RunConfig, **how: Any) -> Callable[[], None]:
+def stepper(
+    config: RunConfig, images: LabelledImages | None = None, **how: Any
+) -> Callable[[], None]:
     """A function that trains for `ITERATIONS` iterations; compiled and warm.
 
     Args:
         config: resolved.
+        images: to train on; by default those that it names.
         how: arguments of `tf.function`; with `eager=True` there is none.
     """
-    model, batches = prepared(config)
+    model, batches = prepared(config, images)
     step = model.train_step if how.pop("eager", False) else tf.function(model.train_step, **how)
 
     def train() -> None:
