@@ -70,7 +70,7 @@ def main() -> None:
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
     with _cli.quiet_import():
-        from rumi_tf import augmentation, experiment
+        from rumi_tf import augmentation, experiment, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     trials = trials_of(wanted)
     for note in dict.fromkeys(t.images.note for t in trials if t.images.note):
@@ -86,8 +86,8 @@ def main() -> None:
             trials, generated, out / "augment_runs.csv",
             lambda line: print(line, file=sys.stderr, flush=True),
         )  # fmt: skip
-        table = augmentation.summarise(rows)
-        said = augmentation.verdict(rows, trials[0].class_name)
+        table = verdicts.summarise(rows)
+        said = verdicts.verdict(rows, trials[0].class_name)
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
     print(f"\n{said}\n")
@@ -163,13 +163,13 @@ def _save_generated(out: Path, trial, generated) -> list[Path]:
 def _save_results(out: Path, heading: tuple[str, str], rows, table, said: str) -> None:
     import numpy as np
 
-    from rumi_tf import augmentation, plotting
+    from rumi_tf import augmentation, plotting, verdicts
 
     write_csv(out / "augment.csv", table)
     write_text(out / "augment.md", f"{'; '.join(heading)}\n\n{markdown(table)}\n{said}\n")
     runs = {
         title: np.stack(
-            [augmentation.values_of(rows, arm, name) for name in augmentation.METRICS], axis=1
+            [verdicts.values_of(rows, arm, name) for name in augmentation.METRICS], axis=1
         )
         for arm, title in augmentation.TITLES.items()
     }

@@ -14,7 +14,7 @@ ORDER = (
     "config", "mixture_config",
     "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
     "evaluation", "networks", "losses", "objectives", "model", "ensemble", "sampling", "export",
-    "checkpoints", "callbacks", "experiment", "mixture", "assessment", "augmentation",
+    "checkpoints", "callbacks", "experiment", "mixture", "assessment", "augmentation", "verdicts",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "rumi_tf").rglob("*.py"))
 

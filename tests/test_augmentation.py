@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import stats
 from sklearn.utils.class_weight import compute_class_weight
 
-from rumi_tf import augmentation, experiment
+from rumi_tf import augmentation, experiment, verdicts
 from rumi_tf.augmentation import ARMS, METRICS, ArmRow
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import from_memory
@@ -245,12 +245,12 @@ def rows_of(**arms):
 
 def test_the_difference_is_that_of_a_paired_t_test():
     ours, theirs = np.array([0.7, 0.8, 0.75, 0.9]), np.array([0.6, 0.7, 0.66, 0.79])
-    found = augmentation.difference(ours, theirs)
+    found = verdicts.difference(ours, theirs)
     interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     assert found.mean == pytest.approx(0.1) and found.sign == 1
-    assert augmentation.difference(theirs, ours).sign == -1
-    single = augmentation.difference(ours[:1], theirs[:1])
+    assert verdicts.difference(theirs, ours).sign == -1
+    single = verdicts.difference(ours[:1], theirs[:1])
     assert single.sign == 0 and math.isinf(single.high)
 
 
@@ -268,7 +268,7 @@ def test_the_difference_is_that_of_a_paired_t_test():
 def test_the_verdict_follows_from_the_numbers(answer, recall, accuracy):
     rivals = [(0.5, 0.5)] * 3
     rows = rows_of(generated=list(zip(recall, accuracy, strict=True)), oversampling=rivals)
-    said = augmentation.verdict(rows, "cats")
+    said = verdicts.verdict(rows, "cats")
     assert said.startswith(f"Did generated images of cats help? {answer}. ")
     shown = f"{np.mean(recall):.3f} ± {np.std(recall, ddof=1):.3f} with them"
     assert shown in said and "0.500 ± 0.000 with oversampling, the best" in said
@@ -276,16 +276,16 @@ def test_the_verdict_follows_from_the_numbers(answer, recall, accuracy):
 
 
 def test_one_seed_or_one_gan_is_said_to_be_so():
-    said = augmentation.verdict(rows_of(generated=[(1.0, 1.0)]), "cats")
+    said = verdicts.verdict(rows_of(generated=[(1.0, 1.0)]), "cats")
     assert "Not distinguishable. One seed has no spread" in said
     rows = rows_of(generated=[(1.0, 1.0), (0.9, 0.9)])
-    assert "share one GAN run" not in augmentation.verdict(rows, "cats")
+    assert "share one GAN run" not in verdicts.verdict(rows, "cats")
     rows = [dataclasses.replace(row, config_hash="h") for row in rows]
-    assert "share one GAN run" in augmentation.verdict(rows, "cats")
+    assert "share one GAN run" in verdicts.verdict(rows, "cats")
 
 
 def test_the_table_has_mean_and_deviation_of_what_there_is():
-    table = augmentation.summarise(rows_of(generated=[(0.4, 0.5), (0.6, 0.5)]))
+    table = verdicts.summarise(rows_of(generated=[(0.4, 0.5), (0.6, 0.5)]))
     assert [row["against the imbalance"] for row in table] == list(augmentation.TITLES.values())
     assert table[-1]["minority recall"] == f"0.500 ± {np.std([0.4, 0.6], ddof=1):.3f}"
     assert (table[-1]["minority precision"], table[-1]["seeds"]) == ("-", "0, 1")
@@ -335,8 +335,8 @@ def test_the_command_on_digits_writes_what_it_names(on_digits):
     assert rows[-1].config_hash == directory.name.rpartition("-")[2]
     said = printed.split("\n\n")[1]
     assert said in (out / "augment.md").read_text() and "One seed has no spread" in said
-    assert said == augmentation.verdict(rows, "5")
-    assert read_csv(out / "augment.csv") == augmentation.summarise(rows)
+    assert said == verdicts.verdict(rows, "5")
+    assert read_csv(out / "augment.csv") == verdicts.summarise(rows)
 
 
 @pytest.mark.slow

@@ -1,0 +1,140 @@
+"""What classifiers with and without generated images say: a table and a paragraph in words."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy import stats
+
+from rumi_tf.augmentation import ARMS, GENERATED, METRICS, TITLES, ArmRow
+
+DECISIVE = ("minority_recall", "balanced_accuracy")
+CONFIDENCE = 0.95  # of the interval of a difference
+
+
+def values_of(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
+    """(trials,) values of an arm, in the order of the trials; NaN where there is none."""
+    found = [row.value for row in rows if row.arm == arm and row.metric == metric]
+    return np.array([np.nan if value is None else value for value in found], np.float64)
+
+
+def spread(values: np.ndarray) -> str:
+    """Mean ± sample deviation of the values that there are, e.g. `0.812 ± 0.031`."""
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return "-"
+    deviation = f" ± {there.std(ddof=1):.3f}" if len(there) > 1 else ""
+    return f"{there.mean():.3f}{deviation}"
+
+
+def summarise(rows: Sequence[ArmRow]) -> list[dict[str, str]]:
+    """A row of text for every arm: mean and deviation of each metric over the trials."""
+    table = []
+    for arm, title in TITLES.items():
+        mine = [row for row in rows if row.arm == arm]
+        cells = {
+            metric.replace("_", " "): spread(values_of(mine, arm, metric)) for metric in METRICS
+        }
+        counts = {"trained on": f"{mine[0].n_train:,}", "tested on": f"{mine[0].n_reference:,}"}
+        seeds = ", ".join(str(row.classifier_seed) for row in mine if row.metric == METRICS[0])
+        table.append({"against the imbalance": title, **cells, **counts, "seeds": seeds})
+    return table
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Generated images less another arm.
+
+    Attributes:
+        rival: the other arm.
+        mean: of the differences of single trials.
+        low, high: interval of that mean with `CONFIDENCE`, by Student's t; infinite for one trial.
+    """
+
+    rival: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def sign(self) -> int:
+        """1 if generated images are better, -1 if worse, 0 if that cannot be told."""
+        return int(self.low > 0) - int(self.high < 0)
+
+    def __str__(self) -> str:
+        words = {1: "better", 0: "not distinguishable", -1: "worse"}[self.sign]
+        inside = "" if math.isinf(self.low) else f"{self.low:+.3f} to {self.high:+.3f}, "
+        return f"{self.mean:+.3f} ({inside}{words})"
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray, rival: str = "") -> Difference:
+    """Compares arms trial by trial, so that what all arms of a trial share drops out.
+
+    Args:
+        ours, theirs: (trials,) values, better if higher.
+        rival: name of the other arm.
+    """
+    each = np.asarray(ours) - np.asarray(theirs)
+    mean, half = float(each.mean()), math.inf
+    if len(each) > 1:
+        error = each.std(ddof=1) / math.sqrt(len(each))
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(each) - 1) * error)
+    return Difference(rival, mean, mean - half, mean + half)
+
+
+# By the best and the worst sign among the decisive metrics.
+ANSWERS = {
+    (1, 1): "Yes",
+    (1, 0): "Yes",
+    (0, 0): "Not distinguishable",
+    (0, -1): "No",
+    (-1, -1): "No",
+    (1, -1): "Mixed",
+}
+
+
+def verdict(rows: Sequence[ArmRow], class_name: str) -> str:
+    """A paragraph: whether generated images helped, against the best other arm and against none.
+
+    The answer is `yes` where they are better in minority recall or balanced accuracy and worse in
+    neither, beyond the spread over the trials.
+    """
+    best = {metric: _against(rows, metric, _best_rival(rows, metric)) for metric in DECISIVE}
+    signs = [found.sign for found in best.values()]
+    ours = [row for row in rows if row.arm == GENERATED and row.metric == METRICS[0]]
+    parts = [
+        f"Did generated images of {class_name} help? {ANSWERS[max(signs), min(signs)]}.",
+        "Differences are between classifiers of the same seed, and are given with their "
+        f"{CONFIDENCE:.0%} interval over {len(ours)} seeds."
+        if len(ours) > 1
+        else "One seed has no spread, so nothing can be told apart: give several --seeds.",
+    ]
+    for metric, found in best.items():
+        parts.append(
+            f"{metric.replace('_', ' ').capitalize()} is "
+            f"{spread(values_of(rows, GENERATED, metric))} with them and "
+            f"{spread(values_of(rows, found.rival, metric))} with {TITLES[found.rival]}, the best "
+            f"of the other ways: {found}."
+        )
+        if found.rival != "none":
+            parts.append(
+                f"With nothing done it is {spread(values_of(rows, 'none', metric))}: "
+                f"{_against(rows, metric, 'none')}."
+            )
+    if len(ours) > 1 and len({row.config_hash for row in ours}) == 1:
+        parts.append(
+            "All seeds share one GAN run and one choice of images: the spread is that of the "
+            "classifiers alone."
+        )
+    return " ".join(parts)
+
+
+def _best_rival(rows: Sequence[ArmRow], metric: str) -> str:
+    rivals = [arm for arm in ARMS if arm != GENERATED]
+    return max(rivals, key=lambda arm: values_of(rows, arm, metric).mean())
+
+
+def _against(rows: Sequence[ArmRow], metric: str, rival: str) -> Difference:
+    ours, theirs = (values_of(rows, arm, metric) for arm in (GENERATED, rival))
+    return difference(ours, theirs, rival)
