@@ -5,6 +5,7 @@ which point, for fixed classifiers C and Cmi.
 """
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
 from rumi_tf.mixture_config import DEVIATIONS, MEANS
@@ -19,41 +20,39 @@ def joint_density(x: np.ndarray) -> np.ndarray:
     )
 
 
-def tempered(classifier: np.ndarray, sharpness: float) -> np.ndarray:
-    """(3, n) probabilities raised to a power and normalised: below 1 less sure, above 1 surer."""
-    logits = sharpness * np.log(classifier)
-    powers = np.exp(logits - logits.max(axis=0))
-    return powers / powers.sum(axis=0)
+def tempered(log_classifier: np.ndarray, sharpness: float) -> np.ndarray:
+    """(3, n) logs of probabilities raised to a power and normalised: below 1 less sure."""
+    return log_softmax(sharpness * log_classifier, axis=0)
 
 
-def tac_minimum(classifier: np.ndarray, twin: np.ndarray) -> np.ndarray:
+def tac_minimum(log_classifier: np.ndarray, log_twin: np.ndarray) -> np.ndarray:
     """Q(y|x) of Theorem 1, (3, n): all on the label with the largest C(y|x) / Cmi(y|x).
 
     TAC-GAN's G minimises E_Q log(Cmi / C), which is linear in Q(y|x).
     """
-    ratio = classifier / twin
+    ratio = log_classifier - log_twin
     return (np.arange(len(ratio))[:, None] == ratio.argmax(axis=0)).astype(float)
 
 
-def search(classifier: np.ndarray, twin: np.ndarray | None) -> np.ndarray:
+def search(log_classifier: np.ndarray, log_twin: np.ndarray | None) -> np.ndarray:
     """Q(y|x), (3, n), found by gradient descent on a table of logits.
 
     Args:
-        classifier: C(y|x), (3, n).
-        twin: Cmi(y|x): what is minimised at each x is E_Q log(Cmi / C), as in TAC-GAN; or `None`:
-            E_Q(-log C) - H_Q(Y|X), as in UAC-GAN with the best T, whose I_Q is H(Y) - H_Q(Y|X)
-            with H(Y) fixed.
+        log_classifier: log C(y|x), (3, n).
+        log_twin: log Cmi(y|x): what is minimised at each x is E_Q log(Cmi / C), as in TAC-GAN; or
+            `None`: E_Q(-log C) - H_Q(Y|X), as in UAC-GAN with the best T, whose I_Q is H(Y) -
+            H_Q(Y|X) with H(Y) fixed.
     """
-    logits = np.zeros_like(classifier)
+    logits = np.zeros_like(log_classifier)
+    # With a twin the slope has a unit that does not matter to where the minimum is.
+    rate = 0.05 if log_twin is None else 0.3 / np.abs(log_twin - log_classifier).mean()
     for _ in range(STEPS):
-        chosen = np.exp(logits - logits.max(axis=0))
-        chosen /= chosen.sum(axis=0)
-        slope = np.log(chosen + 1e-300) if twin is None else np.log(twin)
-        slope = slope - np.log(classifier)
+        chosen = softmax(logits, axis=0)
+        slope = log_softmax(logits, axis=0) if log_twin is None else log_twin
+        slope = slope - log_classifier
         # The natural gradient: the plain one dies away where a label is nearly certain.
-        logits -= 0.05 * (slope - (chosen * slope).sum(axis=0))
-    chosen = np.exp(logits - logits.max(axis=0))
-    return chosen / chosen.sum(axis=0)
+        logits -= rate * (slope - (chosen * slope).sum(axis=0))
+    return softmax(logits, axis=0)
 
 
 def total_variation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:

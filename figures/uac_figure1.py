@@ -55,6 +55,7 @@ def main() -> None:
             }
             lines += diversity(dataset, distances, {m: found.rows for m, found in done.items()})
     if panels:
+        lines = with_all_columns(lines)
         paths = [out / f"uac_figure1.{kind}" for kind in ("png", "pdf", "csv")]
         columns = list(dict.fromkeys(name for row in panels.values() for name in row))
         with _cli.writing_to("out", out):
@@ -85,6 +86,12 @@ def diversity(
         shown = {name: "" if v is None else f"{v:.4g}" for name, v in values.items()}
         lines.append({"data set": dataset, "class": title, **shown})
     return lines
+
+
+def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The lines with the columns of any of them; a model that one lacks is empty there."""
+    columns = dict.fromkeys(name for line in lines for name in line)
+    return [{name: line.get(name, "") for name in columns} for line in lines]
 
 
 def _real(config, num: int) -> tuple[np.ndarray, dict[str, float]]:

@@ -40,15 +40,16 @@ def main() -> None:
     joint = _theorem1.joint_density(GRID)
     marginal = joint.sum(axis=0)
     classifier = joint / marginal
-    twin = _theorem1.tempered(classifier, wanted.sharpness)
+    logs = np.log(classifier)
+    twin = _theorem1.tempered(logs, wanted.sharpness)
     found = {
         "data": classifier,
-        "TAC-GAN": _theorem1.search(classifier, twin),
-        "UAC-GAN": _theorem1.search(classifier, None),
+        "TAC-GAN": _theorem1.search(logs, twin),
+        "UAC-GAN": _theorem1.search(logs, None),
     }
     predicted = {
         "data": classifier,
-        "TAC-GAN": _theorem1.tac_minimum(classifier, twin),
+        "TAC-GAN": _theorem1.tac_minimum(logs, twin),
         "UAC-GAN": classifier,
     }
     posterior, classes, rows = {}, {}, []

@@ -92,8 +92,9 @@ def cells(
     numbers: Iterable[int],
     chosen: Mapping[str, Any],
     titles: Mapping[str, str] = MODELS,
+    evaluations: int = 10,
 ) -> list:
-    """A cell for each model and seed on one task, by default evaluated ten times.
+    """A cell for each model and seed on one task, evaluated `evaluations` times unless flags say.
 
     How often is no part of what a run is, so that one which was evaluated otherwise is reused.
 
@@ -104,6 +105,7 @@ def cells(
         numbers: the seeds.
         chosen: fields of `RunConfig` that take the place of the task's.
         titles: what the models are called.
+        evaluations: how often by default, the last one at the end.
 
     Returns:
         `reproduce._cells.Cell`, with `model` and `run seed` added to their places.
@@ -115,7 +117,7 @@ def cells(
 
     numbers = list(numbers)
     fields = {**task, **chosen}
-    fields.setdefault("eval_every", max(1, fields["iterations"] // 10))
+    fields.setdefault("eval_every", max(1, fields["iterations"] // evaluations))
     if not fields["eval_every"]:
         raise InvalidInput("eval_every", "must be at least 1: results are what is compared here")
     return [

@@ -94,25 +94,27 @@ def main() -> None:
     wanted = flags.FLAGS
     out = Path(wanted.out).expanduser()
     names = check_models(wanted.models)
-    _cli.check_output("out", str(out / "uac_table1.csv"))
+    paths = [out / name for name in ("runs.csv", "uac_table1.csv", "uac_table1.md")]
+    for path in paths:
+        _cli.check_output("out", str(path))
     given = given_settings(wanted)
     with _cli.quiet_import():
         from rumi_tf import mixture
     configs = [mixture.config_for(name, **given) for name in names]
     rows = [row for runs in trained(configs) for row in runs.rows]
     rows += [
-        dataclasses.replace(row, objective="perfect", iteration=0)
+        dataclasses.replace(row, objective="perfect", iteration=0, config_hash="")
         for row in mixture.evaluate(configs[0], mixture.perfect_points(configs[0]))
     ]
     table = summarise(rows)
-    write_csv(out / "runs.csv", [dataclasses.asdict(row) for row in rows])
-    write_csv(out / "uac_table1.csv", table)
     shown = [as_text(line) for line in table]
-    write_text(out / "uac_table1.md", markdown(shown) + "\n" + verdict(table) + "\n")
+    with _cli.writing_to("out", out):
+        write_csv(paths[0], [dataclasses.asdict(row) for row in rows])
+        write_csv(paths[1], table)
+        write_text(paths[2], markdown(shown) + "\n" + verdict(table) + "\n")
     print(aligned([list(shown[0]), *(list(line.values()) for line in shown)]))
     print(verdict(table))
-    for name in ("runs.csv", "uac_table1.csv", "uac_table1.md"):
-        print(out / name)
+    _cli.show(paths)
 
 
 def summarise(rows: Sequence[Row]) -> list[dict]:

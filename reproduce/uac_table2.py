@@ -70,6 +70,7 @@ def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
                 "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
             },
             {"data set": dataset}, [model], _grid.seeds(wanted.seeds), given, MODELS,
+            evaluations=1,
         )
     ]  # fmt: skip
 

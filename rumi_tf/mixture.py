@@ -249,11 +249,18 @@ def train(
 def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
     directory = config.directory
     try:
+        seconds = float(summary["seconds"])
         rows = read_rows(directory / "metrics.csv")
         points = read_npz(directory / "points.npz")["points"]
-    except (OSError, ValueError, KeyError) as error:
+        if [(row.seed, row.target) for row in rows] != [
+            (seed, target) for seed in config.run_seeds for target in TARGETS
+        ]:
+            raise ValueError("metrics.csv has not the rows of its runs")
+        if points.shape != (config.num_runs, NUM_CLASSES, config.eval_samples):
+            raise ValueError(f"points.npz has points of shape {points.shape}")
+    except (OSError, TypeError, ValueError, KeyError) as error:
         raise RunDamaged(f"{directory} is damaged: {error}; delete it to train anew") from error
-    return MixtureRuns(config, rows, points, summary["seconds"], reused=True)
+    return MixtureRuns(config, rows, points, seconds, reused=True)
 
 
 def _claim(config: MixtureConfig) -> None:

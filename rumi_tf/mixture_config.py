@@ -46,7 +46,11 @@ class MixtureConfig(Config):
         help_text="Points of each class in the data of a run.",
     )
     batch_size: int = option(
-        384, section="Mixture", low=3, help_text="Points in an update, real and generated."
+        384,
+        section="Mixture",
+        low=3,
+        high=65_536,
+        help_text="Points in an update, real and generated.",
     )
     stratified: bool = option(
         True,

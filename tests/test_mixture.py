@@ -12,6 +12,7 @@ from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput, RunDamaged
 from rumi_tf.mixture_config import MixtureConfig
+from rumi_tf.results import append_rows
 from tests.conftest import ROOT
 
 TINY = {"samples": 200, "batch_size": 12, "iterations": 3, "d_steps": 2, "epochs": 2,
@@ -92,8 +93,41 @@ def test_a_finished_set_is_returned_and_a_damaged_one_named(tmp_path):
     np.testing.assert_array_equal(first.points, again.points)
     assert again.rows == first.rows and len(first.rows) == 2 * 4
     assert {row.seed for row in first.rows} == {0, 1} and first.rows[0].iteration == 6
-    (config.directory / "points.npz").write_bytes(b"PK")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("points.npz", b"PK"),
+        ("metrics.csv", b""),
+        ("metrics.csv", None),  # its last row is cut off
+        ("summary.json", b'"x"'),
+        ("summary.json", b'{"iterations": 6}'),
+    ],
+)
+def test_a_finished_set_that_is_damaged_is_named(tmp_path, name, content):
+    config = mixture.config_for("acgan", **TINY, runs_dir=str(tmp_path))
+    place = config.directory
+    place.mkdir(parents=True)
+    points = mixture.perfect_points(config)
+    np.savez(place / "points.npz", points=points)
+    append_rows(place / "metrics.csv", mixture.evaluate(config, points))
+    (place / "summary.json").write_text('{"seconds": 1.5}')
+    assert mixture.train(config).seconds == 1.5
+    lines = (place / name).read_bytes().splitlines(keepends=True)
+    (place / name).write_bytes(b"".join(lines[:-1]) if content is None else content)
     with pytest.raises(RunDamaged, match="delete it"):
+        mixture.train(config)
+
+
+def test_points_of_other_runs_are_not_taken_for_those_of_a_finished_set(tmp_path):
+    config = mixture.config_for("acgan", **TINY, runs_dir=str(tmp_path))
+    config.directory.mkdir(parents=True)
+    points = mixture.perfect_points(config)
+    np.savez(config.directory / "points.npz", points=points[:1])
+    append_rows(config.directory / "metrics.csv", mixture.evaluate(config, points))
+    (config.directory / "summary.json").write_text('{"seconds": 1.5}')
+    with pytest.raises(RunDamaged, match="shape"):
         mixture.train(config)
 
 

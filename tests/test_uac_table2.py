@@ -85,6 +85,16 @@ def test_diversity_of_every_class_beside_that_of_real_images():
     ]
 
 
+@pytest.mark.parametrize("short", [0, 1])
+def test_a_model_that_one_data_set_lacks_is_empty_there(short):
+    kinds = [["AC-GAN", "TAC-GAN"], ["AC-GAN", "TAC-GAN"]]
+    del kinds[short][1]
+    lines = [{"data set": str(k), **dict.fromkeys(kind, "1")} for k, kind in enumerate(kinds)]
+    found = uac_figure1.with_all_columns(lines)
+    assert [set(line) for line in found] == [{"data set", "AC-GAN", "TAC-GAN"}] * 2
+    assert [line["TAC-GAN"] for line in found] == ["" if k == short else "1" for k in range(2)]
+
+
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_the_table_and_the_figure_share_their_runs(tmp_path):
