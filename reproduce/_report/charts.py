@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 380, 220
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 36
+LEFT, RIGHT, TOP, BOTTOM = 52, 22, 10, 36
 MOST_POINTS = 160  # of a line; more are thinned to the extremes of every part
 MOST_DOTS = 20  # a line with at most so many points shows them
 LOGARITHMIC = 50  # ratio of values from which the scale is
@@ -22,7 +22,7 @@ class Line:
 
     Attributes:
         label: in the legend.
-        last: its last value, as text.
+        last: its last value, as text; empty if the line is no course of time.
         path: `x,y x,y ...`.
         dots: (x, y, what it says) of every point, if they are few.
     """
@@ -104,7 +104,8 @@ def chart(
                 (*place, f"{label}, {xlabel} {number(x)}: {number(y)}")
                 for place, (x, y) in zip(placed, points, strict=True)
             ]
-        return Line(label, number(points[-1][1]), " ".join(",".join(p) for p in placed), dots)
+        last = "" if limits else number(points[-1][1])
+        return Line(label, last, " ".join(",".join(p) for p in placed), dots)
 
     return Chart(
         title, xlabel, x_ticks, y_ticks, [line(*each) for each in series],

@@ -246,8 +246,8 @@ def _compared(runs: Iterable[Run]) -> list[tuple[Chart, str]]:
             tasks.setdefault((*task, *how), []).append((run, points))
     found = []
     for (dataset, split, target, embedding, _, n_generated, _), members in tasks.items():
-        if len(members) < 2:
-            continue
+        if len(members) < 2 or all(len(points) < 2 for _, points in members):
+            continue  # the table of runs says as much
         shown = sorted(members, key=lambda member: member[1][-1][1])[:COMPARED]
         what = target if target == split else f"{split} {target}"
         made = chart(
@@ -365,8 +365,9 @@ def _charts(run: Run) -> list[Chart | None]:
     ]
     for metric in ("fid", "kid"):
         for (embedding, _, n_generated, _), points in _measured(run, metric).items():
-            how = f"{embedding.rpartition('-')[0]}, {n_generated:,} images"
-            found.append(chart(f"{metric.upper()}, {how}", [(metric, points)]))
+            if len(points) > 1:
+                how = f"{embedding.rpartition('-')[0]}, {n_generated:,} images"
+                found.append(chart(f"{metric.upper()}, {how}", [(metric, points)]))
     if run.curve:
         precision, recall = (values.tolist() for values in run.curve)
         points = list(zip(recall, precision, strict=True))

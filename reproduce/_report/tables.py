@@ -1,5 +1,6 @@
 """What the report says of runs in tables: settings, results beside the papers'."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,10 +47,8 @@ def settings(config: RunConfig) -> list[Setting]:
 @functools.cache
 def _defaults(task: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
     config = RunConfig(**dict(task))
-    try:
+    with contextlib.suppress(InvalidInput):  # such as an objective that this version does not know
         config = experiment.resolve(config)
-    except InvalidInput:  # such as an objective that this version does not know
-        pass
     return dataclasses.asdict(config)
 
 
