@@ -36,7 +36,9 @@ setup(
         "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
     ],
-    extras_require={"dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1", "selenium>=4.20,<5"]},
+    extras_require={
+        "dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1", "selenium>=4.20,<5"]
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

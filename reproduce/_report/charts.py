@@ -84,7 +84,7 @@ def chart(
             logarithmic if all values are positive and far apart.
     """
     series = [
-        (label, [(x, y) for x, y in points if max(abs(x), abs(y)) < BEYOND])
+        (label, [(x, y) for x, y in points if abs(x) < BEYOND and abs(y) < BEYOND])
         for label, points in series
     ]
     series = [(label, points) for label, points in series if points]

@@ -5,6 +5,7 @@ import collections
 import dataclasses
 import datetime
 import hashlib
+import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -382,7 +383,7 @@ def _measured(run: Run, metric: str) -> dict[tuple, list[tuple[int, float]]]:
     found: dict[tuple, dict[int, float]] = {}
     for rows in run.evaluations:
         for row in rows:
-            if row.metric == metric and row.value is not None:
+            if row.metric == metric and row.value is not None and math.isfinite(row.value):
                 found.setdefault(measure(rows[0]), {})[row.iteration] = row.value
     return {how: sorted(points.items()) for how, points in found.items()}
 
