@@ -160,7 +160,7 @@ def test_values_are_those_of_the_files(some, some_page):
     (row,) = (r for r in cells(some_page.one(id="runs-table")) if r["objective"][0] == "lsgan")
     assert row["fid"] == ("0.3333", str(1 / 3)) and row["kid"] == ("0.25", "0.25")
     assert row["training"][1] == "1.250" and row["embedding"][0] == "classifier"
-    assert row["status"][0] == "finished" and row["settings"][0] == "iterations=100"
+    assert row["status"][0] == "finished" and row["settings"][0] == ""
 
 
 def test_numbers_sort_as_numbers_and_words_as_words(some_page):
@@ -181,6 +181,17 @@ def test_settings_are_those_that_are_not_the_defaults_of_the_objective(some):
         ("width", "0.25", "1.0"), ("iterations", "100", "10000"), ("eval_every", "50", "0"),
     }  # fmt: skip
     assert {s.name for s in found["lsgan"]} == {"iterations", "eval_every"}
+    assert tables.in_words(found["rumi_lsgan"]) == "width=0.25"  # evaluations change no result
+
+
+def test_settings_that_all_runs_share_are_not_in_the_table_of_runs(tmp_path):
+    for width, seed in ((0.25, 0), (0.25, 1), (0.5, 0)):
+        make_run(tmp_path, {100: 5.0}, width=width, seed=seed, batch_size=32)
+    root = Page(rendered(tmp_path)).root
+    words = [row["settings"][0] for row in cells(root.one(id="runs-table"))]
+    assert sorted(words) == ["width=0.25", "width=0.25", "width=0.5"]
+    words = {row["settings"][0] for row in cells(root.one(id="rumi-table"))}
+    assert words == {"width=0.25 batch_size=32", "width=0.5 batch_size=32"}
 
 
 def test_the_command_of_a_card_means_the_run(some, some_page):

@@ -35,7 +35,10 @@ def address(tmp_path_factory):
     runs_dir = tmp_path_factory.mktemp("shown") / "runs"
     for seed, fid in enumerate((9.0, 100.0, 20.5)):
         make_run(runs_dir, {50: 200.0, 100: fid}, objective="lsgan", seed=seed)
-    make_run(runs_dir, objective="rumi_lsgan", finished=False, width=0.5)
+    make_run(
+        runs_dir, objective="rumi_lsgan", finished=False, width=0.5, learning_rate=3e-4,
+        batch_size=32, beta_1=0.25, label_b_pos=3.0, latent_dim=50,
+    )  # fmt: skip
     make_run(runs_dir, {100: 50.0}, dataset="mnist", objective="acgan",
              note="a_long_word_without_a_break_" * 9)  # fmt: skip
     found = reading.read_runs(runs_dir)

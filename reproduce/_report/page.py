@@ -166,12 +166,21 @@ def _runs_table(runs: Sequence[Run]) -> Table:
         *(Column(title, True, f"{name}: {BETTER[name]}") for name, title in METRICS.items()),
         Column("embedding", hint="whose features the metrics are of: only values of one compare"),
         Column("training", True, "time of the iterations without evaluations"),
-        Column("settings", hint="that differ from the paper's"),
+        Column("settings", hint="that differ from the defaults, and between runs"),
     ]  # fmt: skip
-    return Table("runs", columns, [(run.name, _row(k, run)) for k, run in enumerate(runs)])
+    chosen = [tables.settings(run.config) if run.config else [] for run in runs]
+    shared = set.intersection(*map(set, chosen)) if len(runs) > 1 else set()
+    return Table(
+        "runs",
+        columns,
+        [
+            (run.name, _row(k, run, [each for each in own if each not in shared]))
+            for k, (run, own) in enumerate(zip(runs, chosen, strict=True))
+        ],
+    )
 
 
-def _row(position: int, run: Run) -> list[Entry]:
+def _row(position: int, run: Run, settings: Sequence[tables.Setting]) -> list[Entry]:
     config = run.config
     rows = run.final[-1] if run.final else []
     values = {row.metric: row.value for row in rows}
@@ -187,7 +196,7 @@ def _row(position: int, run: Run) -> list[Entry]:
         *(_number(values.get(name)) for name in METRICS),
         _word(embedding),
         Entry(_time(run.seconds), "" if run.seconds is None else f"{run.seconds:.3f}"),
-        _word(tables.in_words(tables.settings(config)) if config else ""),
+        _word(tables.in_words(settings)),
     ]  # fmt: skip
 
 

@@ -62,8 +62,12 @@ def as_text(value: Any) -> str:
 
 
 def in_words(chosen: Iterable[Setting]) -> str:
-    """The settings that decide the result, on a line."""
-    return " ".join(f"{each.name}={each.value}" for each in chosen if each.identity)
+    """The settings that decide the result on a line, without the iterations, a column of theirs."""
+    return " ".join(
+        f"{each.name}={each.value}"
+        for each in chosen
+        if each.identity and each.name != "iterations"
+    )
 
 
 def rumi_table(runs: Sequence[Run]) -> list[dict[str, str]]:
