@@ -9,6 +9,7 @@ import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -344,9 +345,13 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("an iteration takes", "" if each is None else f"{each:.4g} ms"),
         ("all of them", _time(run.seconds)),
         ("evaluations took", _time(summary.get("seconds_evaluating") or None)),
-        ("started", ", ".join(tables.as_text(start.get("started")) for start in run.starts)),
+        ("started", ", ".join(_moment(start.get("started")) for start in run.starts)),
         ("devices", tables.as_text(run.starts[-1].get("devices")) if run.starts else ""),
     ]  # fmt: skip
+
+
+def _moment(started: Any) -> str:
+    return tables.as_text(started).replace("T", " ").replace("+00:00", " UTC")
 
 
 def _command(run: Run, runs_dir: Path) -> str:
