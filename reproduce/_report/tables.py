@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from reproduce import _grid, _table1, uac_table2
@@ -84,7 +84,7 @@ def rumi_table(runs: Sequence[Run]) -> list[dict[str, str]]:
         and run.config.attribute in (None, PAPERS_ATTRIBUTE)
         and not run.config.holdout
     ]
-    lines = _summaries(members, _table1.summarise)
+    lines = _summaries(members, _table1.summarise, _grid.MODELS)
     paper = {key: {"paper's fid": f"{fid:g}"} for key, fid in _table1.published().items()}
     return _with_missing(lines, paper)
 
@@ -102,7 +102,7 @@ def uac_table(runs: Sequence[Run]) -> list[dict[str, str]]:
         and run.config.objective in uac_table2.MODELS
         and not run.config.holdout
     ]
-    lines = _summaries(members, uac_table2.summarise)
+    lines = _summaries(members, uac_table2.summarise, uac_table2.MODELS)
     paper = {
         (row["dataset"], row["model"]): {
             "paper's inception_score": row["inception_score"], "paper's fid": row["fid"]
@@ -116,13 +116,16 @@ def _finished(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if run.status == "finished" and run.final]
 
 
-def _summaries(runs: Iterable[Run], summarise) -> list[dict[str, str]]:
+def _summaries(
+    runs: Iterable[Run],
+    summarise: Callable[[Sequence[Outcome]], list[dict[str, str]]],
+    titles: Mapping[str, str],
+) -> list[dict[str, str]]:
     """A line for every set of runs that differ in class and seed alone."""
     groups: dict[tuple, list[Outcome]] = {}
     chosen: dict[tuple, str] = {}
     for run in runs:
         config = run.config
-        titles = _grid.MODELS if summarise is _table1.summarise else uac_table2.MODELS
         place = {
             "data set": config.dataset, "class": str(config.minority_class),
             "model": titles[config.objective], "run seed": str(config.seed),
