@@ -15,10 +15,15 @@ setup(
     packages=find_namespace_packages(
         include=["rumi_tf", "rumi_tf.*", "reproduce", "reproduce.*", "figures", "figures.*"]
     ),
+    package_data={
+        "reproduce._report": ["templates/*"],
+        "reproduce.paper_values": ["*.csv"],
+    },
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.13,<5",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
+        "jinja2>=3.1.4,<4",
         "keras>=3.10,<4",
         "matplotlib>=3.8,<4",
         "numpy>=1.26,<3",
@@ -31,7 +36,9 @@ setup(
         "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
     ],
-    extras_require={"dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]},
+    extras_require={
+        "dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1", "selenium>=4.20,<5"]
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -15,17 +15,14 @@ the paper's value.
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 
 from reproduce import _cli, _grid
+from reproduce._table1 import summarise
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv, write_csv, write_text
+from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
-
-COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-PAPER = Path(__file__).resolve().parent / "paper_values" / "table1.csv"
 
 define_flags(omit=_grid.DECIDED)
 _SECTION = {"module_name": "Table 1"}
@@ -106,53 +103,6 @@ def cells_of(wanted: flags.FlagValues) -> list:
     if not chosen:
         raise InvalidInput("only", f"no cell has {wanted.only!r} in its name")
     return chosen
-
-
-def summarise(outcomes) -> list[dict[str, str]]:
-    """Rows of Table 1: per data set and model the mean over classes, its deviation over seeds."""
-    paper = {(row["dataset"], row["model"]): float(row["fid"]) for row in read_csv(PAPER)}
-    groups: dict[tuple[str, str], list] = {}
-    for found in outcomes:
-        if found.rows:
-            place = found.cell.place
-            groups.setdefault((place["data set"], place["model"]), []).append(found)
-    table = []
-    for (dataset, model), members in groups.items():
-        row = {"data set": dataset, "model": model}
-        for metric in COLUMNS:
-            row[metric] = _mean_over_classes(members, metric)
-        embedding = members[0].rows[0].embedding.partition("-")[0]
-        value = paper.get((dataset, model))
-        comparable = value is not None and embedding == "inception"
-        classes = {found.cell.place["class"] for found in members}
-        seeds = {found.cell.place["run seed"] for found in members}
-        row |= {
-            "n": f"{len(members)} ({len(classes)} classes, {len(seeds)} seeds)",
-            "paper's fid": "" if value is None else f"{value:g}",
-            "difference": f"{_seed_means(members, 'fid').mean() - value:+.4g}" if comparable else
-            "other embedding" if value is not None else "",
-            "embedding": embedding,
-            "iterations": str(members[0].rows[0].iteration),
-        }  # fmt: skip
-        table.append(row)
-    return table
-
-
-def _seed_means(members, metric: str) -> np.ndarray:
-    """(seeds,) means over the classes."""
-    by_seed: dict[str, list[float]] = {}
-    for found in members:
-        if (value := found.value(metric)) is not None:
-            by_seed.setdefault(found.cell.place["run seed"], []).append(value)
-    return np.array([np.mean(values) for values in by_seed.values()])
-
-
-def _mean_over_classes(members, metric: str) -> str:
-    means = _seed_means(members, metric)
-    if not len(means):
-        return ""
-    deviation = f" ± {means.std(ddof=1):.2g}" if len(means) > 1 else ""
-    return f"{means.mean():.4g}{deviation}"
 
 
 if __name__ == "__main__":

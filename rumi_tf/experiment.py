@@ -47,7 +47,14 @@ from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_f
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import protocol_for
-from rumi_tf.results import Row, append_rows, read_curve, read_rows, write_curve
+from rumi_tf.results import (
+    Row,
+    append_rows,
+    by_evaluation,
+    read_curve,
+    read_rows,
+    write_curve,
+)
 from rumi_tf.sampling import evaluation_batches, load_sampler
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
@@ -421,18 +428,14 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
     except ValueError:
         return {}
     found: dict[int, list[Row]] = {}
-    wanted = False
-    for row in rows:
-        if row.metric == "fid":  # every evaluation starts with it
-            wanted = (
-                row.protocol == protocol.name
-                and row.n_generated == protocol.num_generated
-                and row.embedding.startswith(f"{protocol.embedding}-")
-            )
-            if wanted:
-                found[row.iteration] = []
-        if wanted:
-            found[row.iteration].append(row)
+    for evaluation in by_evaluation(rows):
+        first = evaluation[0]
+        if (
+            first.protocol == protocol.name
+            and first.n_generated == protocol.num_generated
+            and first.embedding.startswith(f"{protocol.embedding}-")
+        ):
+            found[first.iteration] = evaluation
     return dict(sorted(found.items()))
 
 

@@ -125,6 +125,17 @@ def read_rows(path: str | os.PathLike, kind: type[RowType] = Row) -> list[RowTyp
     return rows
 
 
+def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
+    """Rows divided into evaluations, in their order; every evaluation starts with `fid`."""
+    found: list[list[RowType]] = []
+    for row in rows:
+        if row.metric == "fid":
+            found.append([])
+        if found:
+            found[-1].append(row)
+    return found
+
+
 def _parsed(kind: type, text: str):
     if kind is str or kind is int or kind is float:
         return kind(text)

@@ -215,6 +215,12 @@ BAD = [
     ("out", (*AUGMENT, *FOLDER, "--out={images}/made")),
     ("out", (*AUGMENT, "--out={other_table}")),
     ("runs_dir", (*AUGMENT, "--runs_dir={file}/runs")),
+    # report
+    ("runs_dir", ("reproduce.report", "--runs_dir={out}/absent")),
+    ("runs_dir", ("reproduce.report", "--runs_dir={file}")),
+    ("runs_dir", ("reproduce.report", "--runs_dir={run}")),
+    ("out", ("reproduce.report", "--runs_dir={images}", "--out={out}/page.txt")),
+    ("out", ("reproduce.report", "--runs_dir={images}", "--out=/proc/page.html")),
     # what would be destroyed
     ("grid", ("reproduce.sample", "--saved_model=x", "--grid={directory}")),
     ("npz", (*SAMPLE, "--saved_model=x", "--npz=/proc/x.npz")),
@@ -243,6 +249,9 @@ def places(tmp_path_factory):
     places["damaged"] = root / "damaged"
     (places["damaged"] / "mnist" / "3.0.1").mkdir(parents=True)
     (places["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
+    places["run"] = root / "run"
+    places["run"].mkdir()
+    (places["run"] / "config.json").write_text("{}")
     places["out"].mkdir()
     places["one_class"] = root / "one_class"
     places["other_table"] = root / "other_table"
@@ -300,6 +309,7 @@ def test_so_it_is_in_a_process_that_starts_from_nothing(flag, line, places):
         "reproduce.benchmark",
         "reproduce.objectives",
         "reproduce.augment",
+        "reproduce.report",
         "reproduce.table1",
         "reproduce.uac_table1",
         "figures.uac_figure1_mog",

@@ -4,7 +4,7 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from rumi_tf.results import Row, append_rows, read_curve, read_rows, write_curve
+from rumi_tf.results import Row, append_rows, by_evaluation, read_curve, read_rows, write_curve
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="rumi_lsgan", config_hash="abc",
@@ -32,6 +32,12 @@ def test_a_damaged_row_is_named_by_its_line(tmp_path):
     (tmp_path / "r.csv").write_text(text)
     with pytest.raises(ValueError, match="line 2"):
         read_rows(tmp_path / "r.csv")
+
+
+def test_an_evaluation_begins_with_fid_and_rows_before_the_first_belong_to_none():
+    rows = [dataclasses.replace(ROW, metric=m) for m in ("kid", "fid", "kid", "fid", "recall")]
+    assert by_evaluation(rows) == [rows[1:3], rows[3:]]
+    assert by_evaluation(rows[:1]) == []
 
 
 def _append(path, count):

@@ -7,7 +7,7 @@ import pytest
 from absl import flags
 
 from figures import _cases
-from reproduce import _cells, _grid, table1
+from reproduce import _cells, _grid, _table1, table1
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
 from tests.conftest import ROOT
@@ -143,6 +143,6 @@ def test_cells_without_a_result_are_not_counted():
 def test_published_values_are_those_of_the_paper():
     from rumi_tf.files import read_csv
 
-    values = {(r["dataset"], r["model"]): r["fid"] for r in read_csv(table1.PAPER)}
+    values = {(r["dataset"], r["model"]): r["fid"] for r in read_csv(_table1.PAPER)}
     assert len(values) == 15 and set(m for _, m in values) == set(_grid.MODELS.values())
     assert values["mnist", "Rumi-LSGAN"] == "118.93" and values["celeba", "LSGAN"] == "226.25"
