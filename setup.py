@@ -18,6 +18,7 @@ setup(
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.13,<5",
+        "h5py>=3.11,<4",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
         "keras>=3.10,<4",
         "matplotlib>=3.8,<4",
@@ -31,7 +32,9 @@ setup(
         "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
     ],
-    extras_require={"dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]},
+    extras_require={
+        "dev": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
