@@ -251,9 +251,12 @@ def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
     try:
         rows = read_rows(directory / "metrics.csv")
         points = read_npz(directory / "points.npz")["points"]
-    except (OSError, ValueError, KeyError) as error:
+        seconds = float(summary["seconds"])
+        if points.shape != (config.num_runs, NUM_CLASSES, config.eval_samples):
+            raise ValueError(f"points.npz has an array of shape {points.shape}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDamaged(f"{directory} is damaged: {error}; delete it to train anew") from error
-    return MixtureRuns(config, rows, points, summary["seconds"], reused=True)
+    return MixtureRuns(config, rows, points, seconds, reused=True)
 
 
 def _claim(config: MixtureConfig) -> None:

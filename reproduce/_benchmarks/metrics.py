@@ -13,7 +13,7 @@ from sklearn.cluster import MiniBatchKMeans
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
 from rumi_tf.config import RunConfig
-from rumi_tf.embeddings import image_batches, load_embedding, load_inception
+from rumi_tf.embeddings import cache_directory, image_batches, load_embedding, load_inception
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.experiment import prepare, resolve
 from rumi_tf.features import extract
@@ -110,6 +110,12 @@ def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Compari
         f"bare compiled network: {images / other[0]:.0f} images/s", ours[0], other[0],
         f"at most {1 / 0.9:.2f}",
     )  # fmt: skip
+
+
+def check(config: RunConfig) -> None:
+    """Raises `InvalidInput` now for what `sanity` could not use later."""
+    prepare(resolve(config))
+    cache_directory(config)
 
 
 def sanity(config: RunConfig) -> list[dict[str, str]]:
