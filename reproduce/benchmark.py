@@ -94,8 +94,10 @@ def _ensemble(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _memory(wanted: flags.FlagValues, out: Path) -> None:
-    from reproduce._benchmarks import memory
-
+    with _cli.quiet_import():
+        from reproduce._benchmarks import memory
+        from rumi_tf.embeddings import cache_directory
+    cache_directory(RunConfig(cache_dir=wanted.cache_dir))
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for row in memory.peaks(Path(place), wanted.cache_dir):
