@@ -22,6 +22,7 @@ setup(
     install_requires=[
         "absl-py>=2.1,<3",
         "filelock>=3.13,<5",
+        "h5py>=3.11,<4",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
         "jinja2>=3.1.4,<4",
         "keras>=3.10,<4",
@@ -37,7 +38,13 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={
-        "dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1", "selenium>=4.20,<5"]
+        "dev": [
+            "hypothesis>=6.100,<7",
+            "pytest>=8,<10",
+            "pytest-xdist>=3.5,<4",
+            "ruff>=0.8,<1",
+            "selenium>=4.20,<5",
+        ],
     },
     classifiers=[
         "Programming Language :: Python :: 3",

@@ -138,7 +138,7 @@ def _parts(name: str) -> tuple[str, str]:
 
 def make_figure(
     wanted: flags.FlagValues,
-    first: str,
+    names: Sequence[str],
     make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any]], list[Case]],
     save: Callable[[Path, list["Found"]], list[Path]],
     num: int = 0,
@@ -149,13 +149,13 @@ def make_figure(
 
     Args:
         wanted: the flags.
-        first: a file that is going to be written to --out.
+        names: of the files that are going to be written to --out.
         make_cases: `subset_cases` or `unbalanced_cases`.
         save: directory and cases -> the files it has written there.
         num: real images that it needs.
     """
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / first))
+    out = _cli.path(wanted.out)
+    _cli.check_output("out", *(out / name for name in names))
     seeds = _grid.seeds(wanted.seeds)
     with _cli.quiet_import():
         import tensorflow  # noqa: F401 - here, so that its notes stay off stderr

@@ -20,15 +20,18 @@ from rumi_tf.config import define_flags
 define_flags(omit=_grid.DECIDED)
 _SECTION = {"module_name": "Figure"}
 flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
-flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer(
+    "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
+)
 _grid.define_grid_flags("Figure", "figures_out")
+FILES = ("figure2.png", "figure2.pdf", "figure2.csv")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    _cases.make_figure(wanted, "figure2.png", _cases.subset_cases, save, wanted.num)
+    _cases.make_figure(wanted, FILES, _cases.subset_cases, save, wanted.num)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

@@ -30,13 +30,14 @@ flags.DEFINE_boolean(
     **_SECTION,
 )
 _grid.define_grid_flags("Figure", "figures_out")
+FILES = ("figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    _cases.make_figure(wanted, "figure3.png", _cases.subset_cases, save)
+    _cases.make_figure(wanted, FILES, _cases.subset_cases, save)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

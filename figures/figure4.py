@@ -26,15 +26,21 @@ flags.DEFINE_list(
     f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",
     **_SECTION,
 )  # fmt: skip
-flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer(
+    "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
+)
 _grid.define_grid_flags("Figure", "figures_out")
+FILES = (
+    *(f"figure4_samples.{kind}" for kind in ("png", "pdf", "csv")),
+    *(f"figure4_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
+)
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _cases.check_unbalanced(wanted.cases)
-    _cases.make_figure(wanted, "figure4_samples.png", _cases.unbalanced_cases, save, wanted.num)
+    _cases.make_figure(wanted, FILES, _cases.unbalanced_cases, save, wanted.num)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

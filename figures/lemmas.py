@@ -10,7 +10,6 @@ says what the prediction is.
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -33,22 +32,24 @@ flags.DEFINE_integer(
     ITERATIONS,
     "Generator updates for each setting. Far fewer do not reach the equilibrium.",
     lower_bound=1,
+    upper_bound=10**9,
     **_SECTION,
 )
 flags.DEFINE_integer(
     "seed", 0, "Seed of weights, noise and data.", lower_bound=0, upper_bound=2**31 - 1, **_SECTION
 )
+FILES = ("lemmas.png", "lemmas.pdf", "lemmas.csv", "lemmas_densities.csv")
 
 
 def main() -> None:
     """Trains, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     unknown = [name for name in wanted.settings if name not in SETTINGS]
     if unknown:
         raise InvalidInput("settings", f"{unknown[0]!r} is not one of {', '.join(SETTINGS)}")
     names = list(dict.fromkeys(wanted.settings or SETTINGS))
-    _cli.check_output("out", str(out / "lemmas.png"))
+    _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures import _toy
         from rumi_tf import plotting

@@ -29,15 +29,17 @@ flags.DEFINE_list(
 flags.DEFINE_float(
     "alpha", 0.5, "Weight alpha+ of the positives of Rumi-SGAN, in (0, 1].", **_SECTION
 )
-flags.DEFINE_integer("num", 36, "Images in each panel.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer(
+    "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
+)
 _grid.define_run_flags("Figure", "figures_out")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "rumi_variants_samples.png"))
+    out = _cli.path(wanted.out)
+    _cli.check_output("out", *_paths(out, "samples"), *_paths(out, "classes"))
     alphas = _alphas(wanted.alphas, wanted.alpha)
     with _cli.quiet_import():
         from reproduce import _cells
@@ -81,6 +83,10 @@ def _alphas(words: list[str], alpha: float) -> list[float]:
     return found
 
 
+def _paths(out: Path, what: str) -> list[Path]:
+    return [out / f"rumi_variants_{what}.{kind}" for kind in ("png", "pdf", "csv")]
+
+
 def _samples(outcomes, out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
     from figures._generated import generated
@@ -94,7 +100,7 @@ def _samples(outcomes, out: Path, num: int) -> list[Path]:
         config = found.cell.config
         panels[config.objective] = generated(config, split.positive_classes, num)
         rows += [dataclasses.asdict(row) for row in found.rows]
-    paths = [out / f"rumi_variants_samples.{kind}" for kind in ("png", "pdf", "csv")]
+    paths = _paths(out, "samples")
     for path in paths[:2]:
         plotting.save_panels(path, panels)
     write_csv(paths[2], rows)
@@ -119,7 +125,7 @@ def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list
                 {"alpha_pos": alpha_pos, "alpha_neg": alpha, "class": name, "predicted": p,
                  "learnt": q}
             )  # fmt: skip
-    paths = [out / f"rumi_variants_classes.{kind}" for kind in ("png", "pdf", "csv")]
+    paths = _paths(out, "classes")
     for path in paths[:2]:
         plotting.save_share_panels(path, images.class_names, shares)
     write_csv(paths[2], rows)

@@ -6,8 +6,6 @@ Takes the flags of reproduce.train, which hold for every objective in --objectiv
 samples.png, samples.pdf and samples.csv to --out; runs under --runs_dir are reused or resumed.
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from reproduce import _cli
@@ -21,16 +19,19 @@ flags.DEFINE_list(
     "objectives", ["lsgan", "rumi_lsgan"], "Objectives to compare, comma-separated.", **_SECTION
 )
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSV.", **_SECTION)
-flags.DEFINE_integer("num", 64, "Images in each panel.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer(
+    "num", 64, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
+)
+FILES = ("samples.png", "samples.pdf", "samples.csv")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     if not wanted.objectives:
         raise InvalidInput("objectives", "name at least one objective")
-    _cli.check_output("out", str(out / "samples.png"))
+    _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures._generated import generated
         from rumi_tf import experiment, plotting

@@ -11,7 +11,6 @@ of the real images.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from absl import flags
@@ -34,8 +33,9 @@ def define_own_flags() -> None:
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "uac_figure1.png"))
+    out = _cli.path(wanted.out)
+    paths = [out / f"uac_figure1.{kind}" for kind in ("png", "pdf", "csv")]
+    _cli.check_output("out", *paths)
     uac_table2.check(wanted)
     wanted.seeds = wanted.seeds[:1]
     with _cli.quiet_import():
@@ -56,7 +56,6 @@ def main() -> None:
             lines += diversity(dataset, distances, {m: found.rows for m, found in done.items()})
     if panels:
         lines = with_all_columns(lines)
-        paths = [out / f"uac_figure1.{kind}" for kind in ("png", "pdf", "csv")]
         columns = list(dict.fromkeys(name for row in panels.values() for name in row))
         with _cli.writing_to("out", out):
             for path in paths[:2]:

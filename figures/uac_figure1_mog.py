@@ -9,8 +9,6 @@ estimates with Scott's bandwidth. Writes to --out: uac_figure1_mog.png and .pdf,
 uac_figure1_mog.csv.
 """
 
-from pathlib import Path
-
 import numpy as np
 from absl import flags
 
@@ -36,9 +34,10 @@ TOP = 0.6  # a collapsed class would make a peak beside which nothing else is se
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     names = check_models(wanted.models)
-    _cli.check_output("out", str(out / "uac_figure1_mog.png"))
+    paths = [out / f"uac_figure1_mog.{kind}" for kind in ("png", "pdf", "csv")]
+    _cli.check_output("out", *paths)
     given = given_settings(wanted)
     with _cli.quiet_import():
         from rumi_tf import mixture, plotting
@@ -69,7 +68,6 @@ def main() -> None:
             for k, target in enumerate(mixture.TARGETS)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    paths = [out / f"uac_figure1_mog.{kind}" for kind in ("png", "pdf", "csv")]
     with _cli.writing_to("out", out):
         for path in paths[:2]:
             plotting.save_curves(path, {**first, **spread}, len(points), "x", "density", TOP)

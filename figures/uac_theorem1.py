@@ -8,8 +8,6 @@ G's losses would give to each point is sought by gradient descent, and drawn wit
 the classes that follow from it. Writes to --out: uac_theorem1.png and .pdf, and uac_theorem1.csv.
 """
 
-from pathlib import Path
-
 import numpy as np
 from absl import flags
 
@@ -31,10 +29,11 @@ def define_own_flags() -> None:
 def main() -> None:
     """Searches, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     if not (0 < wanted.sharpness < 10 and abs(wanted.sharpness - 1) >= 0.01):
         raise InvalidInput("sharpness", f"is {wanted.sharpness:g}; above 0, below 10 and not 1")
-    _cli.check_output("out", str(out / "uac_theorem1.png"))
+    paths = [out / f"uac_theorem1.{kind}" for kind in ("png", "pdf", "csv")]
+    _cli.check_output("out", *paths)
     from rumi_tf import plotting
 
     joint = _theorem1.joint_density(GRID)
@@ -76,7 +75,6 @@ def main() -> None:
             for k, label in enumerate(labels)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    paths = [out / f"uac_theorem1.{kind}" for kind in ("png", "pdf", "csv")]
     with _cli.writing_to("out", out):
         for path in paths[:2]:
             plotting.save_curves(path, {**posterior, **classes}, 3, "x", "")

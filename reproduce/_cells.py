@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -75,11 +74,8 @@ class Outcome:
     @property
     def milliseconds(self) -> float | None:
         """Mean time of an iteration, as the run measured it."""
-        path = experiment.run_directory(self.cell.config) / "summary.json"
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))["milliseconds_per_iteration"]
-        except (OSError, ValueError, KeyError):
-            return None
+        summary = experiment.read_summary(experiment.run_directory(self.cell.config)) or {}
+        return summary.get("milliseconds_per_iteration")
 
 
 def given_flags() -> dict[str, Any]:
@@ -118,7 +114,7 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
         )
     try:
         fields = flagfile_fields(path)
-    except (flags.Error, UnicodeDecodeError) as error:
+    except (flags.Error, OSError, ValueError) as error:
         raise InvalidInput("objectives", f"{path}: {error}") from error
     return experiment.resolve(RunConfig(**{**fields, **given}))
 

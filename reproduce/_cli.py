@@ -1,16 +1,20 @@
 """What every command shares: quiet start, readable --help, one line per error."""
 
 import contextlib
+import io
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 from absl import app, flags, logging
 
 from rumi_tf.errors import InvalidInput, RumiError
+from rumi_tf.files import is_text
 
 FLAGS = flags.FLAGS
+NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is written under
 
 
 def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> None:
@@ -40,6 +44,25 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
         _fail("interrupted; the same command goes on where it can", 130)
     except BrokenPipeError:
         _nobody_reads()
+    except OSError as error:  # of places that nothing has looked at before
+        _fail(_refused(error), 2)
+
+
+def _refused(error: OSError) -> str:
+    """What the system refused, with the flag that led there if one did."""
+    if not error.filename:
+        return f"the system refused: {error.strerror or error}"
+    place = Path(os.path.abspath(os.fsdecode(error.filename)))
+    for name in FLAGS:
+        value = FLAGS[name].value
+        if value and isinstance(value, str) and place.is_relative_to(os.path.abspath(path(value))):
+            return f"--{name}: {error.filename}: {error.strerror}"
+    return f"{error.filename}: {error.strerror}"
+
+
+def path(value: str) -> Path:
+    """The path that a flag means; `~NAME` stays as it is if there is no such user."""
+    return Path(os.path.expanduser(value))
 
 
 def _nobody_reads() -> None:
@@ -48,9 +71,16 @@ def _nobody_reads() -> None:
     sys.exit(141)
 
 
-def check_output(flag: str, path: str) -> None:
-    """Raises `InvalidInput` unless a file can be written at `path`; writes nothing."""
+def check_output(flag: str, *paths: str | os.PathLike) -> None:
+    """Raises `InvalidInput` unless a file can be written at each of `paths`; writes nothing."""
+    for each in paths:
+        _check_output(flag, os.fspath(each))
+
+
+def _check_output(flag: str, path: str) -> None:
     place = os.path.abspath(path)
+    if any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(place).parts):
+        raise InvalidInput(flag, f"{path} is too long to be the name of a file")
     if os.path.isdir(place):
         raise InvalidInput(flag, f"{path} is a directory; name a file")
     place = os.path.dirname(place)
@@ -79,7 +109,10 @@ def show(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(" ".join(message.split()) + "\n")
+    line = " ".join(message.split())
+    # A name of a file may hold what a terminal would obey, or what is no text.
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    sys.stderr.write("".join(shown) + "\n")
     sys.exit(code)
 
 
@@ -90,10 +123,21 @@ def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
         except BrokenPipeError:
             _nobody_reads()
         sys.exit(0)
+    remarks = io.StringIO()
     try:
-        rest = FLAGS(argv)
+        with contextlib.redirect_stderr(remarks):  # absl goes on after a flagfile in circles
+            rest = FLAGS(argv)
     except flags.Error as error:
         _fail(str(error), 2)
+    except ValueError as error:  # of what absl itself does not look for
+        _fail(f"--flagfile: {error}" if "--flagfile" in " ".join(argv) else str(error), 2)
+    if remarks.getvalue():
+        _fail(f"--flagfile: {remarks.getvalue()}", 2)
+    for name in FLAGS:
+        value = FLAGS[name].value
+        if not all(is_text(v) for v in (value if isinstance(value, list) else [value])
+                   if isinstance(v, str)):  # fmt: skip
+            _fail(f"--{name}: {value!r} has characters that no UTF-8 text has", 2)
     if FLAGS["verbosity"].using_default_value:  # the libraries' notes are no news to users
         logging.set_verbosity(logging.ERROR)
     words = rest[1:]

@@ -36,7 +36,7 @@ flags.DEFINE_integer(
     "num", None,
     "Images to generate for each seed. Default: as many as make the class as frequent as the mean "
     "of the others.",
-    lower_bound=1, **_SECTION,
+    lower_bound=1, upper_bound=10**6, **_SECTION,
 )  # fmt: skip
 flags.DEFINE_list(
     "seeds", ["0", "1", "2"],
@@ -53,16 +53,17 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "updates", None,
     "Updates of each classifier. Default: 500 to 8,000, by the number of images.",
-    lower_bound=1, **_SECTION,
+    lower_bound=1, upper_bound=10**7, **_SECTION,
 )  # fmt: skip
 flags.DEFINE_string("out", "augment", "Directory for what is written.", **_SECTION)
+ENDS = (".csv", "_runs.csv", ".md", ".png", ".pdf")
 SHOWN = 49  # images in a panel of generated.png
 
 
 def main() -> None:
     """Runs what is missing, prints the table, the verdict and what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     if wanted.minority_class is None:
         raise InvalidInput("minority_class", "name the class that there are too few images of")
     if wanted.split not in (None, "unbalanced"):
@@ -91,13 +92,12 @@ def main() -> None:
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
     print(f"\n{said}\n")
-    ends = (".csv", "_runs.csv", ".md", ".png", ".pdf")
-    _cli.show([*pictures, *(out / f"augment{end}" for end in ends)])
+    _cli.show([*pictures, *(out / f"augment{end}" for end in ENDS)])
 
 
 def _check_out(wanted: flags.FlagValues, out: Path) -> None:
-    _cli.check_output("out", str(out / "augment.csv"))
-    data = Path(wanted.data_dir).expanduser().resolve()
+    _cli.check_output("out", out / "generated.png", *(out / f"augment{end}" for end in ENDS))
+    data = _cli.path(wanted.data_dir).resolve()
     if wanted.dataset == "folder" and wanted.data_dir and out.resolve().is_relative_to(data):
         raise InvalidInput(
             "out", f"{out} lies in --data_dir, where it would be taken for a class; name a "
@@ -150,7 +150,7 @@ def _save_generated(out: Path, trial, generated) -> list[Path]:
 
     from rumi_tf import augmentation, plotting
 
-    directory = out / "generated" / trial.class_name.replace("/", "_")
+    directory = out / "generated" / folder_of(trial.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
     augmentation.save_images(directory, runs)
     panels = {f"real: {len(trial.kept):,}": trial.images.gather(tf.constant(trial.kept[:SHOWN]))}
@@ -158,6 +158,12 @@ def _save_generated(out: Path, trial, generated) -> list[Path]:
         panels[f"generated, seed {seed}"] = images[:SHOWN] / 127.5 - 1
     plotting.save_panels(out / "generated.png", panels)
     return [directory, out / "generated.png"]
+
+
+def folder_of(class_name: str) -> str:
+    """A name for the folder of a class; that of a class may lead elsewhere."""
+    name = class_name.replace("/", "_")
+    return "_" * len(name) if set(name) <= {"."} else name
 
 
 def _save_results(out: Path, heading: tuple[str, str], rows, table, said: str) -> None:

@@ -60,8 +60,8 @@ flags.DEFINE_integer("num_runs", 100, "Runs at once (topic ensemble).", lower_bo
 
 def main(topic: str) -> None:
     """Measures, and prints every line when it is there."""
-    out = Path(flags.FLAGS.out).expanduser()
-    _cli.check_output("out", str(out / "speed.csv"))
+    out = _cli.path(flags.FLAGS.out)
+    _cli.check_output("out", *(out / name for name in _TABLES[topic]))
     _TOPICS[topic](flags.FLAGS, out)
 
 
@@ -71,6 +71,7 @@ def _metrics(wanted: flags.FlagValues, out: Path) -> None:
     config = RunConfig(
         dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
     )
+    metrics.check(config)
     _tell(metrics.comparisons(wanted.repetitions), out / "speed.csv")
     table = metrics.sanity(config)
     write_csv(out / "sanity.csv", table)
@@ -101,8 +102,10 @@ def _ensemble(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _memory(wanted: flags.FlagValues, out: Path) -> None:
-    from reproduce._benchmarks import memory
-
+    with _cli.quiet_import():
+        from reproduce._benchmarks import memory
+        from rumi_tf.embeddings import cache_directory
+    cache_directory(RunConfig(cache_dir=wanted.cache_dir))
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for row in memory.peaks(Path(place), wanted.cache_dir):
@@ -138,6 +141,9 @@ def _tell(comparisons, path: Path) -> None:
     print(path)
 
 
+_TABLES = {"train": ["train.csv"], "metrics": ["speed.csv", "sanity.csv"],
+           "objectives": ["objectives.csv"], "ensemble": ["ensemble.csv"],
+           "memory": ["memory.csv"]}  # fmt: skip
 _TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble,
            "memory": _memory, "cost": _cost}  # fmt: skip
 

@@ -64,7 +64,7 @@ def main() -> None:
         raise InvalidInput("saved_model", "name either a --saved_model or --images to measure")
     if wanted.images and not wanted.reference and not wanted["dataset"].present:
         raise InvalidInput("dataset", "name the data set, or a --reference, to compare with")
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     _cli.check_output("out", str(out / "metrics.csv"))
     with _cli.quiet_import():
         from rumi_tf import assessment

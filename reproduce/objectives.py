@@ -27,14 +27,15 @@ flags.DEFINE_list(
     **_SECTION,
 )  # fmt: skip
 _grid.define_run_flags("Comparison", "objectives")
+FILES = ("objectives.csv", "objectives.md")
 METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage")
 
 
 def main() -> None:
     """Runs, and prints the table and what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "objectives.csv"))
+    out = _cli.path(wanted.out)
+    _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from reproduce import _cells
         from rumi_tf import experiment
@@ -54,12 +55,12 @@ def main() -> None:
         row["ms_per_iteration"] = _number(found.milliseconds)
         row["run"] = experiment_directory(found)
         rows.append(row)
-    write_csv(out / "objectives.csv", rows)
     shown = [{name: value for name, value in row.items() if name != "run"} for row in rows]
-    write_text(out / "objectives.md", markdown(shown))
+    with _cli.writing_to("out", out):
+        write_csv(out / "objectives.csv", rows)
+        write_text(out / "objectives.md", markdown(shown))
     print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
-    for name in ("objectives.csv", "objectives.md"):
-        print(out / name)
+    _cli.show(out / name for name in FILES)
     _grid.end(_cells.failures(outcomes))
 
 

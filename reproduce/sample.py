@@ -15,7 +15,7 @@ from rumi_tf.files import atomic_path
 
 _SECTION = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
-flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, upper_bound=10**6, **_SECTION)
 flags.DEFINE_integer(
     "seed", 0, "Seed of the noise.", lower_bound=0, upper_bound=2**31 - 1, **_SECTION
 )

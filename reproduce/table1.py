@@ -13,6 +13,7 @@ the paper's value.
 """
 
 import dataclasses
+import re
 from pathlib import Path
 
 from absl import flags
@@ -23,6 +24,8 @@ from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
+
+FILES = ("cells.csv", "table1.csv", "table1.md")
 
 define_flags(omit=_grid.DECIDED)
 _SECTION = {"module_name": "Table 1"}
@@ -45,8 +48,8 @@ _grid.define_grid_flags("Table 1", "table1")
 def main() -> None:
     """Runs what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "cells.csv"))
+    out = _cli.path(wanted.out)
+    _cli.check_output("out", *(out / name for name in FILES))
     _check(wanted)
     with _cli.quiet_import():
         from reproduce import _cells
@@ -63,14 +66,14 @@ def main() -> None:
     rows = [
         {**found.cell.place, **dataclasses.asdict(row)} for found in shown for row in found.rows
     ]
-    write_csv(out / "cells.csv", rows)
     table = summarise(shown)
-    write_csv(out / "table1.csv", table)
+    with _cli.writing_to("out", out):
+        write_csv(out / "cells.csv", rows)
+        write_csv(out / "table1.csv", table)
+        write_text(out / "table1.md", markdown(table) if table else "")
     if table:
-        write_text(out / "table1.md", markdown(table))
         print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    for name in ("cells.csv", "table1.csv", "table1.md"):
-        print(out / name)
+    _cli.show(out / name for name in FILES)
     _grid.end(_cells.failures(outcomes))
 
 
@@ -78,14 +81,15 @@ def _check(wanted: flags.FlagValues) -> None:
     _grid.check_names("datasets", wanted.datasets, _grid.DATASETS)
     _grid.check_names("models", wanted.models, _grid.MODELS)
     _grid.seeds(wanted.seeds)
-    part, _, parts = wanted.shard.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise InvalidInput("shard", f"{wanted.shard!r} is not i/n with i from 1 to n")
+    _shard([], wanted.shard)
 
 
 def _shard(cells: list, shard: str) -> list:
-    part, _, parts = shard.partition("/")
-    return cells[int(part) - 1 :: int(parts)]
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+    part, parts = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise InvalidInput("shard", f"{shard!r} is not i/n with i from 1 to n")
+    return cells[part - 1 :: parts]
 
 
 def cells_of(wanted: flags.FlagValues) -> list:

@@ -36,6 +36,7 @@ MODELS = {
     "perfect": "perfect generator",
 }  # fmt: skip
 TRAINED = tuple(MODELS)[:-1]
+FILES = ("runs.csv", "uac_table1.csv", "uac_table1.md")
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
 
 _SECTION = {"module_name": "Table"}
@@ -92,11 +93,9 @@ def _tell(line: str) -> None:
 def main() -> None:
     """Trains what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
+    out = _cli.path(wanted.out)
     names = check_models(wanted.models)
-    paths = [out / name for name in ("runs.csv", "uac_table1.csv", "uac_table1.md")]
-    for path in paths:
-        _cli.check_output("out", str(path))
+    _cli.check_output("out", *(out / name for name in FILES))
     given = given_settings(wanted)
     with _cli.quiet_import():
         from rumi_tf import mixture
@@ -109,12 +108,12 @@ def main() -> None:
     table = summarise(rows)
     shown = [as_text(line) for line in table]
     with _cli.writing_to("out", out):
-        write_csv(paths[0], [dataclasses.asdict(row) for row in rows])
-        write_csv(paths[1], table)
-        write_text(paths[2], markdown(shown) + "\n" + verdict(table) + "\n")
+        write_csv(out / "runs.csv", [dataclasses.asdict(row) for row in rows])
+        write_csv(out / "uac_table1.csv", table)
+        write_text(out / "uac_table1.md", markdown(shown) + "\n" + verdict(table) + "\n")
     print(aligned([list(shown[0]), *(list(line.values()) for line in shown)]))
     print(verdict(table))
-    _cli.show(paths)
+    _cli.show(out / name for name in FILES)
 
 
 def summarise(rows: Sequence[Row]) -> list[dict]:

@@ -28,6 +28,7 @@ from rumi_tf.tables import aligned, markdown
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
 PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
 COLUMNS = ("inception_score", "fid", "intra_class_distance")
+FILES = ("cells.csv", "uac_table2.csv", "uac_table2.md")
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table2.csv"
 # The published code's: 200 epochs in batches of 256, the last of which is smaller, 100 for UAC-GAN.
 BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
@@ -78,8 +79,8 @@ def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
 def main() -> None:
     """Runs what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = Path(wanted.out).expanduser()
-    _cli.check_output("out", str(out / "uac_table2.csv"))
+    out = _cli.path(wanted.out)
+    _cli.check_output("out", *(out / name for name in FILES))
     check(wanted)
     with _cli.quiet_import():
         from reproduce import _cells
@@ -87,7 +88,7 @@ def main() -> None:
     outcomes = _grid.run(cells, wanted.jobs)
     rows = [{**o.cell.place, **dataclasses.asdict(row)} for o in outcomes for row in o.rows]
     table = summarise(outcomes)
-    paths = [out / name for name in ("cells.csv", "uac_table2.csv", "uac_table2.md")]
+    paths = [out / name for name in FILES]
     with _cli.writing_to("out", out):
         write_csv(paths[0], rows)
         write_csv(paths[1], table)

@@ -16,7 +16,7 @@ def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:
     matches = [k for k, known in enumerate(class_names) if known.lower() == name.lower()]
     if len(matches) == 1:
         return matches[0]
-    if name.isdecimal() and int(name) < len(class_names):
+    if name.isdecimal() and len(name) < 10 and int(name) < len(class_names):
         return int(name)
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
     raise InvalidInput(flag, f"there is no class {name!r}; the classes are {known}")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from rumi_tf.errors import InvalidInput
+from rumi_tf.files import file_name, is_text, parse_json
 
 ConfigType = TypeVar("ConfigType", bound="Config")
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
@@ -103,7 +104,7 @@ class Config:
             ValueError: not a JSON object, or an unknown field.
             InvalidInput: a value that is not admissible.
         """
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise ValueError("a run configuration is a JSON object")
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
@@ -409,6 +410,7 @@ class RunConfig(Config):
         10_000,
         section="Training",
         low=1,
+        high=10**9,
         help_text="Generator updates. Paper: 10,000 for unbalanced MNIST, 50,000 for unbalanced "
         "CIFAR-10 and CelebA, else 100 epochs.",
     )
@@ -416,6 +418,7 @@ class RunConfig(Config):
         100,
         section="Training",
         low=2,
+        high=2**16,
         help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
     )
     learning_rate: float = option(
@@ -522,6 +525,7 @@ class RunConfig(Config):
         500,
         section="Output",
         low=1,
+        high=10**9,
         identity=False,
         help_text="Iterations between checkpoints; a killed run resumes from the last.",
     )
@@ -529,6 +533,7 @@ class RunConfig(Config):
         500,
         section="Output",
         low=1,
+        high=10**9,
         identity=False,
         help_text="Iterations between sample grids (PNG).",
     )
@@ -536,6 +541,7 @@ class RunConfig(Config):
         50,
         section="Output",
         low=1,
+        high=10**9,
         help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
     )
 
@@ -543,6 +549,7 @@ class RunConfig(Config):
         0,
         section="Evaluation",
         low=0,
+        high=10**9,
         identity=False,
         help_text="Iterations between evaluations of the generator on fresh samples, written to "
         "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
@@ -571,6 +578,7 @@ class RunConfig(Config):
         None,
         section="Evaluation",
         low=2,
+        high=10**7,
         identity=False,
         help_text="Images to generate for an evaluation, in place of the protocol's number, which "
         "is the papers': 10,000, or 10,240 for uac_images.",
@@ -600,8 +608,7 @@ class RunConfig(Config):
         """Directory name of the run: readable, and unique by its hash."""
         what = self.minority_class if self.split == "unbalanced" else None
         parts = [self.dataset, self.split, what, self.objective, f"seed{self.seed}", self.hash()]
-        words = ("".join(c if c.isalnum() else "_" for c in str(p)) for p in parts if p)
-        return "-".join(words)
+        return "-".join(file_name(str(part)) for part in parts if part)
 
 
 def define_flags(
@@ -642,6 +649,13 @@ def _kind(field: dataclasses.Field) -> type:
     raise TypeError(f"no flag type for {field.name}: {field.type}")
 
 
+def _text(field: dataclasses.Field, value: str) -> str:
+    """The value, if it can be a name of a file and a word in one."""
+    if not is_text(value):
+        raise InvalidInput(field.name, f"{value!r} has characters that no UTF-8 text has")
+    return value
+
+
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """The value in the field's type, or `InvalidInput` if it is not admissible."""
     kind, limits = _kind(field), field.metadata
@@ -650,13 +664,15 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
             return None
         raise InvalidInput(field.name, "needs a value")
     if kind is tuple:
-        if isinstance(value, str) or not all(isinstance(v, str) for v in value):
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise InvalidInput(field.name, f"{value!r} is not a list of names")
-        return tuple(v.strip() for v in value if v.strip())
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        return tuple(_text(field, v.strip()) for v in value if v.strip())
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) is not kind:
         raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
+    if kind is str:
+        _text(field, value)
     if kind is float and not math.isfinite(value):
         raise InvalidInput(field.name, f"{value} is not a finite number")
     if limits["choices"] and value not in limits["choices"]:

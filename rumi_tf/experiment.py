@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import datetime
 import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -40,7 +39,7 @@ from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_spl
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
-from rumi_tf.files import remove_temporaries, write_json, write_text
+from rumi_tf.files import read_json, remove_temporaries, write_json, write_text
 from rumi_tf.metrics import prd_f_scores
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
@@ -666,7 +665,7 @@ def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
     """Writes what the run is; raises if the directory holds another one or other data."""
     data = {"fingerprint": images.fingerprint, "images": len(images)}
     try:
-        before = json.loads((directory / "data.json").read_text(encoding="utf-8"))
+        before = read_json(directory / "data.json")
         known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         write_text(directory / "config.json", config.to_json())
@@ -686,9 +685,10 @@ def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
 def read_summary(directory: Path) -> dict | None:
     """What a finished run says of itself; `None` while it is not finished."""
     try:
-        return json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+        found = read_json(directory / "summary.json")
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    return found if isinstance(found, dict) and type(found.get("iterations")) is int else None
 
 
 def record_environment(path: Path, replicas: int = 1) -> list[str]:
@@ -707,9 +707,10 @@ def record_environment(path: Path, replicas: int = 1) -> list[str]:
 def _starts(path: Path) -> list[dict]:
     """The environments of a run's starts; empty if they cannot be read."""
     try:
-        return list(json.loads(path.read_text(encoding="utf-8"))["starts"])
+        starts = list(read_json(path)["starts"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
+    return starts if all(isinstance(start, dict) for start in starts) else []
 
 
 def _number(text: str) -> int:

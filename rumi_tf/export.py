@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from rumi_tf.files import atomic_path, write_json
-from rumi_tf.sampling import METADATA
+from rumi_tf.saved_models import METADATA
 
 
 def export_generator(

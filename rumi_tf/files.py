@@ -13,6 +13,19 @@ from typing import Any
 
 import numpy as np
 
+NAME_BYTES = 120  # of the 255 that file systems allow; more than one word makes a name
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be written as UTF-8 and be a part of a path."""
+    return "\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def file_name(word: str) -> str:
+    """The letters and digits of a word from outside, so that it names a file and no other place."""
+    safe = "".join(c if c.isalnum() else "_" for c in word).encode()
+    return safe[:NAME_BYTES].decode(errors="ignore")
+
 
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
@@ -85,6 +98,24 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
+def read_json(path: str | os.PathLike) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is not JSON.
+    """
+    return parse_json(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text; `ValueError` if it is none, or nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes UTF-8 text atomically."""
     with atomic_path(path) as temporary:
@@ -107,9 +138,19 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Reads rows as strings; a file that is absent has none."""
+    """Reads rows as strings; a file that is absent has none.
+
+    Raises:
+        ValueError: it is no CSV file, or a row has another number of cells than the first line.
+    """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
     except FileNotFoundError:
         return []
+    except (IsADirectoryError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a CSV file") from error
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ValueError(f"{path}: row {number} has more or fewer cells than the first line")
+    return rows

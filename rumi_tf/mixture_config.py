@@ -1,6 +1,7 @@
 """The frozen description of a set of runs on UAC-GAN's mixture of Gaussians."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from rumi_tf.config import Config, option
@@ -58,7 +59,7 @@ class MixtureConfig(Config):
         help_text="Whether a batch has equally many real points of each class.",
     )
     epochs: int = option(
-        20, section="Mixture", low=1, help_text="How often the data are gone through."
+        20, section="Mixture", low=1, high=10**6, help_text="How often the data are gone through."
     )
     iterations: int = option(
         100,
@@ -160,7 +161,7 @@ class MixtureConfig(Config):
     @property
     def directory(self) -> Path:
         """Where the runs live."""
-        return Path(self.runs_dir).expanduser() / self.name()
+        return Path(os.path.expanduser(self.runs_dir)) / self.name()
 
     @property
     def run_seeds(self) -> range:

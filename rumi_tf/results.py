@@ -78,6 +78,7 @@ def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
         raise ValueError(f"{path} cannot be read as a CSV file") from error
     if header not in (None, [field.name for field in dataclasses.fields(kind)]):
         raise ValueError(f"{path} is a table of something else; its columns are not those of a row")
+    read_rows(path, kind)
 
 
 def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:

@@ -1,7 +1,6 @@
 """Images from an exported generator; needs the SavedModel alone, none of the training code."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ import tensorflow as tf
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
 from rumi_tf.randomness import normal
+from rumi_tf.saved_models import check_saved_model, read_metadata
 
-METADATA = Path("assets.extra") / "rumi_tf.json"
 # Noise is drawn and images are made in chunks of this size, and cut to what was asked for: image k
 # of a seed is the same whatever the number of images.
 CHUNK = 100
@@ -152,24 +151,36 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
             hint = f"; did you mean {directory / 'saved_model'}?"
         raise InvalidInput("saved_model", f"{directory} is not a TensorFlow SavedModel{hint}")
     try:
+        check_saved_model(directory)
+        metadata = read_metadata(directory)
+    except (OSError, ValueError) as error:
+        raise InvalidInput("saved_model", f"{directory} is not loaded: {error}") from error
+    try:
         model = tf.saved_model.load(str(directory))
         serve = model.signatures["serve"]
         inputs = serve.structured_input_signature[1]
         label = inputs.pop("label", None)
         (spec,) = inputs.values()
         (output,) = serve.structured_outputs.values()
+        if not callable(model.serve):
+            raise TypeError("it has no function of that name")
     except Exception as error:
         # TensorFlow raises a dozen different types here, by which byte of which file is wrong.
         raise InvalidInput(
             "saved_model", f"{directory} cannot be used as a generator ({type(error).__name__})"
         ) from error
-    if len(spec.shape) != 2 or spec.shape[1] is None or len(output.shape) != 4:
-        raise InvalidInput("saved_model", f"{directory} does not map noise vectors to images")
-    try:
-        metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        metadata = {}
-    # The loaded function does not keep its variables alive; the closure over `model` does.
-    return Sampler(
-        lambda *inputs: model.serve(*inputs), int(spec.shape[1]), metadata, label is not None
-    )
+    no_generator = InvalidInput("saved_model", f"{directory} does not map noise vectors to images")
+    if spec.shape.rank != 2 or spec.shape[1] is None or output.shape.rank != 4:
+        raise no_generator
+
+    def generate(*inputs: tf.Tensor) -> tf.Tensor:
+        try:
+            # The loaded function does not keep its variables alive; the closure over `model` does.
+            images = model.serve(*inputs)
+        except (tf.errors.OpError, TypeError, ValueError) as error:
+            raise no_generator from error
+        if images.dtype != tf.float32 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):
+            raise no_generator
+        return images
+
+    return Sampler(generate, int(spec.shape[1]), metadata, label is not None)

@@ -49,23 +49,31 @@ def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
 
 
 @pytest.fixture(scope="session")
-def quick_command():
-    """Like `command`, for many commands that end soon: see tests/forks.py."""
+def quick_command(tmp_path_factory):
+    """Like `command`, for many commands that end soon: see tests/forks.py.
+
+    They run in `quick_command.home`, which is also their home directory.
+    """
+    home = tmp_path_factory.mktemp("home")
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.forks"],
-        cwd=ROOT,
+        cwd=home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
-    )
+        env={
+            **os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", "HOME": str(home)
+        },
+    )  # fmt: skip
 
     def run(*words: str) -> subprocess.CompletedProcess:
         server.stdin.write(json.dumps(words) + "\n")
         server.stdin.flush()
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
 
+    run.home = home
+    run("reproduce.sample", "--help")  # now it has written what libraries write when they start
     yield run
     server.stdin.close()
     server.wait(timeout=60)

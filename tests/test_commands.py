@@ -1,14 +1,19 @@
 """Every command as a user types it: help, dry run, flagfiles, and bad input."""
 
+import collections
+import dataclasses
 import json
 import os
+import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.files import read_csv
+from rumi_tf.results import Row
 from tests.conftest import ROOT, command
 
 TRAIN = ("reproduce.train", "--runs_dir={out}/runs", "--iterations=2")
@@ -236,7 +241,155 @@ BAD = [
         ),
     ),
     ("data_dir", (*TRAIN, "--dataset=mnist", "--data_dir={damaged}", "--split=even")),
-]
+    # numbers that no machine can count to
+    ("batch_size", (*TRAIN, "--batch_size=99999999999999999999")),
+    ("iterations", (*TRAIN, "--iterations=99999999999999999999")),
+    ("eval_samples", (*TRAIN, "--eval_samples=99999999999999999999")),
+    ("latent_dim", (*TRAIN, "--latent_dim=99999999999999999999")),
+    ("seed", (*TRAIN, f"--seed={'9' * 5000}")),
+    ("minority_class", (*TRAIN, f"--minority_class={'9' * 5000}")),
+    ("learning_rate", (*TRAIN, "--learning_rate=1e999")),
+    ("width", (*TRAIN, "--width=inf")),
+    ("holdout", (*TRAIN, "--holdout=nan")),
+    ("num", (*SAMPLE, "--saved_model=x", "--num=99999999999999999999")),
+    ("seeds", ("reproduce.table1", f"--seeds={'9' * 5000}", "--out={out}/o")),
+    ("shard", ("reproduce.table1", f"--shard=1/{'9' * 5000}", "--out={out}/o")),
+    ("num", ("figures.figure2", "--num=99999999999999999999", "--out={out}/o")),
+    ("iterations", ("figures.lemmas", "--iterations=99999999999999999999", "--out={out}/o")),
+    ("updates", (*AUGMENT, "--updates=99999999999999999999")),
+    ("epochs", ("reproduce.uac_table1", "--epochs=99999999999999999999", "--out={out}/o")),
+    # names that are no names
+    ("data_dir", (*TRAIN, "--dataset=folder", f"--data_dir={{out}}/{'a' * 300}")),
+    ("data_dir", (*TRAIN, "--dataset=folder", "--data_dir={file}")),
+    ("runs_dir", (*TRAIN, f"--runs_dir={{out}}/{'a' * 300}")),
+    ("saved_model", (*SAMPLE, f"--saved_model={{out}}/{'a' * 300}")),
+    ("saved_model", (*SAMPLE, "--saved_model={file}")),
+    ("images", (*EVALUATE, f"--images={{out}}/{'a' * 300}", "--dataset=digits")),
+    ("reference", (*EVALUATE, "--images={images}", f"--reference={{out}}/{'a' * 300}.npz")),
+    ("inception_weights", (*INCEPTION, f"--inception_weights={{out}}/{'a' * 300}.h5")),
+    ("out", ("reproduce.table1", f"--out={{out}}/{'a' * 300}")),
+    ("grid", ("reproduce.sample", "--saved_model=x", f"--grid={{out}}/{'a' * 300}.png")),
+    ("minority_class", (*TRAIN, "--minority_class=\udcff")),
+    ("runs_dir", (*TRAIN, "--runs_dir={out}/\udcff")),
+    ("out", ("figures.lemmas", "--out={out}/\udcff")),
+    # files of flags
+    ("flagfile", (*TRAIN, "--flagfile={images}")),
+    ("flagfile", (*TRAIN, "--flagfile={images}/a/0.png")),
+    ("flagfile", (*TRAIN, "--flagfile={flagfiles}/circle")),
+    ("flagfile", (*TRAIN, "--flagfile")),
+    ("iteratons", (*TRAIN, "--flagfile={flagfiles}/unknown")),
+    ("iterations", (*TRAIN, "--flagfile={flagfiles}/word")),
+    ("stray", (*TRAIN, "--flagfile={flagfiles}/stray")),
+    ("runs_dir", (*TRAIN, "--flagfile={flagfiles}/zero")),
+    ("out", ("figures.lemmas", "--flagfile={flagfiles}/zero_out")),
+    ("objectives", ("reproduce.objectives", "--objectives={flagfiles}/word.flags")),
+    ("objectives", ("reproduce.objectives", "--objectives={flagfiles}/png.flags")),
+    # train
+    ("skip_unreadable", (*TRAIN, "--skip_unreadable=perhaps")),
+    ("positive_classes", (*TRAIN, "--split=classes", "--positive_classes=,")),
+    ("positive_classes", (*TRAIN, "--split=single", "--positive_classes=1,2")),
+    ("negative_classes", (*TRAIN, "--split=single", "--positive_classes=1",
+                          "--negative_classes=x")),
+    ("positive_classes", (*TRAIN, "--minority_class=3", "--positive_classes=1")),
+    ("jit", (*TRAIN, "--jit=on", "--strategy=mirrored")),
+    ("steps_per_execution", (*TRAIN, "--steps_per_execution=3")),
+    ("sync_batch_norm", (*TRAIN, "--nosync_batch_norm")),
+    ("precision", (*TRAIN, "--precision=float16")),
+    ("embedding", (*TRAIN, "--embedding=")),
+    ("clip_value", (*TRAIN, "--objective=wgan", "--clip_value=0")),
+    ("mine_ema_rate", (*TRAIN, "--objective=uacgan", "--mine_ema_rate=2")),
+    ("data_dir", (*TRAIN, "--dataset=celeba", "--data_dir={celeba}/img_align_celeba/000001.jpg")),
+    ("data_dir", (*TRAIN, "--dataset=celeba", "--data_dir={bad_celeba}")),
+    ("extra", (*TRAIN, "--", "extra")),
+    ("'-'", (*TRAIN, "-")),
+    # sample
+    ("seed", (*SAMPLE, "--saved_model=x", "--seed=-1")),
+    ("num", (*SAMPLE, "--saved_model=x", "--num=1.5")),
+    ("saved_model", (*SAMPLE, "--saved_model={bad_model}")),
+    ("labl", (*SAMPLE, "--saved_model=x", "--labl=1")),
+    # evaluate
+    ("image_range", (*EVALUATE, "--images={float_npz}", "--dataset=digits")),
+    ("images", (*EVALUATE, "--images={float_npz}", "--dataset=digits", "--image_range=unit")),
+    ("image_range", (*EVALUATE, "--images={images}", "--dataset=digits", "--image_range=hdr")),
+    ("minority_class", (*EVALUATE, "--images={images}", "--reference={images}",
+                        "--minority_class=5")),
+    ("protocol", (*INCEPTION, "--protocol=rumi_subset")),
+    ("out", ("reproduce.evaluate", "--images={images}", "--dataset=digits",
+             "--out={other_metrics}")),
+    ("out", ("reproduce.evaluate", "--images={images}", "--dataset=digits",
+             "--out={damaged_metrics}")),
+    ("inception_weights", (*INCEPTION, "--inception_weights={bad_model}/m.keras")),
+    ("saved_model", (*EVALUATE, "--saved_model={bad_model}")),
+    # benchmark
+    ("dataset", ("reproduce.benchmark", "metrics", "--dataset=celeba", "--out={out}/o")),
+    ("data_dir", ("reproduce.benchmark", "metrics", "--data_dir={out}/absent", "--out={out}/o")),
+    ("repetitions", ("reproduce.benchmark", "train", "--repetitions=0", "--out={out}/o")),
+    ("width", ("reproduce.benchmark", "train", "--width=nan", "--out={out}/o")),
+    ("batch_size", ("reproduce.benchmark", "objectives", "--batch_size=1", "--out={out}/o")),
+    ("objectives", ("reproduce.benchmark", "objectives", "--objectives=gan", "--out={out}/o")),
+    ("num_runs", ("reproduce.benchmark", "ensemble", "--num_runs=99999999999", "--out={out}/o")),
+    ("out", ("reproduce.benchmark", "memory", "--out={file}/o")),
+    ("cache_dir", ("reproduce.benchmark", "memory", "--cache_dir={file}/c", "--out={out}/o")),
+    ("name one of", ("reproduce.benchmark", "train", "metrics")),
+    # tables and figures
+    ("classes", ("reproduce.table1", "--datasets=mnist", "--classes=ten", "--out={out}/o")),
+    ("shard", ("reproduce.table1", "--shard=0/0", "--out={out}/o")),
+    ("shard", ("reproduce.table1", "--shard=1", "--out={out}/o")),
+    ("shard", ("reproduce.table1", "--shard=-1/2", "--out={out}/o")),
+    ("seeds", ("reproduce.table1", "--seeds=1,,2", "--out={out}/o")),
+    ("jobs", ("reproduce.table1", "--jobs=two", "--out={out}/o")),
+    ("dataset", ("reproduce.table1", "--dataset=digits", "--out={out}/o")),
+    ("out", ("reproduce.table1", "--out={a_file_is_a_directory}")),
+    ("out", ("reproduce.uac_table1", "--out={file}")),
+    ("samples", ("reproduce.uac_table1", "--samples=1", "--out={out}/o")),
+    ("seed", ("reproduce.uac_table1", "--seed=-1", "--out={out}/o")),
+    ("objective", ("reproduce.uac_table1", "--objective=acgan", "--out={out}/o")),
+    ("out", ("reproduce.uac_table2", "--out={a_file_is_a_directory}")),
+    ("iterations", ("reproduce.uac_table2", "--iterations=nan", "--out={out}/o")),
+    ("out", ("reproduce.objectives", "--out={a_file_is_a_directory}")),
+    ("jobs", ("reproduce.objectives", "--jobs=0", "--out={out}/o")),
+    ("out", ("figures.figure2", "--cases=mnist_even", "--out={a_file_is_a_directory}")),
+    ("jobs", ("figures.figure2", "--jobs=-1", "--out={out}/o")),
+    ("published", ("figures.figure3", "--published=perhaps", "--out={out}/o")),
+    ("out", ("figures.figure3", "--out={file}/o")),
+    ("cases", ("figures.figure4", "--cases=_", "--out={out}/o")),
+    ("seeds", ("figures.figure4", "--cases=digits_5", "--seeds=x", "--out={out}/o")),
+    ("num", ("figures.samples", "--num=0", "--out={out}/o")),
+    ("minority_class", ("figures.samples", "--minority_class=ten", "--out={out}/o")),
+    ("runs_dir", ("figures.samples", "--runs_dir={file}/r", "--out={out}/o")),
+    ("seed", ("figures.lemmas", "--seed=-1", "--out={out}/o")),
+    ("settings", ("figures.lemmas", "--settings=../x", "--out={out}/o")),
+    ("alpha", ("figures.rumi_variants", "--alpha=nan", "--out={out}/o")),
+    ("alphas", ("figures.rumi_variants", "--alphas=1e999", "--out={out}/o")),
+    ("num", ("figures.uac_figure1", "--num=101", "--out={out}/o")),
+    ("models", ("figures.uac_figure1", "--models=rumi_lsgan", "--out={out}/o")),
+    ("seeds", ("figures.uac_figure1", "--seeds=0.5", "--out={out}/o")),
+    ("out", ("figures.uac_figure1", "--out={a_file_is_a_directory}")),
+    ("num_runs", ("figures.uac_figure1_mog", "--num_runs=0", "--out={out}/o")),
+    ("network", ("figures.uac_figure1_mog", "--network=mnist", "--out={out}/o")),
+    ("out", ("figures.uac_figure1_mog", "--out={a_file_is_a_directory}")),
+    ("sharpness", ("figures.uac_theorem1", "--sharpness=nan", "--out={out}/o")),
+    ("sharpness", ("figures.uac_theorem1", "--sharpness=1", "--out={out}/o")),
+    ("out", ("figures.uac_theorem1", "--out={a_file_is_a_directory}")),
+    ("extra", ("figures.uac_theorem1", "extra")),
+    # augmentation
+    ("seeds", (*AUGMENT, "--seeds=1.5")),
+    ("positive_classes", (*AUGMENT, "--positive_classes=1")),
+    ("minority_class", (*AUGMENT, "--minority_class=")),
+    ("out", (*AUGMENT, "--out={a_file_is_a_directory}")),
+]  # fmt: skip
+
+
+DAMAGED = ",".join(field.name for field in dataclasses.fields(Row)) + "\nmnist,1,2\n"
+LAST = (
+    "table1.md", "uac_table2.md", "objectives.md", "figure2.csv", "uac_figure1.csv",
+    "uac_figure1_mog.csv", "uac_theorem1.csv", "augment.pdf",
+)  # fmt: skip
+FLAGFILE_TEXTS = {
+    "circle": "--flagfile={place}/circle\n", "unknown": "--iteratons=5\n",
+    "word": "--iterations=many\n", "word.flags": "--iterations=many\n", "stray": "stray\n",
+    "zero": "--runs_dir=a\0b\n", "zero_out": "--out=a\0b\n",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -265,21 +418,48 @@ def places(tmp_path_factory):
     (places["celeba"] / "img_align_celeba").mkdir(parents=True)
     Image.new("RGB", (178, 218)).save(places["celeba"] / "img_align_celeba" / "000001.jpg")
     (places["celeba"] / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1 -1\n")
-    return places
+    shutil.copytree(places["celeba"], root / "bad_celeba")
+    (root / "bad_celeba" / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1\n")
+    (root / "bad_model").mkdir()
+    (root / "bad_model" / "saved_model.pb").write_bytes(b"no model")
+    (root / "bad_model" / "m.keras").write_bytes(b"PK")
+    np.savez(root / "float.npz", images=np.full((3, 28, 28, 1), 1.5))
+    for name, text in (("other_metrics", "colour\nred\n"), ("damaged_metrics", DAMAGED)):
+        (root / name).mkdir()
+        (root / name / "metrics.csv").write_text(text)
+    # What commands write last of all.
+    for name in LAST:
+        (root / "a_file_is_a_directory" / name).mkdir(parents=True)
+    (root / "flagfiles").mkdir()
+    shutil.copy(places["images"] / "a" / "0.png", root / "flagfiles" / "png.flags")
+    for name, text in FLAGFILE_TEXTS.items():
+        text = text.format(place=root / "flagfiles")
+        (root / "flagfiles" / name).write_text(text)
+    names = ("bad_celeba", "bad_model", "other_metrics", "damaged_metrics",
+             "a_file_is_a_directory", "flagfiles")  # fmt: skip
+    return places | {name: root / name for name in names} | {"float_npz": root / "float.npz"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flag, line", BAD, ids=[" ".join(b[1]) for b in BAD])
+@pytest.mark.parametrize("flag, line", BAD, ids=[" ".join(b[1])[:120] for b in BAD])
 def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(
     flag, line, places, quick_command
 ):
-    before = sorted(places["out"].rglob("*"))
+    roots = (places["file"].parent, quick_command.home)
+    before = [sorted(root.rglob("*")) for root in roots]
     done = quick_command(*(word.format(**places) for word in line))
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert flag in done.stderr
-    assert sorted(places["out"].rglob("*")) == before
+    assert [sorted(root.rglob("*")) for root in roots] == before
+
+
+def test_bad_input_of_every_command_is_tried():
+    modules = {f"{p.parent.name}.{p.stem}" for f in ("reproduce", "figures")
+               for p in (ROOT / f).glob("[!_]*.py")}  # fmt: skip
+    tried = collections.Counter(line[0] for _, line in BAD)
+    assert set(tried) == modules and min(tried.values()) >= 4
 
 
 @pytest.mark.slow

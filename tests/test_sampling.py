@@ -171,7 +171,7 @@ def test_a_model_that_is_no_generator_is_refused(tmp_path):
         load_sampler(tmp_path / "p")
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "saved_model.pb").write_bytes(b"\x08\x01 nonsense")
-    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+    with pytest.raises(InvalidInput, match=r"is not loaded: saved_model\.pb is damaged"):
         load_sampler(tmp_path / "o")
 
 

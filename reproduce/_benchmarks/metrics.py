@@ -13,7 +13,13 @@ from sklearn.cluster import MiniBatchKMeans
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
 from rumi_tf.config import RunConfig
-from rumi_tf.embeddings import Embedding, image_batches, load_embedding, load_inception
+from rumi_tf.embeddings import (
+    Embedding,
+    cache_directory,
+    image_batches,
+    load_embedding,
+    load_inception,
+)
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.experiment import prepare, resolve
 from rumi_tf.features import extract
@@ -124,6 +130,12 @@ def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Compari
         f"bare compiled network: {images / other[0]:.0f} images/s", ours[0], other[0],
         f"at most {1 / 0.9:.2f}",
     )  # fmt: skip
+
+
+def check(config: RunConfig) -> None:
+    """Raises `InvalidInput` now for what `sanity` could not use later."""
+    prepare(resolve(config))
+    cache_directory(config)
 
 
 def sanity(config: RunConfig) -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ def comparisons(
     names: Sequence[str], width: float, batch_size: int, repetitions: int
 ) -> Iterator[Comparison]:
     """Yields a line per objective: seconds per iteration, and LSGAN's in turn with it."""
+    for name in names:  # all of them before the first is timed
+        config_of(name, width=width, batch_size=batch_size)
     for name in names:
         # Both are made anew for every line: a model that lived through the making of others was
         # seen to become slower.

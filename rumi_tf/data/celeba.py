@@ -3,7 +3,7 @@
 import csv
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +76,14 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     """
     lines = iter(_text_lines(path))
     if path.suffix == ".csv":
-        rows, first = csv.reader(lines), 1
+        rows, first = _csv_rows(lines, path), 1
         names = next(rows, [])[1:]
     else:
         rows, first = (line.split() for line in lines), 2
         next(rows, None)  # how many images there are
         names = next(rows, [])
+    if len(set(names)) < len(names):
+        raise InvalidInput("data_dir", f"{path}, line {first}: an attribute is named twice")
     # A list of lists of 200,000 x 40 words would take more memory than the training.
     files, values = [], bytearray()
     for number, row in enumerate(rows, start=first + 1):
@@ -99,6 +101,13 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
     if not files:
         raise InvalidInput("data_dir", f"{path} lists no image")
     return files, names, np.frombuffer(values, bool).reshape(len(files), len(names))
+
+
+def _csv_rows(lines: Iterable[str], path: Path) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(lines, strict=True)
+    except csv.Error as error:
+        raise InvalidInput("data_dir", f"{path} is not a CSV file: {error}") from error
 
 
 def _text_lines(path: Path) -> list[str]:

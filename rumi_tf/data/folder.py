@@ -1,6 +1,7 @@
 """A user's own images: one sub-folder of PNG or JPEG files per class."""
 
 import dataclasses
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader, from_memory
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import digest_of
+from rumi_tf.files import digest_of, is_text
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
@@ -45,6 +46,9 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         raise InvalidInput(
             "data_dir", f"{root} has {len(classes)} sub-folders; one per class, at least two"
         )
+    for directory in classes:
+        if not is_text(directory.name):
+            raise InvalidInput("data_dir", f"the name of {directory} is not UTF-8 text")
     paths, labels, others = [], [], 0
     for label, directory in enumerate(classes):
         others += sum(not is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
@@ -75,7 +79,7 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         labels,
         names,
         (size, size, channels),
-        content="\n".join(f"{p.relative_to(root)} {digest_of(p)}" for p in chosen).encode(),
+        content=os.fsencode("\n".join(f"{p.relative_to(root)} {digest_of(p)}" for p in chosen)),
         name=lambda k: str(chosen[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)

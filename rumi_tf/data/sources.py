@@ -118,6 +118,7 @@ def tfds_builder(config: RunConfig, name: str):
     with _readable(config.data_dir):
         builder = tfds.builder(name, data_dir=config.data_dir or None)
         if builder.is_prepared():
+            _check_files(builder)
             return builder
     root = Path(builder.data_dir).parents[1]  # of root/name/version
     created = [
@@ -137,6 +138,16 @@ def tfds_builder(config: RunConfig, name: str):
             f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
         ) from error
     return builder
+
+
+def _check_files(builder) -> None:
+    """Raises `InvalidInput` if what lies beside prepared data leads to files of other places."""
+    root = os.path.abspath(builder.data_dir)
+    for part in builder.info.splits.values():
+        if any(os.path.dirname(os.path.abspath(path)) != root for path in part.filepaths):
+            raise InvalidInput(
+                "data_dir", f"dataset_info.json in {root} names files of other directories"
+            )
 
 
 @contextlib.contextmanager

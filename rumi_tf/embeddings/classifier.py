@@ -19,7 +19,8 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import stratified
 from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
-from rumi_tf.files import atomic_path, digest_of, write_json
+from rumi_tf.embeddings.weights import load_weights
+from rumi_tf.files import atomic_path, digest_of, read_json, write_json
 from rumi_tf.progress import tracked
 from rumi_tf.randomness import initializer_seeds, numpy_generator
 
@@ -126,12 +127,12 @@ def _record(path: Path, found: Accuracy) -> dict:
 def _from_cache(network: keras.Model, path: Path) -> Accuracy | None:
     """Loads the weights and returns their record; `None` if they are absent or damaged."""
     try:
-        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        record = read_json(path.with_suffix(".json"))
         fields = {f.name: record[f.name] for f in dataclasses.fields(Accuracy)}
         found = Accuracy(**{**fields, "recall": tuple(fields["recall"])})
         if record != _record(path, found):
             return None
-        network.load_weights(path)
+        load_weights(network, path)
         return found
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,12 @@
 """Keras's InceptionV3 with ImageNet weights, the embedding of both papers."""
 
-import warnings
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from rumi_tf.embeddings.base import Embedding, weights_digest
+from rumi_tf.embeddings.weights import load_weights
 from rumi_tf.errors import InvalidInput
 from rumi_tf.progress import has_terminal
 
@@ -58,12 +58,7 @@ def _load(name: str, weights: str | None) -> keras.Model:
             weights=None if weights else "imagenet", input_shape=(size, size, 3), **arguments
         )
         if weights:
-            with warnings.catch_warnings(record=True) as said:
-                warnings.simplefilter("always")
-                network.load_weights(weights)
-            # Keras only warns of layers that a file lacks, and leaves them random.
-            if any("freshly-initialized" in str(warning.message) for warning in said):
-                raise ValueError("some layers have no weights in the file")
+            load_weights(network, weights)
     except Exception as error:
         # Keras, h5py and urllib raise many types here; for the user it is one of two situations.
         if weights:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import tracemalloc
 
 import numpy as np
@@ -199,6 +200,21 @@ def test_tfds_is_read_by_index_from_its_shards(prepared):
     assert images.labels.tolist() == [int(k % 5 == 0) for k in range(30)]
     for got, k in zip(images.gather([29, 0, 13]).numpy(), (29, 0, 13), strict=True):
         assert got == pytest.approx((40 + 4 * k) / 127.5 - 1, abs=0.03)
+
+
+def test_tfds_is_not_led_to_files_of_other_places(prepared):
+    (info,) = prepared.rglob("dataset_info.json")
+    away = prepared / "secret"
+    away.mkdir()
+    for path in info.parent.glob("*tfrecord*"):
+        path.rename(away / path.name)
+    about = json.loads(info.read_text())
+    for part in about["splits"]:
+        part["filepathTemplate"] = "../../secret/{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    info.write_text(json.dumps(about))
+    assert list((info.parent / "../../secret").iterdir())
+    with pytest.raises(InvalidInput, match="names files of other directories"):
+        load_images(config(prepared, split="attribute"))
 
 
 def test_tfds_wrong_attribute(prepared):

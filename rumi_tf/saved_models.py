@@ -1,0 +1,153 @@
+"""SavedModels of others: which may be loaded, and what is said beside them.
+
+A SavedModel is a program. Of TensorFlow's operations some read, write and delete files, talk to
+other machines, or end the process, and several of them run when a model is merely loaded. So the
+file is looked through first, and loaded only if all it can do is to compute.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
+from tensorflow.core.protobuf import saved_model_pb2
+
+from rumi_tf.files import read_json
+
+# What networks are made of: numbers in, numbers out, and their own variables.
+COMPUTES = frozenset(
+    """
+    Abs Add AddN AddV2 All Any ArgMax ArgMin AssignAddVariableOp AssignSubVariableOp
+    AssignVariableOp AvgPool BatchMatMul BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BiasAdd
+    BroadcastArgs BroadcastTo Cast Ceil ClipByValue ConcatV2 Const Conv2D Conv2DBackpropInput Cos
+    Cumsum DepthToSpace DepthwiseConv2dNative Div DivNoNan Einsum Elu EnsureShape Equal Erf Exp
+    ExpandDims Expm1 Fill Floor FloorDiv FloorMod FusedBatchNorm FusedBatchNormV2
+    FusedBatchNormV3 GatherNd GatherV2 Greater GreaterEqual Identity IdentityN If InvertPermutation
+    IsFinite IsInf IsNan L2Loss LeakyRelu Less LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot
+    LogicalOr MatMul Max MaxPool Maximum Mean Min Minimum MirrorPad Mul MulNoNan Neg NoOp NotEqual
+    OneHot OnesLike Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow
+    PreventGradient Prod Range Rank ReadVariableOp RealDiv Reciprocal Relu Relu6 Reshape
+    ResizeBilinear ResizeNearestNeighbor ResourceGather ReverseV2 Rsqrt RsqrtGrad Select SelectV2
+    Selu Shape ShapeN Sigmoid Sign Sin Size Slice Softmax Softplus Softsign SpaceToBatchND
+    SpaceToDepth Split SplitV Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall
+    StatelessIf StatelessRandomGetAlg StatelessRandomGetKeyCounter StatelessRandomNormalV2
+    StatelessRandomUniformV2 StopGradient StridedSlice Sub Sum Tan Tanh Tile Transpose Unpack
+    VarHandleOp VarIsInitializedOp Where Xdivy ZerosLike
+    """.split()  # noqa: SIM905
+)
+# What writes and reads the variables' checkpoint. TensorFlow puts it into every SavedModel, and its
+# own loader never calls it.
+SAVES = frozenset(
+    """
+    DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch
+    StringJoin
+    """.split()  # noqa: SIM905
+)
+# Kinds of objects without contents of their own in other files, and without code to set them up.
+OBJECTS = ("user_object", "function", "bare_concrete_function", "variable", "constant",
+           "captured_tensor")  # fmt: skip
+METADATA = Path("assets.extra") / "rumi_tf.json"
+
+
+def check_saved_model(directory: str | os.PathLike) -> None:
+    """Reads the program of a SavedModel without running any of it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: naming what it holds beside computations; or it is none of TensorFlow 2.
+    """
+    model = saved_model_pb2.SavedModel()
+    try:
+        model.ParseFromString((Path(directory) / "saved_model.pb").read_bytes())
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError("saved_model.pb is damaged") from error
+    if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
+        raise ValueError("it is not a SavedModel of TensorFlow 2")
+    graph = model.meta_graphs[0].graph_def
+    objects = model.meta_graphs[0].object_graph_def
+    for node in objects.nodes:
+        if node.WhichOneof("kind") not in OBJECTS:
+            raise ValueError(f"it holds an object of the kind {node.WhichOneof('kind')}")
+        if node.registered_name or node.registered_saver or node.saveable_objects:
+            raise ValueError("it holds an object with code of its own to load it")
+    functions = {function.signature.name: function for function in graph.library.function}
+    runs = _reachable(functions, objects.concrete_functions)
+    _check(graph.node, COMPUTES | SAVES)
+    for function in graph.library.function:
+        used = function.signature.name in runs
+        _check(function.node_def, COMPUTES if used else COMPUTES | SAVES)
+
+
+def _check(nodes: Iterable[node_def_pb2.NodeDef], allowed: frozenset[str]) -> None:
+    for node in nodes:
+        if node.op not in allowed:
+            raise ValueError(f"it holds the operation {node.op}, which no network is made of")
+
+
+def _reachable(functions: dict[str, function_pb2.FunctionDef], roots: Iterable[str]) -> set[str]:
+    """Names of the functions that these functions call, directly or not, and their own."""
+    found, waiting = set(), list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in functions:
+            continue
+        found.add(name)
+        for node in functions[name].node_def:
+            for value in node.attr.values():
+                waiting.extend(_called(value))
+    return found
+
+
+def _called(value: attr_value_pb2.AttrValue) -> Iterator[str]:
+    for function in (value.func, *value.list.func):
+        yield function.name
+        for inner in function.attr.values():
+            yield from _called(inner)
+
+
+def read_metadata(directory: str | os.PathLike) -> dict:
+    """What `reproduce.train` has written beside a SavedModel; empty if there is nothing.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = Path(directory) / METADATA
+    try:
+        found = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read") from error
+    if not isinstance(found, dict) or not all(
+        fits(found[name]) for name, fits in _FIELDS.items() if name in found
+    ):
+        raise ValueError(f"{path} is damaged")
+    names, count = found.get("class_names", []), found.get("num_classes")
+    trained = found.get("trained_classes", [])
+    if count not in (None, len(names)) or not set(trained) <= set(range(len(names))):
+        raise ValueError(f"{path} is damaged: its classes contradict each other")
+    return found
+
+
+def _list_of(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(type(part) is kind for part in value)
+
+
+def _is_shape(value: Any) -> bool:
+    return _list_of(int)(value) and len(value) == 3 and min(value) > 0
+
+
+def _is_config(value: Any) -> bool:
+    kinds = {"objective": str, "dataset": str, "iterations": int}
+    return isinstance(value, dict) and all(
+        type(value[name]) is kind for name, kind in kinds.items() if name in value
+    )
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "config": _is_config, "class_names": _list_of(str), "num_classes": lambda n: type(n) is int,
+    "trained_classes": _list_of(int), "image_shape": _is_shape,
+}  # fmt: skip

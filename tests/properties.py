@@ -1,0 +1,36 @@
+"""Properties of whatever hypothesis thinks of: few examples in `make test`, many apart."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+JSON_TEXT = st.one_of(JSON.map(json.dumps), st.text(), st.just("[" * 100_000))
+
+
+def holds(few: int = 25, many: int = 2000, **strategies):
+    """Decorates a check of examples: a test of `few` of them, and an exhaustive one of `many`.
+
+    The examples are the same at every run.
+    """
+
+    def decorate(check):
+        count = pytest.param(many, marks=pytest.mark.exhaustive)
+
+        @pytest.mark.parametrize("examples", [few, count])
+        def test(examples):
+            settings(
+                max_examples=examples, deadline=None, derandomize=True, database=None,
+                suppress_health_check=list(HealthCheck),
+            )(given(**strategies)(check))()  # fmt: skip
+
+        test.__name__ = check.__name__
+        return test
+
+    return decorate
