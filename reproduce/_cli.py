@@ -18,7 +18,7 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
     on the run; 4 files of a run are damaged; 5 training diverged; 6 another worker of the run
-    ended; 130 interrupted; 141 the output's reader went away.
+    ended; 7 memory ran out; 130 interrupted; 141 the output's reader went away.
 
     Args:
         main: takes nothing, or a topic; may raise `RumiError`.

@@ -37,7 +37,7 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
-from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
+from rumi_tf.errors import InvalidInput, OutOfMemory, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import remove_temporaries, write_json, write_text
@@ -342,6 +342,7 @@ def train(config: RunConfig) -> Run:
         RunDamaged: what the run left on disk cannot be used.
         TrainingDiverged: a loss or weight became NaN or infinite.
         WorkerLost: another process of the run has ended.
+        OutOfMemory: the device has too little memory.
     """
     config = resolve(config)
     # Before TensorFlow does anything else: that is when it connects to other workers.
@@ -353,6 +354,11 @@ def train(config: RunConfig) -> Run:
         raise WorkerLost(
             "another worker of this run has ended; start all of them again, and it goes on from "
             "its last checkpoint"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        reason = error.message.splitlines()[0][:200]
+        raise OutOfMemory(
+            f"memory ran out ({reason}); a smaller --batch_size or --width needs less"
         ) from error
 
 

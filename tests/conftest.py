@@ -61,8 +61,8 @@ def quick_command():
         env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1"},
     )
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        server.stdin.write(json.dumps(words) + "\n")
+    def run(*words: str, cwd=ROOT, **environment: str) -> subprocess.CompletedProcess:
+        server.stdin.write(json.dumps([words, str(cwd), environment]) + "\n")
         server.stdin.flush()
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
 

@@ -141,11 +141,17 @@ def tfds_builder(config: RunConfig, name: str):
 
 @contextlib.contextmanager
 def _readable(directory: str) -> Iterator[None]:
-    """Turns whatever TFDS raises on damaged files into one line."""
+    """Turns whatever TFDS raises on damaged files, or without its needs, into one line."""
     try:
         yield
     except RumiError:
         raise
+    except ImportError as error:
+        raise InvalidInput(
+            "dataset",
+            f"TensorFlow Datasets cannot be used ({error}); install what it needs: pip install "
+            f"{error.name}",
+        ) from error
     except Exception as error:
         raise InvalidInput(
             "data_dir",

@@ -89,7 +89,7 @@ class Concat(_Statistics):
 
 
 class Projection(_Statistics):
-    """T(x, y) = <v_y, phi> + psi(phi) + c_y with one linear unit psi (UAC-GAN, Eq. 11-16)."""
+    """T(x, y) = <v_y, phi> + psi(phi) + c_y with one linear unit psi (UAC-GAN, Eq. 15)."""
 
     def _make(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
@@ -105,7 +105,7 @@ class Projection(_Statistics):
 
 
 class ProjectionLSE(_Statistics):
-    """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi> + c_y (UAC-GAN, Eq. 11-16)."""
+    """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi> + c_y (UAC-GAN, Eq. 11, 14)."""
 
     def _make(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
@@ -139,7 +139,7 @@ class ProjectionLabelDiscriminator(_Statistics):
 
 
 class LabelDiscriminator(keras.Model):
-    """D_Y: labels (B,) -> (B,) logits, one learnt number per class (UAC-GAN, Eq. 17).
+    """D_Y: labels (B,) -> (B,) logits, one learnt number per class (UAC-GAN, Eq. 16).
 
     Args:
         num_classes: K.

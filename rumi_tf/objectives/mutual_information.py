@@ -84,7 +84,7 @@ class UACGAN(ACGAN):
         return losses.corrected_donsker_varadhan(joint, marginal, average)
 
     def _label_loss(self, view):
-        """Cross-entropy of D_Y: uniform labels have label 1, those of generated images 0.
+        """Cross-entropy of D_Y (Eq. 16): uniform labels have label 1, those of generated images 0.
 
         So its optimum is -log Q(y) and a constant, what Eq. 17 asks for.
         """
