@@ -11,6 +11,7 @@ says what the prediction is.
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -20,7 +21,7 @@ from reproduce import _cli
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
 
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
 flags.DEFINE_list(
     "settings",

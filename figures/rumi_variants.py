@@ -10,6 +10,7 @@ of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -21,7 +22,7 @@ from rumi_tf.files import write_csv
 
 OBJECTIVES = ("rumi_sgan", "rumi_lsgan", "rumi_wgan_gp")
 define_flags(omit=("objective", "alpha_pos", "alpha_neg"))
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "alphas", ["-0.5", "-0.2", "0", "1"],
     "Weights alpha- of the negatives of Rumi-SGAN, at least --alpha - 1.", **_SECTION,

@@ -7,6 +7,7 @@ samples.png, samples.pdf and samples.csv to --out; runs under --runs_dir are reu
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -16,7 +17,7 @@ from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv, write_csv
 
 define_flags(omit=("objective",))
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "objectives", ["lsgan", "rumi_lsgan"], "Objectives to compare, comma-separated.", **_SECTION
 )

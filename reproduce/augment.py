@@ -15,6 +15,7 @@ augment.png and .pdf.
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -25,7 +26,7 @@ from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
-_SECTION = {"module_name": "Augmentation"}
+_SECTION: dict[str, Any] = {"module_name": "Augmentation"}
 flags.DEFINE_float(
     "holdout", None,
     "Share of every class, in [0, 1), that is held out to test on, beside the test part of the "

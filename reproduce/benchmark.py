@@ -20,6 +20,7 @@ files.
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -29,7 +30,7 @@ from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
 from rumi_tf.tables import aligned
 
-_SECTION = {"module_name": "Benchmark"}
+_SECTION: dict[str, Any] = {"module_name": "Benchmark"}
 flags.DEFINE_enum(
     "dataset", "mnist", ["digits", "mnist", "fashion_mnist", "cifar10"],
     "Real images for the sanity table.", **_SECTION,

@@ -14,6 +14,7 @@ the paper's value.
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -28,7 +29,7 @@ COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
 PAPER = Path(__file__).resolve().parent / "paper_values" / "table1.csv"
 
 define_flags(omit=_grid.DECIDED)
-_SECTION = {"module_name": "Table 1"}
+_SECTION: dict[str, Any] = {"module_name": "Table 1"}
 flags.DEFINE_list(
     "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(_grid.DATASETS)}.", **_SECTION
 )

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -38,7 +38,7 @@ MODELS = {
 TRAINED = tuple(MODELS)[:-1]
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
 
-_SECTION = {"module_name": "Table"}
+_SECTION: dict[str, Any] = {"module_name": "Table"}
 
 
 def define_table_flags(out: str) -> None:

@@ -621,7 +621,10 @@ def define_flags(
         if field.name in omit:
             continue
         default, kind = field.default, _kind(field)
-        keywords = {"flag_values": flag_values, "module_name": field.metadata["section"]}
+        keywords: dict[str, Any] = {
+            "flag_values": flag_values,
+            "module_name": field.metadata["section"],
+        }
         if field.metadata["choices"]:
             flags.DEFINE_enum(
                 field.name, default, field.metadata["choices"], field.metadata["help"], **keywords
