@@ -31,7 +31,9 @@ setup(
         "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
     ],
-    extras_require={"dev": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]},
+    extras_require={
+        "dev": ["mypy>=1.13,<3", "pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.8,<1"]
+    },
     classifiers=[
         "Programming Language :: Python :: 3",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",

@@ -97,7 +97,9 @@ def _title(setting: Setting, distance: float) -> str:
     return f"{setting.objective}: {setting.title}, TV {distance:.3f}\n{values}"
 
 
-def _row(name: str, setting: Setting, values: dict, distance: float, wanted) -> dict:
+def _row(
+    name: str, setting: Setting, values: dict, distance: float, wanted: flags.FlagValues
+) -> dict:
     return {
         "setting": name,
         "objective": setting.objective,

@@ -9,6 +9,7 @@ of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _alphas(words: list[str], alpha: float) -> list[float]:
     return found
 
 
-def _samples(outcomes, out: Path, num: int) -> list[Path]:
+def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
     from figures._generated import generated
     from rumi_tf import experiment, plotting
@@ -102,7 +103,9 @@ def _samples(outcomes, out: Path, num: int) -> list[Path]:
     return paths
 
 
-def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list[Path]:
+def _classes(
+    outcomes: Sequence[Any], alphas: list[float], alpha_pos: float, out: Path
+) -> list[Path]:
     """Shares of the classes in what was generated, beside those that the lemma predicts."""
     from figures._shares import predicted_shares
     from rumi_tf import experiment, plotting

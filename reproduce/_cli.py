@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -126,7 +127,7 @@ def _help(usage: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(default) -> str:
+def _shown(default: Any) -> str:
     return ",".join(default) if isinstance(default, list) else str(default)
 
 

@@ -14,6 +14,7 @@ augment.png and .pdf.
 
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def trials_of(wanted: flags.FlagValues) -> list:
     ]
 
 
-def _heading(trial) -> tuple[str, str]:
+def _heading(trial: Any) -> tuple[str, str]:
     """What the GAN had and made, and what the classifiers had."""
     config = trial.config
     return (
@@ -145,7 +146,7 @@ def _heading(trial) -> tuple[str, str]:
     )
 
 
-def _save_generated(out: Path, trial, generated) -> list[Path]:
+def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list[Path]:
     """Writes all images and a grid of some beside real ones; returns where they are."""
     import tensorflow as tf
 
@@ -161,7 +162,13 @@ def _save_generated(out: Path, trial, generated) -> list[Path]:
     return [directory, out / "generated.png"]
 
 
-def _save_results(out: Path, heading: tuple[str, str], rows, table, said: str) -> None:
+def _save_results(
+    out: Path,
+    heading: tuple[str, str],
+    rows: Sequence[Any],
+    table: Sequence[dict[str, str]],
+    said: str,
+) -> None:
     import numpy as np
 
     from rumi_tf import augmentation, plotting

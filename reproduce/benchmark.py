@@ -19,6 +19,7 @@ files.
 """
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def _samples(wanted: flags.FlagValues, out: Path) -> None:
     print(out / "samples.csv")
 
 
-def _tell(comparisons, path: Path) -> None:
+def _tell(comparisons: Iterable[Any], path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
     for comparison in comparisons:

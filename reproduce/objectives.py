@@ -64,7 +64,7 @@ def main() -> None:
     _grid.end(_cells.failures(outcomes))
 
 
-def experiment_directory(found) -> str:
+def experiment_directory(found: Any) -> str:
     """Where the run of a cell is."""
     return os.path.join(found.cell.config.runs_dir, found.cell.config.name())
 

@@ -13,6 +13,7 @@ the paper's value.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def cells_of(wanted: flags.FlagValues) -> list:
     return chosen
 
 
-def summarise(outcomes) -> list[dict[str, str]]:
+def summarise(outcomes: Sequence[Any]) -> list[dict[str, str]]:
     """Rows of Table 1: per data set and model the mean over classes, its deviation over seeds."""
     paper = {(row["dataset"], row["model"]): float(row["fid"]) for row in read_csv(PAPER)}
     groups: dict[tuple[str, str], list] = {}
@@ -139,7 +140,7 @@ def summarise(outcomes) -> list[dict[str, str]]:
     return table
 
 
-def _seed_means(members, metric: str) -> np.ndarray:
+def _seed_means(members: Sequence[Any], metric: str) -> np.ndarray:
     """(seeds,) means over the classes."""
     by_seed: dict[str, list[float]] = {}
     for found in members:
@@ -148,7 +149,7 @@ def _seed_means(members, metric: str) -> np.ndarray:
     return np.array([np.mean(values) for values in by_seed.values()])
 
 
-def _mean_over_classes(members, metric: str) -> str:
+def _mean_over_classes(members: Sequence[Any], metric: str) -> str:
     means = _seed_means(members, metric)
     if not len(means):
         return ""

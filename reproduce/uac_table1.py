@@ -71,7 +71,9 @@ def trained(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
     for number, config in enumerate(configs, start=1):
         title = f"[{number}/{len(configs)}] {MODELS[config.objective]}"
 
-        def tell(epoch: int, left: float, title=title, config=config) -> None:
+        def tell(
+            epoch: int, left: float, title: str = title, config: MixtureConfig = config
+        ) -> None:
             _tell(f"{title}: epoch {epoch}/{config.epochs}, left {left:.0f} s")
 
         runs = mixture.train(config, tell=tell)

@@ -616,11 +616,16 @@ def define_flags(
         omit: fields that the script sets itself.
         config: whose fields.
     """
-    definers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
+    definers: dict[type, Any] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+    }
     for field in dataclasses.fields(config):
         if field.name in omit:
             continue
-        default, kind = field.default, _kind(field)
+        default: Any = field.default
+        kind = _kind(field)
         keywords: dict[str, Any] = {
             "flag_values": flag_values,
             "module_name": field.metadata["section"],
@@ -647,7 +652,8 @@ def _kind(field: dataclasses.Field) -> type:
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """The value in the field's type, or `InvalidInput` if it is not admissible."""
-    kind, limits = _kind(field), field.metadata
+    kind: type = _kind(field)
+    limits = field.metadata
     if value is None:
         if field.default is None:
             return None
@@ -660,7 +666,7 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(field.name, f"{value} is not a finite number")
     if limits["choices"] and value not in limits["choices"]:
         raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(limits['choices'])}")

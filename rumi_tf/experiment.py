@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import filelock
 import keras
@@ -91,7 +92,7 @@ def resolve(config: RunConfig) -> RunConfig:
         InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
     """
     objective = _objective_class(config)
-    values = {
+    values: dict[str, Any] = {
         "split": config.split or default_split(config),
         "image_size": _image_size(config),
         "data_dir": os.path.expanduser(config.data_dir),
@@ -237,7 +238,7 @@ def run_directory(config: RunConfig) -> Path:
 def make_model(
     config: RunConfig,
     image_shape: Sequence[int],
-    class_shares: Sequence[float] | None = None,
+    class_shares: np.ndarray | None = None,
 ) -> AdversarialModel:
     """Networks, objective, schedule and optimizers of a resolved configuration, compiled.
 
@@ -247,14 +248,14 @@ def make_model(
         class_shares: for a conditional objective, what `make_class_shares` returns.
     """
     objective = make_objective(config)
-    common = {
+    common: dict[str, Any] = {
         "network": config.network,
         "image_shape": tuple(image_shape),
         "width": config.width,
         "seed": config.seed,
         "dtype": config.precision,
     }
-    judging = {"batch_norm": config.d_batch_norm != "none"}
+    judging: dict[str, Any] = {"batch_norm": config.d_batch_norm != "none"}
     pair = Generator, Discriminator
     if objective.conditional:
         common["num_classes"] = len(class_shares)
@@ -377,7 +378,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     with _place(config, images, strategy) as place:
         done = read_summary(directory)
         if done:
-            notes = ()
+            notes: tuple[str, ...] = ()
             if evaluator is not None and not last_rows(config):
                 generate = load_sampler(directory / "saved_model").generate
                 _measure_once(config, evaluator, generate)
@@ -423,7 +424,7 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
     """
     protocol = protocol_for(config)
     try:
-        rows = read_rows(run_directory(config) / "metrics.csv")
+        rows: list[Row] = read_rows(run_directory(config) / "metrics.csv")
     except ValueError:
         return {}
     found: dict[int, list[Row]] = {}

@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ _SOURCES: dict[str, Callable[[RunConfig, str], LabelledImages]] = {
 }
 
 
-def tfds_builder(config: RunConfig, name: str):
+def tfds_builder(config: RunConfig, name: str) -> Any:
     """The TFDS builder of a data set, prepared; downloads it, with TFDS's progress bar, if absent.
 
     Raises:
@@ -160,7 +161,7 @@ def _readable(directory: str) -> Iterator[None]:
         ) from error
 
 
-def _check_reachable(builder) -> None:
+def _check_reachable(builder: Any) -> None:
     """Raises `OSError` on a machine without network, where TFDS would retry for minutes."""
     hosts = sorted({urllib.parse.urlsplit(url).hostname for url in builder.url_infos})
     if not hosts or urllib.request.getproxies():

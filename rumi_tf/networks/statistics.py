@@ -6,7 +6,8 @@ information (the paper does not say). `concat` is a whole discriminator of the r
 with `uac_resnet` it is normalised throughout, and its bound is loose.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -38,9 +39,17 @@ class _Statistics(Network):
     label_discriminator: ClassVar[bool] = False
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, features: int, width: float = 1.0,
-        seed: int = 0, name: str = "mine", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        features: int,
+        width: float = 1.0,
+        seed: int = 0,
+        name: str = "mine",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self.num_classes = num_classes
         zero = {"shape": (), "initializer": "zeros", "trainable": False, "autocast": False}
@@ -147,7 +156,7 @@ class LabelDiscriminator(keras.Model):
         others: what `make_model` tells every network; unused.
     """
 
-    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **others):
+    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **others: Any):
         super().__init__(name=name)
         self._logits = self.add_weight(
             shape=(num_classes,), initializer="zeros", autocast=False, name="logits"

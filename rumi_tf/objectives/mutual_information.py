@@ -30,6 +30,12 @@ class UACGAN(ACGAN):
         "mine_network": "projection", "mine_steps": 1, "mine_ema_rate": 0.001,
         "mi_weight": 0.1, "mi_marginal": "permutation", "mi_gradient_clip": False,
     }  # fmt: skip
+    mine_network: str
+    mine_steps: int
+    mine_ema_rate: float
+    mi_weight: float
+    mi_marginal: str
+    mi_gradient_clip: bool
 
     def players(self):
         if not self.mi_weight:
