@@ -1,9 +1,10 @@
 """What the benchmarks count and compare."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from reproduce._benchmarks import steps, timing, training
+from reproduce._benchmarks import samples, steps, timing, training
 
 
 def test_medians_are_of_the_times_in_turn(monkeypatch):
@@ -43,3 +44,24 @@ def test_a_stepper_trains_so_many_iterations(monkeypatch):
     train = steps.stepper(steps.config_of("lsgan", width=0.1, batch_size=4))
     train()
     assert int(models[0][0].iteration) == 2 * steps.ITERATIONS
+
+
+def test_generators_of_known_quality_are_what_they_are_called():
+    own, others = np.arange(200), np.arange(1000, 2000)
+    made = {
+        name: generate(own, others, np.random.default_rng(0))
+        for name, generate in samples.GENERATORS.items()
+    }
+    perfect, wrong, few = made.values()
+    assert sorted(perfect) == list(own)
+    assert len(wrong) == 200 and np.isin(wrong, others).sum() == 20
+    assert len(set(wrong[np.isin(wrong, own)])) == 180
+    assert len(few) == 200 and set(few) <= set(range(20)) and len(set(few)) > 15
+
+
+def test_a_distance_is_in_spreads():
+    draw = np.random.default_rng(0)
+    perfect = draw.normal(0, 2, 5000)
+    assert float(samples._apart(perfect + 6, perfect)) == pytest.approx(3, abs=0.1)
+    assert samples._apart(perfect, perfect) == ""
+    assert samples._apart(np.ones(3), np.zeros(3)) == ""

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from rumi_tf.config import RunConfig
+from rumi_tf.files import read_csv
 from tests import pages
 from tests.conftest import ROOT
 
@@ -148,6 +149,7 @@ def trained(sandbox, quick_command):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_two_commands_run(trained, sandbox, quick_command):
     said = runs(trained, sandbox, quick_command).split()
     assert said == ["grid.png", "images.npz"]
@@ -244,3 +246,20 @@ def test_the_pages_of_the_papers_leave_out_nothing(name, places):
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     for place in places:
         assert any(re.search(rf"{re.escape(place)}(?!\d)", row) for row in rows), place
+
+
+def test_the_table_of_few_images_is_what_was_measured():
+    measured = {
+        (row["metric"], row["n_reference"], row["generator"]): row
+        for row in read_csv(ROOT / "reproduce" / "results" / "few_images_digits.csv")
+    }
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    table = text[text.index("| metric | n | perfect") :].split("\n\n")[0].splitlines()
+    generators = [cell.strip() for cell in table[0].split("|")[3:-1]]
+    for line in table[2:]:
+        metric, n, *cells = (cell.strip().strip("`") for cell in line.split("|")[1:-1])
+        for generator, cell in zip(generators, cells, strict=True):
+            row = measured[metric, n, generator]
+            apart = f" ({row['apart']})" if row["apart"] else ""
+            assert cell == f"{row['mean']} ± {row['std']}{apart}"
+    assert len(table) > 10
