@@ -94,7 +94,11 @@ def _shard(cells: list, shard: str) -> list:
 
 
 def cells_of(wanted: flags.FlagValues) -> list:
-    """All cells that the flags name, in order."""
+    """All cells that the flags name, in order.
+
+    Raises:
+        InvalidInput: there is none, or a setting is not admissible.
+    """
     given = _grid.given(wanted.smoke)
     cells = [
         cell

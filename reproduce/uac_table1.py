@@ -49,7 +49,11 @@ def define_table_flags(out: str) -> None:
 
 
 def check_models(names: Sequence[str]) -> list[str]:
-    """The models that --models names, each once."""
+    """The models that --models names, each once.
+
+    Raises:
+        InvalidInput: one does not exist.
+    """
     for name in names or [""]:
         if name not in TRAINED:
             raise InvalidInput("models", f"{name!r} is not one of {', '.join(TRAINED)}")

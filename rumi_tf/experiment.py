@@ -631,7 +631,7 @@ def real_positives(images: LabelledImages, split: Split, num: int, seed: int) ->
 
 
 def check_writable(runs_dir: str) -> None:
-    """Raises before long work that could not be written down."""
+    """Raises `InvalidInput` before long work that could not be written down."""
     place = Path(runs_dir).resolve()
     while not place.exists():
         place = place.parent

@@ -171,6 +171,9 @@ def record_offsets(path: str | os.PathLike) -> np.ndarray:
 
     Returns:
         (n, 2) int64: offset of the data and its length, in bytes.
+
+    Raises:
+        InvalidInput: the file ends within a record.
     """
     offsets, position = [], 0
     size = os.path.getsize(path)
