@@ -651,7 +651,12 @@ def is_busy(config: RunConfig) -> bool:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; a killed holder's lock is free again."""
+    """Makes the directory and holds its lock; a killed holder's lock is free again.
+
+    Raises:
+        RunBusy: another process holds it.
+        InvalidInput: it cannot be written to.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(directory / "lock", timeout=0)
