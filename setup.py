@@ -40,6 +40,7 @@ setup(
     extras_require={
         "dev": [
             "hypothesis>=6.100,<7",
+            "mypy>=1.13,<3",
             "pytest>=8,<10",
             "pytest-xdist>=3.5,<4",
             "ruff>=0.8,<1",

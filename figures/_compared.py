@@ -7,6 +7,7 @@ has the CSV of what is in it.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def save_samples(out: Path, name: str, found: Sequence[Found], num: int) -> list
     return paths
 
 
-def _with_place(case: Found, outcome) -> list[dict]:
+def _with_place(case: Found, outcome: Any) -> list[dict]:
     place = {"case": case.case.name, "model": outcome.cell.place["model"]}
     return [{**place, **dataclasses.asdict(row)} for row in outcome.rows]
 
@@ -117,13 +118,13 @@ def _by_model(case: Found) -> dict[str, list]:
     return groups
 
 
-def _curves(members) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _curves(members: Sequence[Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Precision and recall of every run that has them, by seed."""
     found = {o.cell.place["run seed"]: experiment.last_curve(o.cell.config) for o in members}
     return {seed: curve for seed, curve in found.items() if curve is not None}
 
 
-def _fids(outcome) -> dict[int, float]:
+def _fids(outcome: Any) -> dict[int, float]:
     return {
         iteration: row.value
         for iteration, rows in experiment.evaluations(outcome.cell.config).items()

@@ -6,6 +6,7 @@ Nothing here trains: see `figures._toy`.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
@@ -30,7 +31,7 @@ class Mixture:
 
     def masses(self, edges: np.ndarray) -> np.ndarray:
         """Exact probability of every cell of the grid `edges` x ... x `edges`, (n,) * d."""
-        total = 0.0
+        total = np.zeros((len(edges) - 1,) * self.dimension)
         for weight, mean, deviation in zip(self.weights, self.means, self.deviations, strict=True):
             axes = [np.diff(ndtr((edges - m) / deviation)) for m in mean]
             total = total + weight * functools.reduce(np.multiply.outer, axes)
@@ -78,8 +79,8 @@ class Setting:
 
     def prediction(self) -> theory.Optimum:
         """The closed form for the cells' averages of the two densities."""
-        densities = [self.density(mixture) for mixture in (self.positive, self.negative)]
-        return predict(self.objective, *densities, self.edges, **self.parameters)
+        positive, negative = self.density(self.positive), self.density(self.negative)
+        return predict(self.objective, positive, negative, self.edges, **self.parameters)
 
     def total_variation(self, learnt: np.ndarray, other: np.ndarray) -> float:
         """Distance of two densities, in [0, 1]; what either lacks of mass 1 lies elsewhere."""
@@ -87,7 +88,13 @@ class Setting:
         return 0.5 * (float(np.abs(learnt - other).sum()) * self.volume + outside)
 
 
-def predict(objective: str, positive, negative, edges, **parameters) -> theory.Optimum:
+def predict(
+    objective: str,
+    positive: np.ndarray,
+    negative: np.ndarray,
+    edges: np.ndarray,
+    **parameters: Any,
+) -> theory.Optimum:
     """The optimum that `rumi_tf.theory` gives for the objective of this name.
 
     Args:
@@ -133,7 +140,9 @@ def _sgan(alpha_pos: float, alpha_neg: float) -> tuple[str, dict[str, float]]:
     return _weighted("rumi_sgan", alpha_pos, alpha_neg)
 
 
-def _lsgan(labels: dict[str, float], beta_pos: float, beta_neg: float):
+def _lsgan(
+    labels: dict[str, float], beta_pos: float, beta_neg: float
+) -> tuple[str, dict[str, float]]:
     return "rumi_lsgan", {**labels, "beta_pos": beta_pos, "beta_neg": beta_neg}
 
 

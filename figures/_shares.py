@@ -1,11 +1,15 @@
 """What a lemma predicts for the classes of a data set."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from rumi_tf.theory import rumi_sgan_optimum
 
 
-def predicted_shares(labels, indices, alpha_pos: float, alpha_neg: float) -> np.ndarray:
+def predicted_shares(
+    labels: np.ndarray, indices: Mapping[str, np.ndarray], alpha_pos: float, alpha_neg: float
+) -> np.ndarray:
     """(K,) shares of the classes at the optimum of Lemma 3.1.
 
     Exact where a class has one density in positives and negatives: the classes are the cells.

@@ -66,11 +66,12 @@ def learnt_density(setting: Setting, iterations: int, seed: int) -> np.ndarray:
         (n,) * d; its integral is less than 1 by what fell outside of the grid.
     """
     generator = _train(setting, iterations, seed)
-    counts, chunk = 0.0, 100_000
+    counts: np.ndarray | float = 0.0
+    chunk = 100_000
     for k in range(SAMPLES // chunk):
         points = generator(randomness.normal((chunk, LATENT), seed, "toy/points", k)).numpy()
         counts = counts + np.histogramdd(points, [setting.edges] * points.shape[1])[0]
-    return counts / (SAMPLES * setting.volume)
+    return np.asarray(counts) / (SAMPLES * setting.volume)
 
 
 def _train(setting: Setting, iterations: int, seed: int) -> PointGenerator:

@@ -10,6 +10,7 @@ that fails, is told in a line and stops no other; the exit code is 1 then.
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -18,7 +19,7 @@ from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION

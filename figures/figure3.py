@@ -12,6 +12,7 @@ other; the exit code is 1 then.
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,7 @@ from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
 flags.DEFINE_boolean(
     "published",

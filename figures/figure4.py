@@ -12,6 +12,7 @@ is missing, and a run that fails, is told in a line and stops no other; the exit
 """
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -20,7 +21,7 @@ from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "cases", list(_cases.UNBALANCED),
     f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",

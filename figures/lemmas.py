@@ -10,6 +10,7 @@ says what the prediction is.
 """
 
 import time
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -19,7 +20,7 @@ from reproduce import _cli
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
 
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
 flags.DEFINE_list(
     "settings",
@@ -97,7 +98,9 @@ def _title(setting: Setting, distance: float) -> str:
     return f"{setting.objective}: {setting.title}, TV {distance:.3f}\n{values}"
 
 
-def _row(name: str, setting: Setting, values: dict, distance: float, wanted) -> dict:
+def _row(
+    name: str, setting: Setting, values: dict, distance: float, wanted: flags.FlagValues
+) -> dict:
     return {
         "setting": name,
         "objective": setting.objective,

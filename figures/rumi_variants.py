@@ -9,7 +9,9 @@ of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -21,7 +23,7 @@ from rumi_tf.files import write_csv
 
 OBJECTIVES = ("rumi_sgan", "rumi_lsgan", "rumi_wgan_gp")
 define_flags(omit=("objective", "alpha_pos", "alpha_neg"))
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "alphas", ["-0.5", "-0.2", "0", "1"],
     "Weights alpha- of the negatives of Rumi-SGAN, at least --alpha - 1.", **_SECTION,
@@ -87,7 +89,7 @@ def _paths(out: Path, what: str) -> list[Path]:
     return [out / f"rumi_variants_{what}.{kind}" for kind in ("png", "pdf", "csv")]
 
 
-def _samples(outcomes, out: Path, num: int) -> list[Path]:
+def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
     from figures._generated import generated
     from rumi_tf import experiment, plotting
@@ -107,7 +109,9 @@ def _samples(outcomes, out: Path, num: int) -> list[Path]:
     return paths
 
 
-def _classes(outcomes, alphas: list[float], alpha_pos: float, out: Path) -> list[Path]:
+def _classes(
+    outcomes: Sequence[Any], alphas: list[float], alpha_pos: float, out: Path
+) -> list[Path]:
     """Shares of the classes in what was generated, beside those that the lemma predicts."""
     from figures._shares import predicted_shares
     from rumi_tf import experiment, plotting

@@ -6,6 +6,8 @@ Takes the flags of reproduce.train, which hold for every objective in --objectiv
 samples.png, samples.pdf and samples.csv to --out; runs under --runs_dir are reused or resumed.
 """
 
+from typing import Any
+
 from absl import flags
 
 from reproduce import _cli
@@ -14,7 +16,7 @@ from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv, write_csv
 
 define_flags(omit=("objective",))
-_SECTION = {"module_name": "Figure"}
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "objectives", ["lsgan", "rumi_lsgan"], "Objectives to compare, comma-separated.", **_SECTION
 )

@@ -16,6 +16,7 @@ import numpy as np
 from absl import flags
 
 from reproduce import _cli, _grid, uac_table2
+from rumi_tf.config import RunConfig
 from rumi_tf.files import write_csv
 from rumi_tf.tables import aligned
 
@@ -41,7 +42,8 @@ def main() -> None:
     with _cli.quiet_import():
         from reproduce import _cells
         from rumi_tf import plotting
-    panels, lines, missing = {}, [], []
+    panels, lines = {}, []
+    missing: list[str] = []
     for dataset in dict.fromkeys(wanted.datasets):
         cells = uac_table2.cells_of(wanted, dataset)
         outcomes = _grid.run(cells, wanted.jobs)
@@ -93,7 +95,7 @@ def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]
     return [{name: line.get(name, "") for name in columns} for line in lines]
 
 
-def _real(config, num: int) -> tuple[np.ndarray, dict[str, float]]:
+def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
     """Real images, a class per row, and the distance between two of them by class."""
     from rumi_tf import evaluation, experiment, metrics
 
@@ -109,7 +111,7 @@ def _real(config, num: int) -> tuple[np.ndarray, dict[str, float]]:
     return images.gather(shown).numpy(), named
 
 
-def _generated(config, num_classes: int, num: int) -> np.ndarray:
+def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     """What a run's generator makes of the same noise in every row."""
     from rumi_tf import experiment
     from rumi_tf.sampling import load_sampler

@@ -8,6 +8,8 @@ G's losses would give to each point is sought by gradient descent, and drawn wit
 the classes that follow from it. Writes to --out: uac_theorem1.png and .pdf, and uac_theorem1.csv.
 """
 
+from typing import Any
+
 import numpy as np
 from absl import flags
 
@@ -21,7 +23,7 @@ GRID = np.linspace(-4.0, 15.0, 761)
 
 def define_own_flags() -> None:
     """Defines the flags of the command."""
-    section = {"module_name": "Figure"}
+    section: dict[str, Any] = {"module_name": "Figure"}
     flags.DEFINE_float("sharpness", 0.9, "Power that makes Cmi of C; above 0, not 1.", **section)
     flags.DEFINE_string("out", "figures_out", "Directory for what is written.", **section)
 

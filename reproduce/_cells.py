@@ -168,9 +168,9 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     told: list[int] = []
     with _terminable():
         while waiting:
-            found = _round({number: cells[number] for number in waiting}, jobs, tell)
-            outcomes |= found
-            waiting = [number for number in waiting if number not in found]
+            ended = _round({number: cells[number] for number in waiting}, jobs, tell)
+            outcomes |= ended
+            waiting = [number for number in waiting if number not in ended]
             if waiting and waiting != told:
                 tell(f"waiting for {len(waiting)} that other processes work on")
                 told = waiting

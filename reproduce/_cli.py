@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -22,7 +23,7 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
     on the run; 4 files of a run are damaged; 5 training diverged; 6 another worker of the run
-    ended; 130 interrupted; 141 the output's reader went away.
+    ended; 7 memory ran out; 130 interrupted; 141 the output's reader went away.
 
     Args:
         main: takes nothing, or a topic; may raise `RumiError`.
@@ -170,7 +171,7 @@ def _help(usage: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(default) -> str:
+def _shown(default: Any) -> str:
     return ",".join(default) if isinstance(default, list) else str(default)
 
 

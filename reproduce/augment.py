@@ -14,7 +14,9 @@ augment.png and .pdf.
 
 import dataclasses
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -25,7 +27,7 @@ from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
-_SECTION = {"module_name": "Augmentation"}
+_SECTION: dict[str, Any] = {"module_name": "Augmentation"}
 flags.DEFINE_float(
     "holdout", None,
     "Share of every class, in [0, 1), that is held out to test on, beside the test part of the "
@@ -132,7 +134,7 @@ def trials_of(wanted: flags.FlagValues) -> list:
     ]
 
 
-def _heading(trial) -> tuple[str, str]:
+def _heading(trial: Any) -> tuple[str, str]:
     """What the GAN had and made, and what the classifiers had."""
     config = trial.config
     return (
@@ -144,7 +146,7 @@ def _heading(trial) -> tuple[str, str]:
     )
 
 
-def _save_generated(out: Path, trial, generated) -> list[Path]:
+def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list[Path]:
     """Writes all images and a grid of some beside real ones; returns where they are."""
     import tensorflow as tf
 
@@ -166,7 +168,13 @@ def folder_of(class_name: str) -> str:
     return "_" * len(name) if set(name) <= {"."} else name
 
 
-def _save_results(out: Path, heading: tuple[str, str], rows, table, said: str) -> None:
+def _save_results(
+    out: Path,
+    heading: tuple[str, str],
+    rows: Sequence[Any],
+    table: Sequence[dict[str, str]],
+    said: str,
+) -> None:
     import numpy as np
 
     from rumi_tf import augmentation, plotting, verdicts

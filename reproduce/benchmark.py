@@ -6,6 +6,7 @@ Usage: python -m reproduce.benchmark metrics --data_dir=DIR
        python -m reproduce.benchmark ensemble --num_runs=100
        python -m reproduce.benchmark memory
        python -m reproduce.benchmark cost
+       python -m reproduce.benchmark samples --dataset=digits
 
 train: an iteration of Rumi-LSGAN on the MNIST networks, against itself run eagerly, with fresh
 fakes, in float32 and by XLA, its batches alone, and the rate of products of matrices. metrics: the
@@ -15,20 +16,24 @@ other real images. objectives: an iteration of every objective against one of LS
 networks. ensemble: runs on the mixture of Gaussians, all at once against one after another. memory:
 the peak of training and of evaluating 10,000 and 100,000 images. cost: the hours of Table 1 of the
 Rumi-GAN paper, extrapolated from a few iterations and an evaluation on each data set's networks.
-Tables are written to --out as CSV files.
+samples: what the metrics say of generators of known quality when there are few real images. Tables
+are written to --out as CSV files.
 """
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from reproduce import _cli
 from rumi_tf.config import RunConfig
+from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
 from rumi_tf.tables import aligned
 
-_SECTION = {"module_name": "Benchmark"}
+_SECTION: dict[str, Any] = {"module_name": "Benchmark"}
 flags.DEFINE_enum(
     "dataset", "mnist", ["digits", "mnist", "fashion_mnist", "cifar10"],
     "Real images for the sanity table.", **_SECTION,
@@ -37,7 +42,13 @@ flags.DEFINE_string("data_dir", "", "TFDS directory of the data set.", **_SECTIO
 flags.DEFINE_string(
     "cache_dir", "~/.cache/rumi_tf", "Directory that keeps trained classifiers.", **_SECTION
 )
-flags.DEFINE_integer("repetitions", 3, "Of which the median counts.", lower_bound=1, **_SECTION)
+flags.DEFINE_integer(
+    "repetitions",
+    3,
+    "Of which the median counts; of topic samples the mean.",
+    lower_bound=1,
+    **_SECTION,
+)
 flags.DEFINE_string("out", "benchmark", "Directory for the tables.", **_SECTION)
 
 
@@ -126,7 +137,22 @@ def _cost(wanted: flags.FlagValues, out: Path) -> None:
     print(out / "cost.csv")
 
 
-def _tell(comparisons, path: Path) -> None:
+def _samples(wanted: flags.FlagValues, out: Path) -> None:
+    if wanted.repetitions < 2:
+        raise InvalidInput("repetitions", "must be at least 2: a spread is what is measured")
+    with _cli.quiet_import():
+        from reproduce._benchmarks import samples
+    config = RunConfig(
+        dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
+    )
+    rows = list(samples.table(config, wanted.repetitions))
+    write_csv(out / "samples.csv", rows)
+    lines = samples.wide(rows)
+    print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
+    print(out / "samples.csv")
+
+
+def _tell(comparisons: Iterable[Any], path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
     for comparison in comparisons:
@@ -143,9 +169,9 @@ def _tell(comparisons, path: Path) -> None:
 
 _TABLES = {"train": ["train.csv"], "metrics": ["speed.csv", "sanity.csv"],
            "objectives": ["objectives.csv"], "ensemble": ["ensemble.csv"],
-           "memory": ["memory.csv"]}  # fmt: skip
+           "memory": ["memory.csv"], "cost": ["cost.csv"], "samples": ["samples.csv"]}  # fmt: skip
 _TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble,
-           "memory": _memory, "cost": _cost}  # fmt: skip
+           "memory": _memory, "cost": _cost, "samples": _samples}  # fmt: skip
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

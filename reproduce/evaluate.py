@@ -12,6 +12,7 @@ shares of the classes.
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -22,7 +23,7 @@ from rumi_tf.errors import InvalidInput
 TAKEN = ("Data", "Evaluation")
 OMITTED = [f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] not in TAKEN]
 define_flags(omit=(*OMITTED, "eval_every"))
-_SECTION = {"module_name": "What to measure"}
+_SECTION: dict[str, Any] = {"module_name": "What to measure"}
 flags.DEFINE_string("saved_model", None, "Directory of a run's SavedModel.", **_SECTION)
 flags.DEFINE_string(
     "images",

@@ -10,6 +10,7 @@ the share of generated images in the wanted classes and the other metrics. Finis
 
 import os
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -19,7 +20,7 @@ from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown
 
 define_flags(omit=("objective",))
-_SECTION = {"module_name": "Comparison"}
+_SECTION: dict[str, Any] = {"module_name": "Comparison"}
 flags.DEFINE_list(
     "objectives", [],
     "Names of files in flags/objectives, or paths of flagfiles, comma-separated. Default: all of "
@@ -64,7 +65,7 @@ def main() -> None:
     _grid.end(_cells.failures(outcomes))
 
 
-def experiment_directory(found) -> str:
+def experiment_directory(found: Any) -> str:
     """Where the run of a cell is."""
     return os.path.join(found.cell.config.runs_dir, found.cell.config.name())
 

@@ -6,6 +6,7 @@ Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=
 """
 
 import os
+from typing import Any
 
 from absl import flags
 
@@ -13,7 +14,7 @@ from reproduce import _cli
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import atomic_path
 
-_SECTION = {"module_name": "Sampling"}
+_SECTION: dict[str, Any] = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
 flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, upper_bound=10**6, **_SECTION)
 flags.DEFINE_integer(

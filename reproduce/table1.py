@@ -14,7 +14,7 @@ the paper's value.
 
 import dataclasses
 import re
-from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -28,7 +28,7 @@ from rumi_tf.tables import aligned, markdown
 FILES = ("cells.csv", "table1.csv", "table1.md")
 
 define_flags(omit=_grid.DECIDED)
-_SECTION = {"module_name": "Table 1"}
+_SECTION: dict[str, Any] = {"module_name": "Table 1"}
 flags.DEFINE_list(
     "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(_grid.DATASETS)}.", **_SECTION
 )
@@ -93,7 +93,11 @@ def _shard(cells: list, shard: str) -> list:
 
 
 def cells_of(wanted: flags.FlagValues) -> list:
-    """All cells that the flags name, in order."""
+    """All cells that the flags name, in order.
+
+    Raises:
+        InvalidInput: there is none, or a setting is not admissible.
+    """
     given = _grid.given(wanted.smoke)
     cells = [
         cell

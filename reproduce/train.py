@@ -7,6 +7,9 @@ checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The direc
 the settings; the same command again resumes the run, or returns at once when it is finished.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from absl import flags
 
 from reproduce import _cli
@@ -24,7 +27,7 @@ flags.DEFINE_boolean(
 SHOWN = ("fid", "kid", "precision", "recall", "share_positive_only")
 
 
-def _summary(rows) -> str:
+def _summary(rows: Sequence[Any]) -> str:
     values = {row.metric: row for row in rows}
     words = [
         f"{name} {values[name].value:.4g}"

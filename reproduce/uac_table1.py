@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -39,7 +39,7 @@ TRAINED = tuple(MODELS)[:-1]
 FILES = ("runs.csv", "uac_table1.csv", "uac_table1.md")
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
 
-_SECTION = {"module_name": "Table"}
+_SECTION: dict[str, Any] = {"module_name": "Table"}
 
 
 def define_table_flags(out: str) -> None:
@@ -50,7 +50,11 @@ def define_table_flags(out: str) -> None:
 
 
 def check_models(names: Sequence[str]) -> list[str]:
-    """The models that --models names, each once."""
+    """The models that --models names, each once.
+
+    Raises:
+        InvalidInput: one does not exist.
+    """
     for name in names or [""]:
         if name not in TRAINED:
             raise InvalidInput("models", f"{name!r} is not one of {', '.join(TRAINED)}")
@@ -72,7 +76,9 @@ def trained(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
     for number, config in enumerate(configs, start=1):
         title = f"[{number}/{len(configs)}] {MODELS[config.objective]}"
 
-        def tell(epoch: int, left: float, title=title, config=config) -> None:
+        def tell(
+            epoch: int, left: float, title: str = title, config: MixtureConfig = config
+        ) -> None:
             _tell(f"{title}: epoch {epoch}/{config.epochs}, left {left:.0f} s")
 
         runs = mixture.train(config, tell=tell)

@@ -15,6 +15,7 @@ provenance; uac_table2.csv and uac_table2.md, mean and deviation over the seeds 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -35,7 +36,7 @@ BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
 EPOCHS = {"uacgan": 100}
 OTHER_EPOCHS = 200
 
-_SECTION = {"module_name": "Table 2"}
+_SECTION: dict[str, Any] = {"module_name": "Table 2"}
 
 
 def define_table_flags(out: str, datasets: Sequence[str]) -> None:

@@ -102,8 +102,8 @@ def assess(
     real = load_unlabelled("reference", reference, image_range, channels) if reference else None
     if data is not None:
         for flag, shape in (
-            ("images", judged and judged.image_shape),
-            ("reference", real and real.image_shape),
+            ("images", judged.image_shape if judged else None),
+            ("reference", real.image_shape if real else None),
             ("saved_model", (sampler and tuple(sampler.metadata.get("image_shape", ()))) or None),
         ):
             _check_shape(flag, shape, data)
@@ -211,7 +211,9 @@ def _of_sampler(
 ) -> _Generated:
     """Images of a SavedModel, from the noise that its run's own evaluation had."""
     total, notes = evaluator.protocol.num_generated, []
-    provenance = _foreign(str(path), digest_of(path / "saved_model.pb"), config if data else None)
+    provenance: dict[str, Any] = _foreign(
+        str(path), digest_of(path / "saved_model.pb"), config if data else None
+    )
     if known is not None:
         trained = {k: provenance_of(known)[k] for k in ("objective", "config_hash", "seed")}
         provenance |= {**trained, "iteration": known.iterations}

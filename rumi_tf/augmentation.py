@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -306,7 +307,7 @@ def _measure(trial: Trial, arm: str, lesson: Lesson) -> list[ArmRow]:
     values = judged(trial, guesses)
     seconds = round(time.monotonic() - began, 3)
     with_gan = arm == GENERATED
-    provenance = provenance_of(trial.config)
+    provenance: dict[str, Any] = provenance_of(trial.config)
     if not with_gan:
         # A result without the GAN belongs to every GAN: it is kept when the objective changes.
         provenance |= {"objective": arm, "config_hash": trial.images.fingerprint[:10]}

@@ -245,7 +245,7 @@ class Evaluate(Periodic):
         self._measure = measure
         self._checkpoints = checkpoints
         self._board = board
-        self._rows: list[Mapping[str, str]] = []
+        self._rows: list[dict[str, str]] = []
         self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
@@ -260,8 +260,8 @@ class Evaluate(Periodic):
         if not self._checkpoints.finite():
             raise diverged(self._checkpoints, iteration, "a weight")
         began = time.monotonic()
-        rows, prd = self._measure(iteration, iteration == self.last)
-        rows = rows_as_text(rows)
+        measured, prd = self._measure(iteration, iteration == self.last)
+        rows = rows_as_text(measured)
         self._rows += rows
         if prd is not None:
             write_curve(self._directory / "prd.csv", prd)
@@ -270,7 +270,7 @@ class Evaluate(Periodic):
         self.seconds += time.monotonic() - began
 
     def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
-        evaluations = {}
+        evaluations: dict[str, dict[str, str | float]] = {}
         for row in rows:
             points = evaluations.setdefault(row["iteration"], {"iteration": row["iteration"]})
             if row["value"]:
@@ -292,7 +292,9 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.paused = paused
         self.iterations = 0
-        self._first = self._began = self._last = None
+        self._first = 0
+        self._began: float | None = None
+        self._last = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
         """Starts the clock after the first call of the compiled step."""
@@ -304,7 +306,7 @@ class Clock(keras.callbacks.Callback):
 
     def milliseconds(self) -> float | None:
         """Mean time of an iteration; `None` if there were too few to time."""
-        if not self.iterations:
+        if not self.iterations or self._began is None:
             return None
         return 1000 * (self._last - self._began) / self.iterations
 
@@ -335,13 +337,14 @@ class Progress(Periodic):
     def on_train_begin(self, logs=None):
         """Starts the bar where the run stands."""
         start = int(self.model.iteration.numpy())
-        self._first = self._began = None
+        self._first = 0
+        self._began = 0.0
         if self._terminal:
             self._bar = tqdm(desc=self._title, total=self.last, initial=start, unit="it")
 
     def on_train_batch_end(self, batch, logs=None):
         """Starts the clock after the first iteration, which is mostly compilation."""
-        if self._began is None:
+        if not self._began:
             self._first = int(self.model.iteration.numpy())
             self._began = time.monotonic() - self._paused()
         super().on_train_batch_end(batch, logs)

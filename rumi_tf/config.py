@@ -623,12 +623,20 @@ def define_flags(
         omit: fields that the script sets itself.
         config: whose fields.
     """
-    definers = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
+    definers: dict[type, Any] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+    }
     for field in dataclasses.fields(config):
         if field.name in omit:
             continue
-        default, kind = field.default, _kind(field)
-        keywords = {"flag_values": flag_values, "module_name": field.metadata["section"]}
+        default: Any = field.default
+        kind = _kind(field)
+        keywords: dict[str, Any] = {
+            "flag_values": flag_values,
+            "module_name": field.metadata["section"],
+        }
         if field.metadata["choices"]:
             flags.DEFINE_enum(
                 field.name, default, field.metadata["choices"], field.metadata["help"], **keywords
@@ -658,7 +666,8 @@ def _text(field: dataclasses.Field, value: str) -> str:
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """The value in the field's type, or `InvalidInput` if it is not admissible."""
-    kind, limits = _kind(field), field.metadata
+    kind: type = _kind(field)
+    limits = field.metadata
     if value is None:
         if field.default is None:
             return None
@@ -671,9 +680,9 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) is not kind:
         raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
-    if kind is str:
+    if isinstance(value, str):
         _text(field, value)
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(field.name, f"{value} is not a finite number")
     if limits["choices"] and value not in limits["choices"]:
         raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(limits['choices'])}")

@@ -10,6 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import keras
 import numpy as np
@@ -71,7 +72,9 @@ class Adam:
     beta_2: float
     epsilon: float = 1e-8
 
-    def __call__(self, values, gradients, slots) -> tuple[list[tf.Tensor], dict]:
+    def __call__(
+        self, values: Sequence[tf.Tensor], gradients: Sequence[tf.Tensor], slots: Mapping[str, Any]
+    ) -> tuple[list[tf.Tensor], dict]:
         """New values and slots; `slots` has `first`, `second` and the number of `steps`."""
         steps = slots["steps"] + 1.0
         first = [self.beta_1 * m + (1 - self.beta_1) * g
@@ -208,7 +211,7 @@ class Ensemble:
         """
         now = tf.nest.map_structure(tf.convert_to_tensor, (self._values, self._slots))
 
-        def train_piece(runs: slice):
+        def train_piece(runs: slice) -> tuple[Any, int]:
             own = tf.nest.map_structure(lambda v: v[runs] if v.shape.rank else v, now)
             taken = batches(runs)
             return self._advance(*own, vars(taken)), taken.images.shape[1]
@@ -258,28 +261,44 @@ class Ensemble:
 
         return tf.vectorized_map(one, (generator, noise, labels))
 
-    def _fakes(self, generator, noise, labels) -> tuple[tf.Tensor, tf.Tensor]:
+    def _fakes(
+        self, generator: Sequence[tf.Tensor], noise: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.cast(labels, tf.int32)
         with self._with(generator=generator):
             return self._networks["generator"]((noise, labels), training=True), labels
 
-    def _judge(self, images) -> dict[str, tf.Tensor]:
+    def _judge(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._networks["discriminator"](images, training=True)
 
-    def _view(self, images, labels, outputs, drawn) -> RunView:
+    def _view(
+        self,
+        images: Mapping[str, tf.Tensor],
+        labels: Mapping[str, tf.Tensor],
+        outputs: Mapping[str, Mapping[str, tf.Tensor]],
+        drawn: Mapping[tuple[str, str], tf.Tensor],
+    ) -> RunView:
         networks = {name: self._networks[name] for name in self._players}
         return RunView(
             images, labels, outputs, self._judge, networks, self._shares, seed=0,
             iteration=tf.constant(0, tf.int64), draw=0, drawn=drawn,
         )  # fmt: skip
 
-    def _seen(self, images, labels) -> dict[str, dict[str, tf.Tensor]]:
+    def _seen(
+        self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor]
+    ) -> dict[str, dict[str, tf.Tensor]]:
         return {
             role: {**self._judge(batch), "image": batch, "label": labels[role]}
             for role, batch in images.items()
         }
 
-    def _discriminator_gradients(self, judges, others, real, fakes) -> list[tf.Tensor]:
+    def _discriminator_gradients(
+        self,
+        judges: Sequence[tf.Tensor],
+        others: Sequence[tf.Tensor],
+        real: tuple[tf.Tensor, tf.Tensor],
+        fakes: tuple[tf.Tensor, tf.Tensor],
+    ) -> list[tf.Tensor]:
         pairs = {**dict.fromkeys(self.objective.subsets, real), "fake": fakes}
         images = {role: pair[0] for role, pair in pairs.items()}
         labels = {role: tf.cast(pair[1], tf.int32) for role, pair in pairs.items()}
@@ -360,7 +379,7 @@ class Ensemble:
         return tf.while_loop(lambda k, *_: k < iterations, iteration, (0, values, slots))[1:]
 
 
-def _dense(tape: tf.GradientTape, loss: tf.Tensor, values) -> list[tf.Tensor]:
+def _dense(tape: tf.GradientTape, loss: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Gradients by the values, zero where the loss does not depend on them."""
     found = tape.gradient(loss, values, unconnected_gradients="zero")
     return [tf.convert_to_tensor(gradient) for gradient in found]

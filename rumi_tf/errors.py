@@ -44,6 +44,12 @@ class WorkerLost(RumiError):
     exit_code = 6
 
 
+class OutOfMemory(RumiError):
+    """The device has too little memory for the settings."""
+
+    exit_code = 7
+
+
 class TrainingDiverged(RumiError):
     """A loss or a weight became NaN or infinite."""
 

@@ -1,8 +1,10 @@
 """Compares generated with real images under a protocol: features once, then every metric."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +165,7 @@ class Evaluator:
             time.monotonic() - began,
         )
 
-    def rows(self, evaluation: Evaluation, **provenance) -> list[Row]:
+    def rows(self, evaluation: Evaluation, **provenance: Any) -> list[Row]:
         """The evaluation as rows of results.
 
         Args:
@@ -197,7 +199,7 @@ def wanted_classes(protocol: Protocol, split: Split) -> list[int]:
     return sorted({*split.positive_classes, *split.negative_classes})
 
 
-def provenance_of(config: RunConfig) -> dict[str, str | int]:
+def provenance_of(config: RunConfig) -> dict[str, Any]:
     """Columns of a row of results that a run's resolved configuration knows."""
     named = ",".join(config.positive_classes)
     return {
@@ -261,7 +263,8 @@ def compare(
         (("precision", "recall"), metrics.improved_precision_recall),
         (("density", "coverage"), metrics.density_coverage),
     ):
-        found += _measured(names, lambda metric=metric: metric(x, y), kept)
+        own = functools.partial(metric, x, y)
+        found += _measured(names, own, kept)
     return found, curves[0] if curves else None
 
 
@@ -282,7 +285,7 @@ def _measured(
         counts: generated and real images.
         note: to all of them.
     """
-    sides = dict(zip(("n_generated", "n_reference"), counts, strict=True))
+    sides: dict[str, Any] = dict(zip(("n_generated", "n_reference"), counts, strict=True))
     try:
         values = [v if isinstance(v, tuple) else (v, None) for v in metric()]
     except ValueError as error:

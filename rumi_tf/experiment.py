@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import filelock
 import keras
@@ -36,7 +37,7 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
-from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
+from rumi_tf.errors import InvalidInput, OutOfMemory, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import read_json, remove_temporaries, write_json, write_text
@@ -97,7 +98,7 @@ def resolve(config: RunConfig) -> RunConfig:
         InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
     """
     objective = _objective_class(config)
-    values = {
+    values: dict[str, Any] = {
         "split": config.split or default_split(config),
         "image_size": _image_size(config),
         "data_dir": os.path.expanduser(config.data_dir),
@@ -243,7 +244,7 @@ def run_directory(config: RunConfig) -> Path:
 def make_model(
     config: RunConfig,
     image_shape: Sequence[int],
-    class_shares: Sequence[float] | None = None,
+    class_shares: np.ndarray | None = None,
 ) -> AdversarialModel:
     """Networks, objective, schedule and optimizers of a resolved configuration, compiled.
 
@@ -253,14 +254,14 @@ def make_model(
         class_shares: for a conditional objective, what `make_class_shares` returns.
     """
     objective = make_objective(config)
-    common = {
+    common: dict[str, Any] = {
         "network": config.network,
         "image_shape": tuple(image_shape),
         "width": config.width,
         "seed": config.seed,
         "dtype": config.precision,
     }
-    judging = {"batch_norm": config.d_batch_norm != "none"}
+    judging: dict[str, Any] = {"batch_norm": config.d_batch_norm != "none"}
     pair = Generator, Discriminator
     if objective.conditional:
         common["num_classes"] = len(class_shares)
@@ -348,6 +349,7 @@ def train(config: RunConfig) -> Run:
         RunDamaged: what the run left on disk cannot be used.
         TrainingDiverged: a loss or weight became NaN or infinite.
         WorkerLost: another process of the run has ended.
+        OutOfMemory: the device has too little memory.
     """
     config = resolve(config)
     # Before TensorFlow does anything else: that is when it connects to other workers.
@@ -359,6 +361,11 @@ def train(config: RunConfig) -> Run:
         raise WorkerLost(
             "another worker of this run has ended; start all of them again, and it goes on from "
             "its last checkpoint"
+        ) from error
+    except tf.errors.ResourceExhaustedError as error:
+        reason = error.message.splitlines()[0][:200]
+        raise OutOfMemory(
+            f"memory ran out ({reason}); a smaller --batch_size or --width needs less"
         ) from error
 
 
@@ -377,7 +384,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     with _place(config, images, strategy) as place:
         done = read_summary(directory)
         if done:
-            notes = ()
+            notes: tuple[str, ...] = ()
             if evaluator is not None and not last_rows(config):
                 generate = load_sampler(directory / "saved_model").generate
                 _measure_once(config, evaluator, generate)
@@ -423,7 +430,7 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
     """
     protocol = protocol_for(config)
     try:
-        rows = read_rows(run_directory(config) / "metrics.csv")
+        rows: list[Row] = read_rows(run_directory(config) / "metrics.csv")
     except ValueError:
         return {}
     found: dict[int, list[Row]] = {}
@@ -626,7 +633,7 @@ def real_positives(images: LabelledImages, split: Split, num: int, seed: int) ->
 
 
 def check_writable(runs_dir: str) -> None:
-    """Raises before long work that could not be written down."""
+    """Raises `InvalidInput` before long work that could not be written down."""
     place = Path(runs_dir).resolve()
     while not place.exists():
         place = place.parent
@@ -646,7 +653,12 @@ def is_busy(config: RunConfig) -> bool:
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; a killed holder's lock is free again."""
+    """Makes the directory and holds its lock; a killed holder's lock is free again.
+
+    Raises:
+        RunBusy: another process holds it.
+        InvalidInput: it cannot be written to.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(directory / "lock", timeout=0)

@@ -155,7 +155,8 @@ def _write(path: Path, key: str, features: Features) -> None:
     arrays = _arrays(features)
     try:
         with atomic_path(path) as temporary:
-            np.savez(temporary, digest=np.array(_digest(key, arrays)), **arrays)
+            arrays = {"digest": np.array(_digest(key, arrays)), **arrays}
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]  # the stub's allow_pickle
     except OSError as error:
         raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
 

@@ -6,7 +6,7 @@ Section 5.1 of the paper; what it leaves open is as in its published code.
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -57,10 +57,13 @@ def draw_classes(count: int, seed: int, stream: str) -> np.ndarray:
     normal = randomness.numpy_generator(seed, stream).standard_normal(
         (len(MEANS), count), dtype=np.float32
     )
-    return np.float32(MEANS)[:, None] + np.float32(DEVIATIONS)[:, None] * normal
+    means, deviations = (np.array([own], np.float32).T for own in (MEANS, DEVIATIONS))
+    return means + deviations * normal
 
 
-def epoch_of(data: np.ndarray, config: MixtureConfig, seed: int, epoch: int):
+def epoch_of(
+    data: np.ndarray, config: MixtureConfig, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The batches of an epoch of a run, in an order of its own.
 
     Args:
@@ -87,7 +90,13 @@ def epoch_of(data: np.ndarray, config: MixtureConfig, seed: int, epoch: int):
     return np.ascontiguousarray(points).reshape(*shape, 1), labels.reshape(shape)
 
 
-def _batches(config: MixtureConfig, data: np.ndarray, seeds: range, epoch: int, needed) -> Batches:
+def _batches(
+    config: MixtureConfig,
+    data: np.ndarray,
+    seeds: range,
+    epoch: int,
+    needed: Sequence[tuple[str, str]],
+) -> Batches:
     """An epoch of some runs; all but the data are functions of (seed of the run, epoch)."""
     shape = config.iterations, config.d_steps + 1, config.batch_size
     real = [epoch_of(own, config, seed, epoch) for own, seed in zip(data, seeds, strict=True)]
@@ -108,11 +117,11 @@ def _batches(config: MixtureConfig, data: np.ndarray, seeds: range, epoch: int, 
     )  # fmt: skip
 
 
-def _uniform(shape, seed: int, stream: str, epoch: int) -> tf.Tensor:
+def _uniform(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Tensor:
     return randomness.uniform(shape, seed, f"mixture/{stream}", epoch)
 
 
-def _permutations(shape, seed: int, stream: str, epoch: int) -> tf.Tensor:
+def _permutations(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Tensor:
     draw = np.random.default_rng([seed, randomness.stream_number(f"mixture/{stream}"), epoch])
     ordered = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
     return tf.constant(draw.permuted(ordered, axis=-1))
@@ -183,12 +192,11 @@ def train_epochs(
     needed = ensemble.draws()
     pieces = math.ceil(config.num_runs / PIECE)
     for epoch in range(int(ensemble.iteration) // config.iterations, stop or config.epochs):
-        ensemble.train(
-            lambda runs, epoch=epoch: _batches(
-                config, data[runs], config.run_seeds[runs], epoch, needed
-            ),
-            pieces,
-        )
+
+        def batches_of(runs: slice, epoch: int = epoch) -> Batches:
+            return _batches(config, data[runs], config.run_seeds[runs], epoch, needed)
+
+        ensemble.train(batches_of, pieces)
         yield epoch + 1
 
 
@@ -250,7 +258,7 @@ def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
     directory = config.directory
     try:
         seconds = float(summary["seconds"])
-        rows = read_rows(directory / "metrics.csv")
+        rows: list[Row] = read_rows(directory / "metrics.csv")
         points = read_npz(directory / "points.npz")["points"]
         if [(row.seed, row.target) for row in rows] != [
             (seed, target) for seed in config.run_seeds for target in TARGETS
@@ -307,7 +315,7 @@ def evaluate(config: MixtureConfig, points: np.ndarray) -> list[Row]:
             and gets rows without a value.
     """
     protocol = uac_mixture()
-    rows = []
+    rows: list[Row] = []
     for seed, made in zip(config.run_seeds, points, strict=True):
         began = time.monotonic()
         values = mmd_by_target(config, made, seed)

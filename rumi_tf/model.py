@@ -1,6 +1,7 @@
 """The one training step: a schedule of updates over players, run by Keras `fit`."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -79,7 +80,10 @@ class FreshFakes:
         return fakes, tape
 
 
-FAKES = {"shared": SharedFakes, "fresh": FreshFakes}
+FAKES: dict[str, type[SharedFakes] | type[FreshFakes]] = {
+    "shared": SharedFakes,
+    "fresh": FreshFakes,
+}
 
 
 def judge_separately(discriminator: keras.Model, images: Mapping[str, tf.Tensor]) -> dict:
@@ -226,8 +230,8 @@ class AdversarialModel(keras.Model):
                 self.objective.after_update(update.player, update.variables)
         self.iteration.assign_add(1)
         means = [tracker.result() for tracker in self.trackers.values()]
-        means = map(replicas.reported, replicas.mean(means))
-        return dict(zip(self.trackers, means, strict=True))
+        reported = map(replicas.reported, replicas.mean(means))
+        return dict(zip(self.trackers, reported, strict=True))
 
     def state(self) -> dict[str, list[tf.Variable]]:
         """Everything that decides how training goes on, for a checkpoint."""
@@ -272,7 +276,13 @@ class AdversarialModel(keras.Model):
             outputs[role]["label"] = label
         return {role: {**output, "image": images[role]} for role, output in outputs.items()}
 
-    def _view(self, images, labels, outputs, draw: int) -> View:
+    def _view(
+        self,
+        images: Mapping[str, tf.Tensor],
+        labels: Mapping[str, tf.Tensor],
+        outputs: Mapping[str, Mapping[str, tf.Tensor]],
+        draw: int,
+    ) -> View:
         return View(
             images, labels, outputs, lambda points: self.discriminator(points, training=True),
             self.networks, self.class_shares, self.seed, self.iteration, draw,
@@ -282,7 +292,7 @@ class AdversarialModel(keras.Model):
         return [
             Update(
                 "discriminator",
-                lambda batches, fakes, k=k: self._discriminator_gradients(k, batches[k], fakes),
+                functools.partial(self._discriminator_gradients, k),
                 self.discriminator_optimizer,
                 self.discriminator.trainable_variables,
             )
@@ -298,9 +308,7 @@ class AdversarialModel(keras.Model):
             moves[name] = [
                 Update(
                     name,
-                    lambda _, fakes, name=name, draw=draw + step, variables=variables: (
-                        self._player_gradients(name, fakes, draw, variables)
-                    ),
+                    functools.partial(self._player_gradients, name, draw + step, variables),
                     self.player_optimizers[name],
                     variables,
                 )
@@ -309,9 +317,11 @@ class AdversarialModel(keras.Model):
             draw += player.steps
         return moves
 
-    def _discriminator_gradients(self, k: int, batch: Batch, fakes) -> list[tf.Tensor]:
+    def _discriminator_gradients(
+        self, k: int, batches: Sequence[Batch], fakes: SharedFakes | FreshFakes
+    ) -> list[tf.Tensor]:
         weights, terms = self.schedule.updates[k], self.objective.terms()
-        images, labels = _by_role(batch, fakes.detached(k))
+        images, labels = _by_role(batches[k], fakes.detached(k))
         with tf.GradientTape() as tape:
             outputs = self._judge(images, labels)
             view = self._view(images, labels, outputs, k)
@@ -324,14 +334,24 @@ class AdversarialModel(keras.Model):
         self.trackers["d_loss"].update_state(loss * len(self.schedule.updates) / rounds)
         return tape.gradient(loss, self.discriminator.trainable_variables)
 
-    def _player_gradients(self, name: str, fakes, draw: int, variables) -> list[tf.Tensor]:
+    def _player_gradients(
+        self,
+        name: str,
+        draw: int,
+        variables: Sequence[keras.Variable],
+        batches: Sequence[Batch],
+        fakes: SharedFakes | FreshFakes,
+    ) -> list[tf.Tensor]:
+        del batches  # what a player learns from is generated
         images, labels = _by_role({}, fakes.detached(draw))
         with tf.GradientTape() as tape:
             loss = self._players[name].loss(self._view(images, labels, {}, draw))
         self.trackers[f"{name}_loss"].update_state(loss)
         return tape.gradient(loss, variables)
 
-    def _generator_gradients(self, batches: Sequence[Batch], fakes) -> list[tf.Tensor]:
+    def _generator_gradients(
+        self, batches: Sequence[Batch], fakes: SharedFakes | FreshFakes
+    ) -> list[tf.Tensor]:
         made, tape_of_images = fakes.for_generator()
         # Where D normalises jointly it must do so here as well, or the scores would shift.
         beside = batches[-1] if self.schedule.d_batch_norm == "joint" else {}
@@ -359,7 +379,7 @@ class AdversarialModel(keras.Model):
         }
         if len(gradients) > 1:  # combined by what they are for the whole batch
             gradients = {name: replicas.mean(own) for name, own in gradients.items()}
-        return self.objective.combine(gradients)
+        return list(self.objective.combine(gradients))
 
 
 def _by_role(batch: Batch, fakes: Fakes) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:

@@ -1,6 +1,7 @@
 """Named bundles of embedding, sample counts and reference set: what a number was measured on."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def protocol_for(config: RunConfig) -> Protocol:
     if name == "auto":
         name = "rumi_unbalanced" if config.split == "unbalanced" else "rumi_subset"
         embedding = embedding or "classifier"
-    chosen = {"embedding": embedding, "num_generated": config.eval_samples}
+    chosen: dict[str, Any] = {"embedding": embedding, "num_generated": config.eval_samples}
     return dataclasses.replace(
         OF_IMAGES[name](dataset=config.dataset),
         **{field: value for field, value in chosen.items() if value is not None},

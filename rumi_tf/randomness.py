@@ -25,7 +25,9 @@ def initializer_seeds(seed: int, stream: str, count: int) -> list[int]:
     return [int(s) for s in numpy_generator(seed, stream).integers(0, 2**31 - 1, size=count)]
 
 
-def normal(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
+def normal(
+    shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int = 0
+) -> tf.Tensor:
     """Standard normal float32 tensor for iteration `step`; `draw` tells apart draws within it.
 
     XLA makes other normal numbers of the same random bits, which is why `jit` is a part of a
@@ -35,13 +37,20 @@ def normal(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
     return tf.random.stateless_normal(shape, _key(seed, stream, step, draw), alg="philox")
 
 
-def uniform(shape, seed: int, stream: str, step, draw: int = 0) -> tf.Tensor:
+def uniform(
+    shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int = 0
+) -> tf.Tensor:
     """Float32 tensor in [0, 1) for iteration `step`; `draw` tells apart draws within it."""
     return tf.random.stateless_uniform(shape, _key(seed, stream, step, draw), alg="philox")
 
 
 def labels(
-    count, shares: Sequence[float], seed: int, stream: str, step, draw: int = 0
+    count: int,
+    shares: Sequence[float],
+    seed: int,
+    stream: str,
+    step: int | tf.Tensor,
+    draw: int = 0,
 ) -> tf.Tensor:
     """(count,) int32 labels for iteration `step`; `draw` tells apart draws within it.
 
@@ -61,7 +70,7 @@ def labels_of(numbers: tf.Tensor, shares: Sequence[float]) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(numbers[..., tf.newaxis] >= sums, tf.int32), axis=-1)
 
 
-def _key(seed: int, stream: str, step, draw: int) -> tf.Tensor:
+def _key(seed: int, stream: str, step: int | tf.Tensor, draw: int) -> tf.Tensor:
     key = tf.constant([seed % 2**31, stream_number(stream)], tf.int32)
     key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
     return tf.random.experimental.stateless_fold_in(key, draw)

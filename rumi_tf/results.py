@@ -5,7 +5,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import filelock
 import numpy as np
@@ -110,13 +110,16 @@ def read_curve(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     return pairs[:, 0], pairs[:, 1]
 
 
-def read_rows(path: str | os.PathLike, kind: type[RowType] = Row) -> list[RowType]:
+def read_rows(
+    path: str | os.PathLike,
+    kind: type[RowType] = Row,  # type: ignore[assignment]  # a default of a type variable
+) -> list[RowType]:
     """Reads a file of rows of a kind.
 
     Raises:
         ValueError: naming the line that is not a row.
     """
-    kinds = {f.name: f.type for f in dataclasses.fields(kind)}
+    kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(kind)}
     rows = []
     for number, text in enumerate(read_csv(path), start=2):
         try:
@@ -137,7 +140,7 @@ def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
     return found
 
 
-def _parsed(kind: type, text: str):
+def _parsed(kind: type, text: str) -> Any:
     if kind is str or kind is int or kind is float:
         return kind(text)
     return float(text) if text else None

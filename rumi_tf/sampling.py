@@ -124,7 +124,12 @@ def evaluation_batches(
     )
 
 
-def _chunks(generate, noise, num: int, labels: Sequence[int] | None) -> Iterator[np.ndarray]:
+def _chunks(
+    generate: Callable[..., tf.Tensor],
+    noise: Callable[[int], tf.Tensor],
+    num: int,
+    labels: Sequence[int] | np.ndarray | None,
+) -> Iterator[np.ndarray]:
     for chunk, start in enumerate(range(0, num, CHUNK)):
         inputs = [noise(chunk)]
         if labels is not None:

@@ -27,6 +27,7 @@ Source: Asokan and Seelamantula, "Teaching a GAN What Not to Learn", NeurIPS 202
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linprog
 from scipy.sparse import diags_array, eye_array, hstack, vstack
 
@@ -61,7 +62,12 @@ class Optimum:
 
 
 def rumi_sgan_optimum(
-    positive, negative, cells=1.0, *, alpha_pos: float = 1.0, alpha_neg: float = 1.0
+    positive: ArrayLike,
+    negative: ArrayLike,
+    cells: ArrayLike = 1.0,
+    *,
+    alpha_pos: float = 1.0,
+    alpha_neg: float = 1.0,
 ) -> Optimum:
     """Optimum of Rumi-SGAN (Lemma 3.1), and of every Rumi f-GAN.
 
@@ -131,9 +137,9 @@ def rumi_sgan_optimum(
 
 
 def rumi_lsgan_optimum(
-    positive,
-    negative,
-    cells=1.0,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    cells: ArrayLike = 1.0,
     *,
     label_b_neg: float = -1.0,
     label_a: float = 0.0,
@@ -225,7 +231,13 @@ def rumi_lsgan_optimum(
 
 
 def rumi_ipm_optimum(
-    positive, negative, cells=1.0, *, alpha_pos: float, alpha_neg: float, points=None
+    positive: ArrayLike,
+    negative: ArrayLike,
+    cells: ArrayLike = 1.0,
+    *,
+    alpha_pos: float,
+    alpha_neg: float,
+    points: ArrayLike | None = None,
 ) -> Optimum:
     """Optimum of a Rumi-GAN with an integral probability metric, such as Rumi-WGAN.
 
@@ -282,7 +294,9 @@ def rumi_ipm_optimum(
     return Optimum(generator, discriminator, target, target < 0, float("nan"))
 
 
-def _nearest_on_line(target, cells, points) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_on_line(
+    target: np.ndarray, cells: np.ndarray, points: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     points = np.asarray(points, float)
     if target.ndim != 1 or points.shape != target.shape or not (np.diff(points) > 0).all():
         raise ValueError("points must be increasing, one for each cell of densities on a line")
@@ -326,7 +340,9 @@ def _level(wanted: np.ndarray, offset: np.ndarray, cells: np.ndarray) -> float:
     return float((remaining + offset[count - 1]) / slope[count - 1])
 
 
-def _check_least_squares(b_neg, a, b_pos, beta_pos, beta_neg) -> None:
+def _check_least_squares(
+    b_neg: float, a: float, b_pos: float, beta_pos: float, beta_neg: float
+) -> None:
     if beta_pos <= 0:
         raise ValueError(f"beta_pos is {beta_pos:g}; Lemma 3.2 needs beta_pos > 0")
     if beta_neg < 0:
@@ -358,7 +374,9 @@ def _finite(**parameters: float) -> None:
             raise ValueError(f"{name} is {value}; needs a finite number")
 
 
-def _densities(positive, negative, cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _densities(
+    positive: ArrayLike, negative: ArrayLike, cells: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Float64 arrays of one shape; the densities rescaled to integrate to 1 exactly."""
     positive, negative = np.asarray(positive, float), np.asarray(negative, float)
     if positive.shape != negative.shape:

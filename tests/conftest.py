@@ -67,8 +67,8 @@ def quick_command(tmp_path_factory):
         },
     )  # fmt: skip
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        server.stdin.write(json.dumps(words) + "\n")
+    def run(*words: str, cwd=ROOT, **environment: str) -> subprocess.CompletedProcess:
+        server.stdin.write(json.dumps([words, str(cwd), environment]) + "\n")
         server.stdin.flush()
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
 

@@ -3,8 +3,8 @@
 Importing TensorFlow takes most of the time of a command that refuses its flags. A fork is a process
 of its own with the command's arguments and output; it has only been spared the import.
 
-Reads lines [module, argument, ...] as JSON from stdin, answers each with [exit code, stdout,
-stderr] as JSON.
+Reads lines [[module, argument, ...], directory, environment] as JSON from stdin, answers each with
+[exit code, stdout, stderr] as JSON.
 """
 
 import json
@@ -15,12 +15,14 @@ import tempfile
 import traceback
 
 
-def forked(module: str, arguments: list[str]) -> tuple[int, str, str]:
-    """Exit code and output of `python -m module arguments...`."""
+def forked(words: list[str], cwd: str, environment: dict[str, str]) -> tuple[int, str, str]:
+    """Exit code and output of `python -m words...` in a directory, with more in the environment."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
-            os._exit(_command(module, arguments, out.fileno(), err.fileno()))
+            os.chdir(cwd)
+            os.environ.update(environment)
+            os._exit(_command(words[0], words[1:], out.fileno(), err.fileno()))
         _, status = os.waitpid(child, 0)
         texts = []
         for file in (out, err):
@@ -55,10 +57,11 @@ def main() -> None:
     import tensorflow_datasets  # noqa: F401
 
     from rumi_tf import assessment, augmentation, experiment, plotting  # noqa: F401
+    from tests import accepting
 
+    accepting.load()
     for line in sys.stdin:
-        module, *arguments = json.loads(line)
-        answers.write(json.dumps(forked(module, arguments)) + "\n")
+        answers.write(json.dumps(forked(*json.loads(line))) + "\n")
         answers.flush()
 
 

@@ -1,10 +1,11 @@
 """What the benchmarks count and compare."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from reproduce import _grid
-from reproduce._benchmarks import cost, steps, timing, training
+from reproduce._benchmarks import cost, samples, steps, timing, training
 
 
 def test_medians_are_of_the_times_in_turn(monkeypatch):
@@ -70,3 +71,24 @@ def test_what_is_timed_is_a_cell_of_the_table_on_images_of_its_shape(dataset, sh
     shapes = {tuple(t.shape[1:]) for t in tf.nest.flatten(next(batches)) if t.shape.rank == 4}
     assert shapes == {shape}
     assert cell.config.iterations == _grid.ITERATIONS[dataset] == cost.LENGTHS[1]
+
+
+def test_generators_of_known_quality_are_what_they_are_called():
+    own, others = np.arange(200), np.arange(1000, 2000)
+    made = {
+        name: generate(own, others, np.random.default_rng(0))
+        for name, generate in samples.GENERATORS.items()
+    }
+    perfect, wrong, few = made.values()
+    assert sorted(perfect) == list(own)
+    assert len(wrong) == 200 and np.isin(wrong, others).sum() == 20
+    assert len(set(wrong[np.isin(wrong, own)])) == 180
+    assert len(few) == 200 and set(few) <= set(range(20)) and len(set(few)) > 15
+
+
+def test_a_distance_is_in_spreads():
+    draw = np.random.default_rng(0)
+    perfect = draw.normal(0, 2, 5000)
+    assert float(samples._apart(perfect + 6, perfect)) == pytest.approx(3, abs=0.1)
+    assert samples._apart(perfect, perfect) == ""
+    assert samples._apart(np.ones(3), np.zeros(3)) == ""

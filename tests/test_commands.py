@@ -98,8 +98,14 @@ BAD = [
     ("iteratons", (*TRAIN, "--iteratons=5")),
     ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
     ("extra", (*TRAIN, "extra")),
-    ("name one of: train, metrics, objectives, ensemble, memory", ("reproduce.benchmark",)),
-    ("name one of: train, metrics, objectives, ensemble, memory", ("reproduce.benchmark", "speed")),
+    (
+        "name one of: train, metrics, objectives, ensemble, memory, samples",
+        ("reproduce.benchmark",),
+    ),
+    (
+        "name one of: train, metrics, objectives, ensemble, memory, samples",
+        ("reproduce.benchmark", "speed"),
+    ),
     # sampling
     ("saved_model", SAMPLE),
     ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),

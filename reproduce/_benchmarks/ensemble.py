@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.mixture import config_for, make_ensemble, train_epochs
+from rumi_tf.mixture_config import MixtureConfig
 
 ALONE = 3  # runs that are trained one after another; their time is extrapolated to all
 
@@ -23,7 +24,7 @@ def comparisons(num_runs: int, repetitions: int) -> Iterator[Comparison]:
         )  # fmt: skip
 
 
-def _stepper(config, times: int) -> Callable[[], None]:
+def _stepper(config: MixtureConfig, times: int) -> Callable[[], None]:
     """A function that trains an epoch so many times; compiled and warm."""
     ensemble = make_ensemble(config)
     config = dataclasses.replace(config, epochs=10_000)

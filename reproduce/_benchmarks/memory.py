@@ -53,6 +53,7 @@ def _peak(words: Sequence[str]) -> int:
         [sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
+    assert process.stderr is not None
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -48,10 +48,12 @@ class Comparison:
 def medians(ours: Callable, other: Callable, repetitions: int) -> tuple[tuple, tuple]:
     """(median of the seconds, result) of both ways, taken in turn so many times."""
     ways = {"ours": ours, "other": other}
-    seconds, results = {name: [] for name in ways}, {}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    results = {}
     for _ in range(repetitions):
         for name, function in ways.items():
             began = time.perf_counter()
             results[name] = function()
             seconds[name].append(time.perf_counter() - began)
-    return tuple((statistics.median(seconds[name]), results[name]) for name in ways)
+    ours_found, other_found = ((statistics.median(seconds[name]), results[name]) for name in ways)
+    return ours_found, other_found

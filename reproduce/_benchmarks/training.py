@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -46,9 +47,8 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
     for other, make in ways.items():
         ours, step, base = make()
         found = medians(step, base, repetitions)
-        yield Comparison(
-            what, ours, other, *(way[0] / ITERATIONS for way in found), TARGETS.get(other, "none")
-        )
+        seconds, other_seconds = (way[0] / ITERATIONS for way in found)
+        yield Comparison(what, ours, other, seconds, other_seconds, TARGETS.get(other, "none"))
         del step, base
         gc.collect()
     yield _input(config, what, repetitions)
@@ -89,7 +89,7 @@ def operations(config: RunConfig) -> int:
     return operations_of(model.train_step, next(batches))
 
 
-def operations_of(function: Callable, *arguments) -> int:
+def operations_of(function: Callable, *arguments: Any) -> int:
     """As `operations`, of any function of tensors."""
     graph = tf.function(function).get_concrete_function(*arguments).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder(

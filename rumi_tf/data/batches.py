@@ -46,7 +46,7 @@ def batch_stream(
     labels = tf.constant(images.labels)
     members = {name: tf.constant(index, tf.int64) for name, index in subsets.items()}
     uses: dict[str, int] = {}  # batches of each subset that an iteration takes
-    plan = []
+    plan: list[dict[str, tuple[str, int]]] = []
     for update in updates:
         plan.append({})
         for role, subset in update.items():
@@ -63,7 +63,7 @@ def batch_stream(
         index = tf.gather(members[subset], chosen)
         return {"image": images.gather(index), "label": tf.gather(labels, index)}
 
-    def element(number: tf.Tensor):
+    def element(number: tf.Tensor) -> tuple[dict[str, dict[str, tf.Tensor]], ...]:
         step, part = number // len(parts), tf.gather(numbers, number % len(parts))
         return tuple(
             {role: one(step, part, *use) for role, use in update.items()} for update in plan

@@ -3,8 +3,9 @@
 import csv
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ from rumi_tf.errors import InvalidInput, NoSuchPart
 CROP = (38, 18, 140)
 
 
-def load_celeba(config: RunConfig, tfds_builder, part: str) -> LabelledImages:
+def load_celeba(config: RunConfig, tfds_builder: Callable[[], Any], part: str) -> LabelledImages:
     """CelebA with two classes: without (0) and with (1) `config.attribute`.
 
     Args:
@@ -75,6 +76,8 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
         InvalidInput: naming the line that is not as it should be.
     """
     lines = iter(_text_lines(path))
+    rows: Iterator[list[str]]
+    names: list[str]
     if path.suffix == ".csv":
         rows, first = _csv_rows(lines, path), 1
         names = next(rows, [])[1:]
@@ -177,6 +180,9 @@ def record_offsets(path: str | os.PathLike) -> np.ndarray:
 
     Returns:
         (n, 2) int64: offset of the data and its length, in bytes.
+
+    Raises:
+        InvalidInput: the file ends within a record.
     """
     offsets, position = [], 0
     size = os.path.getsize(path)
@@ -192,7 +198,7 @@ def record_offsets(path: str | os.PathLike) -> np.ndarray:
     return np.array(offsets, np.int64).reshape(-1, 2)
 
 
-def _from_tfds(builder, config: RunConfig, part: str) -> LabelledImages:
+def _from_tfds(builder: Any, config: RunConfig, part: str) -> LabelledImages:
     import tensorflow_datasets as tfds
 
     features = builder.info.features

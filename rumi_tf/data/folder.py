@@ -3,9 +3,10 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -49,24 +50,27 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
     for directory in classes:
         if not is_text(directory.name):
             raise InvalidInput("data_dir", f"the name of {directory} is not UTF-8 text")
-    paths, labels, others = [], [], 0
+    paths: list[Path] = []
+    named: list[int] = []  # the class of every path
+    others = 0
     for label, directory in enumerate(classes):
         others += sum(not is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
         found = sorted(p for p in directory.iterdir() if is_image(p))
         paths += found
-        labels += [label] * len(found)
+        named += [label] * len(found)
     modes = dict(checked(paths, _mode))
     channels = 1 if all(mode in GREY_MODES for mode in modes.values() if mode) else 3
     size = config.image_size
     in_memory = len(paths) * size * size * channels <= memory_limit
-    readable, decoded = {}, {}
+    readable: dict[Path, bool] = {}
+    decoded: dict[Path, Any] = {}
     for path, image in checked(paths, lambda p: decode(p, size, channels)):
         readable[path] = image is not None
         if in_memory:
             decoded[path] = image
     keep = _readable(root, paths, readable, config.skip_unreadable)
     names = tuple(directory.name for directory in classes)
-    chosen, labels = [paths[k] for k in keep], np.array(labels, np.int32)[keep]
+    chosen, labels = [paths[k] for k in keep], np.array(named, np.int32)[keep]
     for label, name in enumerate(names):
         if label not in labels:
             raise InvalidInput("data_dir", f"class {name} in {root} has no readable PNG or JPEG")
@@ -101,11 +105,13 @@ def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
     Raises:
         OSError, SyntaxError, ValueError, Image.DecompressionBombError: it cannot be read.
     """
-    with Image.open(path, formats=("PNG", "JPEG")) as image:
-        if image.width * image.height > Image.MAX_IMAGE_PIXELS:
-            raise ValueError(f"{image.width}x{image.height} pixels are more than Pillow's limit")
-        image.load()
-        image = ImageOps.exif_transpose(image)  # a phone's photo is stored as its sensor lies
+    with Image.open(path, formats=("PNG", "JPEG")) as file:
+        if file.width * file.height > Image.MAX_IMAGE_PIXELS:
+            raise ValueError(f"{file.width}x{file.height} pixels are more than Pillow's limit")
+        file.load()
+        image: Image.Image = ImageOps.exif_transpose(
+            file
+        )  # a phone's photo is stored as its sensor lies
         if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
         elif image.has_transparency_data:
@@ -127,10 +133,10 @@ def _mode(path: Path) -> str:
         return image.mode
 
 
-def checked(paths: Iterable[Path], function) -> Iterator[tuple[Path, object]]:
+def checked(paths: Iterable[Path], function: Callable[[Path], Any]) -> Iterator[tuple[Path, Any]]:
     """Pairs of a path and the function's result, `None` for an unreadable image; in order."""
 
-    def attempt(path: Path):
+    def attempt(path: Path) -> tuple[Path, Any]:
         try:
             return path, function(path)
         except _UNREADABLE:
@@ -153,7 +159,7 @@ def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: b
     return [k for k, path in enumerate(paths) if readable[path]]
 
 
-def _loader(paths: list[Path], size: int, channels: int):
+def _loader(paths: list[Path], size: int, channels: int) -> Callable[[tf.Tensor], tf.Tensor]:
     def load(index: tf.Tensor) -> tf.Tensor:
         image = tf.numpy_function(lambda k: decode(paths[k], size, channels), [index], tf.uint8)
         return tf.ensure_shape(image, (size, size, channels))

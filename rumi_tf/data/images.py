@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -135,7 +135,10 @@ def unreadable(images: LabelledImages) -> np.ndarray:
 
 def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
     """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
-    bad = [] if isinstance(error, tf.errors.ResourceExhaustedError) else unreadable(images)
+    # Too little memory is no fault of an image.
+    bad: Sequence[int] | np.ndarray = ()
+    if not isinstance(error, tf.errors.ResourceExhaustedError):
+        bad = unreadable(images)
     if not len(bad):
         raise error
     raise InvalidInput(

@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,7 +106,7 @@ _SOURCES: dict[str, Callable[[RunConfig, str], LabelledImages]] = {
 }
 
 
-def tfds_builder(config: RunConfig, name: str):
+def tfds_builder(config: RunConfig, name: str) -> Any:
     """The TFDS builder of a data set, prepared; downloads it, with TFDS's progress bar, if absent.
 
     Raises:
@@ -152,11 +153,17 @@ def _check_files(builder) -> None:
 
 @contextlib.contextmanager
 def _readable(directory: str) -> Iterator[None]:
-    """Turns whatever TFDS raises on damaged files into one line."""
+    """Turns whatever TFDS raises on damaged files, or without its needs, into one line."""
     try:
         yield
     except RumiError:
         raise
+    except ImportError as error:
+        raise InvalidInput(
+            "dataset",
+            f"TensorFlow Datasets cannot be used ({error}); install what it needs: pip install "
+            f"{error.name}",
+        ) from error
     except Exception as error:
         raise InvalidInput(
             "data_dir",
@@ -165,7 +172,7 @@ def _readable(directory: str) -> Iterator[None]:
         ) from error
 
 
-def _check_reachable(builder) -> None:
+def _check_reachable(builder: Any) -> None:
     """Raises `OSError` on a machine without network, where TFDS would retry for minutes."""
     hosts = sorted({urllib.parse.urlsplit(url).hostname for url in builder.url_infos})
     if not hosts or urllib.request.getproxies():

@@ -41,6 +41,9 @@ MINORITY_SIZES = {
 }  # fmt: skip
 MINORITY_SHARE = 0.05
 
+# Labels of the positive and of the negative classes.
+_Sides = tuple[Sequence[int], Sequence[int]]
+
 
 def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]) -> Split:
     """Applies the split that `config` names to the labels of its data set.
@@ -144,7 +147,7 @@ def _minority(config: RunConfig, members: np.ndarray) -> np.ndarray:
 
 
 def _fixed(positive: Sequence[int], negative: Sequence[int], datasets: Sequence[str]) -> Callable:
-    def split(config: RunConfig, class_names: Sequence[str]):
+    def split(config: RunConfig, class_names: Sequence[str]) -> _Sides:
         if config.dataset not in datasets:
             raise InvalidInput(
                 "split", f"{config.split} is defined for {', '.join(datasets)}; for "
@@ -159,7 +162,7 @@ def _others(positive: Sequence[int], class_names: Sequence[str]) -> list[int]:
     return [k for k in range(len(class_names)) if k not in positive]
 
 
-def _classes(config: RunConfig, class_names: Sequence[str]):
+def _classes(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     named = {
         flag: sorted({class_index(flag, name, class_names) for name in getattr(config, flag)})
         for flag in ("positive_classes", "negative_classes")
@@ -173,18 +176,18 @@ def _classes(config: RunConfig, class_names: Sequence[str]):
     return positive, named["negative_classes"] or _others(positive, class_names)
 
 
-def _all(config: RunConfig, class_names: Sequence[str]):
+def _all(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     return list(range(len(class_names))), []
 
 
-def _single(config: RunConfig, class_names: Sequence[str]):
+def _single(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     positive, _ = _classes(config, class_names)
     if len(positive) != 1 or config.negative_classes:
         raise InvalidInput("positive_classes", "--split=single takes one positive class, no other")
     return positive, _others(positive, class_names)
 
 
-def _unbalanced(config: RunConfig, class_names: Sequence[str]):
+def _unbalanced(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     if config.minority_class is None:
         raise InvalidInput(
             "minority_class",
@@ -194,7 +197,7 @@ def _unbalanced(config: RunConfig, class_names: Sequence[str]):
     return positive, _others(positive, class_names)
 
 
-def _attribute(config: RunConfig, class_names: Sequence[str]):
+def _attribute(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     if config.dataset != "celeba":
         raise InvalidInput("split", "attribute is for --dataset=celeba")
     return (1,), (0,)

@@ -1,6 +1,7 @@
 """Images to be judged: any folder of PNG or JPEG files, or an NPZ file."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -52,7 +53,8 @@ def _from_directory(flag: str, root: Path) -> np.ndarray:
     paths = sorted(p for p in root.rglob("*") if is_image(p))
     if not paths:
         raise InvalidInput(flag, f"there is no PNG or JPEG file in {root}")
-    found, first = [], {}
+    found: list[np.ndarray] = []
+    first: dict[Any, Path] = {}  # by height and width
     for path, image in checked(tracked(paths, len(paths), f"reading {root}", "image"), _decode):
         if image is None:
             raise InvalidInput(flag, f"{path} cannot be read as an image")

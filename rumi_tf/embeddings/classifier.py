@@ -6,8 +6,9 @@ Its scores are of another scale than Inception's and cannot be compared with pub
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import filelock
 import keras
@@ -95,7 +96,7 @@ def load_classifier(
         "classifier",
         identity,
         embed,
-        image_shape=tuple(train.image_shape),
+        image_shape=train.image_shape,
         class_names=train.class_names,
         class_identity=identity,
         notes=_notes(found, train.class_names),
@@ -178,10 +179,11 @@ def _train(
 ) -> Accuracy:
     """Trains in place; returns the accuracy on images that were not trained on."""
     chosen = np.arange(len(train))
-    judged, index = test, None if test is None else np.arange(len(test))
     if test is None:
-        index = _held_out(train.labels, seed)
-        chosen, judged = np.setdiff1d(chosen, index), train
+        judged, index = train, _held_out(train.labels, seed)
+        chosen = np.setdiff1d(chosen, index)
+    else:
+        judged, index = test, np.arange(len(test))
     fit_classifier(
         network, train, chosen, updates=num_updates(dataset, len(chosen)), seed=seed,
         title=f"training the classifier of {dataset}",
@@ -228,7 +230,7 @@ def fit_classifier(
         jit_compile=False,  # Keras's own choice, XLA, takes twice as long on a CPU
     )
 
-    def pair(update) -> tuple[tf.Tensor, ...]:
+    def pair(update: Mapping[str, Mapping[str, tf.Tensor]]) -> tuple[tf.Tensor, ...]:
         image, label = update["all"]["image"], update["all"]["label"]
         if class_weights is None:
             return image, label
@@ -264,7 +266,7 @@ class _Bar(keras.callbacks.Callback):
 
     def __init__(self, updates: int, title: str):
         super().__init__()
-        self._steps = tracked(range(updates), updates, title, "it")
+        self._steps: Any = tracked(range(updates), updates, title, "it")
 
     def on_train_batch_end(self, batch, logs=None):
         """Counts."""

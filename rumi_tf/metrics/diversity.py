@@ -10,7 +10,9 @@ from rumi_tf.metrics import checks
 LARGEST = 1000  # images of a class that are compared with each other
 
 
-def intra_class_distances(features: np.ndarray, labels: Sequence[int]) -> dict[int, float]:
+def intra_class_distances(
+    features: np.ndarray, labels: Sequence[int] | np.ndarray
+) -> dict[int, float]:
     """Mean Euclidean distance between two different images of a class, for every class.
 
     At least 0, and 0 if all images of the class are the same; larger is more diverse. A generator
@@ -28,8 +30,10 @@ def intra_class_distances(features: np.ndarray, labels: Sequence[int]) -> dict[i
     Raises:
         ValueError: features that are no finite numbers, or another number of labels.
     """
-    rows, labels = checks.feature_rows("features", features), np.asarray(labels)
-    if labels.shape != (len(rows),):
-        raise ValueError(f"labels has shape {labels.shape}; it must be ({len(rows)},), one per row")
-    members = {int(k): rows[labels == k][:LARGEST] for k in np.unique(labels)}
+    rows, classes = checks.feature_rows("features", features), np.asarray(labels)
+    if classes.shape != (len(rows),):
+        raise ValueError(
+            f"labels has shape {classes.shape}; it must be ({len(rows)},), one per row"
+        )
+    members = {int(k): rows[classes == k][:LARGEST] for k in np.unique(classes)}
     return {k: float(pdist(own).mean()) for k, own in members.items() if len(own) > 1}

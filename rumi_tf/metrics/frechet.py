@@ -1,5 +1,7 @@
 """Fréchet distance of Gaussians fitted to two sets of features (FID), exact and streaming."""
 
+from typing import Any
+
 import numpy as np
 from scipy import linalg
 from scipy.linalg import blas, lapack
@@ -26,8 +28,9 @@ class GaussianStatistics:
 
     def __init__(self):
         self.count = 0
-        self._mean = None
-        self._scatter = None  # sum of (x - mean)(x - mean)^T: lower triangle, zeros above
+        # Absent until there is a sample.
+        self._mean: Any = None
+        self._scatter: Any = None  # sum of (x - mean)(x - mean)^T: lower triangle, zeros above
 
     @classmethod
     def from_moments(
@@ -248,7 +251,7 @@ def extrapolated_frechet_distance(
     target = features_reference
     if not isinstance(target, GaussianStatistics):
         _, rows = checks.feature_pair(
-            "features_generated", features_generated, "features_reference", features_reference
+            "features_generated", features_generated, "features_reference", target
         )
         target = GaussianStatistics().update(rows)
     generated = checks.feature_rows("features_generated", features_generated, at_least=4)

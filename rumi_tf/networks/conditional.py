@@ -3,6 +3,9 @@
 The paper gives the embedding of the class to a 7x7x1 map; the rest is that of its published code.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -49,9 +52,17 @@ class ConditionalGenerator(Network):
     """
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, latent_dim: int = 100,
-        width: float = 1.0, seed: int = 0, name: str = "generator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int = 100,
+        width: float = 1.0,
+        seed: int = 0,
+        name: str = "generator",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["latent_dim"] = self.latent_dim = latent_dim
         self._arguments["num_classes"] = self.num_classes = num_classes
@@ -100,9 +111,18 @@ class ConditionalDiscriminator(Network):
     """
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, heads=(), width: float = 1.0,
-        batch_norm: bool = True, seed: int = 0, name: str = "discriminator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        heads: Sequence[str] = (),
+        width: float = 1.0,
+        batch_norm: bool = True,
+        seed: int = 0,
+        name: str = "discriminator",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["num_classes"] = num_classes
         self._arguments["heads"] = list(heads)
@@ -116,7 +136,7 @@ class ConditionalDiscriminator(Network):
     def _trunk(self, width: float, batch_norm: bool) -> list[layers.Layer]:
         return self._judging(CONDITIONAL_DISCRIMINATOR, width, batch_norm)
 
-    def _head(self, units: int, **kwargs) -> layers.Layer:
+    def _head(self, units: int, **kwargs: Any) -> layers.Layer:
         # In float32 whatever the precision: a bfloat16 score would have 8 significant bits.
         return self._weights(layers.Dense, units, dtype="float32", **kwargs)
 

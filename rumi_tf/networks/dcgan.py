@@ -6,8 +6,11 @@ The layer tables are those of the authors' published code; the paper gives only 
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from rumi_tf.networks.normalization import BatchNormalization
@@ -110,9 +113,17 @@ class Network(keras.Model):
     The name of a network is the stream that the seeds of its initial weights come from.
     """
 
-    def __init__(self, network: str, image_shape, width: float, seed: int, name: str, **kwargs):
+    def __init__(
+        self,
+        network: str,
+        image_shape: Sequence[int],
+        width: float,
+        seed: int,
+        name: str,
+        **kwargs: Any,
+    ):
         super().__init__(name=name, **kwargs)
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "network": network, "image_shape": list(image_shape), "width": width, "seed": seed,
         }  # fmt: skip
         self._seeds = iter(initializer_seeds(seed, name, 32))
@@ -124,7 +135,7 @@ class Network(keras.Model):
         """Glorot-uniform by a seed of its own."""
         return keras.initializers.GlorotUniform(seed=next(self._seeds))
 
-    def _weights(self, layer: type, *args, **kwargs) -> layers.Layer:
+    def _weights(self, layer: type, *args: Any, **kwargs: Any) -> layers.Layer:
         """A layer with weights, Glorot-uniform by its own seed, in the network's precision."""
         kwargs.setdefault("dtype", self.dtype_policy)
         return layer(*args, kernel_initializer=self._glorot(), **kwargs)
@@ -179,7 +190,7 @@ class Network(keras.Model):
         return stack
 
 
-def run_stack(stack: list[layers.Layer], x, training):
+def run_stack(stack: list[layers.Layer], x: tf.Tensor, training: bool) -> tf.Tensor:
     """The stack's output; `training` goes to the layers that know it."""
     for layer in stack:
         takes_training = "training" in inspect.signature(layer.call).parameters
@@ -187,7 +198,7 @@ def run_stack(stack: list[layers.Layer], x, training):
     return x
 
 
-def build_stack(stack: list[layers.Layer], shape) -> tuple:
+def build_stack(stack: list[layers.Layer], shape: Any) -> tuple:
     """Makes the weights of a stack for inputs of a shape; returns the shape of its outputs."""
     for layer in stack:
         layer.build(shape)
@@ -208,9 +219,16 @@ class Generator(Network):
     """
 
     def __init__(
-        self, *, network: str, image_shape, latent_dim: int = 100, width: float = 1.0,
-        seed: int = 0, name: str = "generator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        latent_dim: int = 100,
+        width: float = 1.0,
+        seed: int = 0,
+        name: str = "generator",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["latent_dim"] = self.latent_dim = latent_dim
         spec, (size, _, channels) = GENERATORS[network], image_shape
@@ -243,9 +261,16 @@ class Discriminator(Network):
     """
 
     def __init__(
-        self, *, network: str, image_shape, width: float = 1.0, batch_norm: bool = True,
-        seed: int = 0, name: str = "discriminator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        width: float = 1.0,
+        batch_norm: bool = True,
+        seed: int = 0,
+        name: str = "discriminator",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["batch_norm"] = batch_norm
         self._stack = self._judging(DISCRIMINATORS[network], width, batch_norm)

@@ -5,6 +5,8 @@ the time that rows take.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -40,7 +42,14 @@ POINT_NETWORKS = {
 class Columns(layers.Layer):
     """A dense layer on columns: (inputs, B) -> (units, B)."""
 
-    def __init__(self, units: int, activation: str, weights, biases, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        activation: str,
+        weights: keras.Initializer,
+        biases: keras.Initializer | None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.units = units
         self.activation = keras.activations.get(activation)
@@ -78,7 +87,7 @@ class _Points(Network):
         return layer
 
     def _stack(
-        self, inputs: int, activations, width: float, deviation: float | None
+        self, inputs: int, activations: Sequence[str], width: float, deviation: float | None
     ) -> list[Columns]:
         units = scaled(UNITS, width)
         sizes = [inputs] + [units] * len(activations)
@@ -102,9 +111,17 @@ class PointGenerator(_Points):
     """
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, latent_dim: int = 2,
-        width: float = 1.0, seed: int = 0, name: str = "generator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        latent_dim: int = 2,
+        width: float = 1.0,
+        seed: int = 0,
+        name: str = "generator",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments |= {"latent_dim": latent_dim, "num_classes": num_classes}
         self.latent_dim, self.num_classes = latent_dim, num_classes
@@ -144,9 +161,18 @@ class PointDiscriminator(_Points):
     """
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, heads=(), width: float = 1.0,
-        batch_norm: bool = False, seed: int = 0, name: str = "discriminator", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        heads: Sequence[str] = (),
+        width: float = 1.0,
+        batch_norm: bool = False,
+        seed: int = 0,
+        name: str = "discriminator",
+        **kwargs: Any,
+    ):
         if batch_norm:
             raise ValueError("networks of points have no batch normalisation")
         super().__init__(network, image_shape, width, seed, name, **kwargs)

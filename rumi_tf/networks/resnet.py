@@ -6,6 +6,8 @@ Images of one channel stay so, where the authors copy MNIST to three.
 """
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -33,8 +35,8 @@ class OneHotGenerator(Network):
     """
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, latent_dim: int = 100,
-        width: float = 1.0, seed: int = 0, name: str = "generator", **kwargs,
+        self, *, network: str, image_shape: Sequence[int], num_classes: int, latent_dim: int = 100,
+        width: float = 1.0, seed: int = 0, name: str = "generator", **kwargs: Any,
     ):  # fmt: skip
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["latent_dim"] = self.latent_dim = latent_dim
@@ -82,7 +84,14 @@ class Block(layers.Layer):
             pooled before its convolution.
     """
 
-    def __init__(self, convolution, inputs: int, filters: int, first: bool, **kwargs):
+    def __init__(
+        self,
+        convolution: Callable[[int, int], layers.Layer],
+        inputs: int,
+        filters: int,
+        first: bool,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self._first = first
         self._convolutions = [convolution(filters if first else inputs, 3), convolution(filters, 3)]

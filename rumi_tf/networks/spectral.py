@@ -22,7 +22,7 @@ class _Spectral(layers.Layer):
             trainable=False, autocast=False, dtype="float32", name="vector",
         )  # fmt: skip
 
-    def normalised_kernel(self, training: bool):
+    def normalised_kernel(self, training: bool) -> tf.Tensor:
         """W / sigma(W) in the layer's precision; in training after one power iteration."""
         kernel = ops.cast(self.kernel, "float32")
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))

@@ -6,7 +6,8 @@ information (the paper does not say). `concat` is a whole discriminator of the r
 with `uac_resnet` it is normalised throughout, and its bound is loose.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -38,9 +39,17 @@ class _Statistics(Network):
     label_discriminator: ClassVar[bool] = False
 
     def __init__(
-        self, *, network: str, image_shape, num_classes: int, features: int, width: float = 1.0,
-        seed: int = 0, name: str = "mine", **kwargs,
-    ):  # fmt: skip
+        self,
+        *,
+        network: str,
+        image_shape: Sequence[int],
+        num_classes: int,
+        features: int,
+        width: float = 1.0,
+        seed: int = 0,
+        name: str = "mine",
+        **kwargs: Any,
+    ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self.num_classes = num_classes
         zero = {"shape": (), "initializer": "zeros", "trainable": False, "autocast": False}
@@ -89,7 +98,7 @@ class Concat(_Statistics):
 
 
 class Projection(_Statistics):
-    """T(x, y) = <v_y, phi> + psi(phi) + c_y with one linear unit psi (UAC-GAN, Eq. 11-16)."""
+    """T(x, y) = <v_y, phi> + psi(phi) + c_y with one linear unit psi (UAC-GAN, Eq. 15)."""
 
     def _make(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
@@ -105,7 +114,7 @@ class Projection(_Statistics):
 
 
 class ProjectionLSE(_Statistics):
-    """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi> + c_y (UAC-GAN, Eq. 11-16)."""
+    """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi> + c_y (UAC-GAN, Eq. 11, 14)."""
 
     def _make(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
@@ -139,7 +148,7 @@ class ProjectionLabelDiscriminator(_Statistics):
 
 
 class LabelDiscriminator(keras.Model):
-    """D_Y: labels (B,) -> (B,) logits, one learnt number per class (UAC-GAN, Eq. 17).
+    """D_Y: labels (B,) -> (B,) logits, one learnt number per class (UAC-GAN, Eq. 16).
 
     Args:
         num_classes: K.
@@ -147,7 +156,7 @@ class LabelDiscriminator(keras.Model):
         others: what `make_model` tells every network; unused.
     """
 
-    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **others):
+    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **others: Any):
         super().__init__(name=name)
         self._logits = self.add_weight(
             shape=(num_classes,), initializer="zeros", autocast=False, name="logits"

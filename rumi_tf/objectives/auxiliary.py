@@ -1,6 +1,9 @@
 """The auxiliary-classifier GANs: AC-GAN and TAC-GAN."""
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+import tensorflow as tf
 
 from rumi_tf import losses
 from rumi_tf.objectives.conditional import Conditional
@@ -16,6 +19,7 @@ class ACGAN(Conditional):
     """
 
     defaults: ClassVar = {**Conditional.defaults, "classifier_on_fakes": True}
+    classifier_on_fakes: bool
 
     def heads(self):
         return ("class",)
@@ -42,6 +46,7 @@ class TACGAN(ACGAN):
     """
 
     defaults: ClassVar = {**ACGAN.defaults, "twin_weight": 1.0}
+    twin_weight: float
 
     def heads(self):
         return (*super().heads(), "twin") if self.twin_weight else super().heads()
@@ -59,5 +64,5 @@ class TACGAN(ACGAN):
         return base - self.twin_weight * _classification("twin", outputs)
 
 
-def _classification(head: str, outputs):
+def _classification(head: str, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return losses.class_cross_entropy(outputs[head], outputs["label"])

@@ -43,15 +43,18 @@ class View:
     iteration: tf.Tensor
     draw: int
 
-    def uniform(self, shape, stream: str) -> tf.Tensor:
+    def uniform(self, shape: Sequence[int] | tf.Tensor, stream: str) -> tf.Tensor:
         """Float32 in [0, 1) of a shape (B, ...); the same for the same view and stream."""
         shape = replicas.whole_shape(shape)
         draw = randomness.uniform(shape, self.seed, stream, self.iteration, self.draw)
         return replicas.own_rows(draw)
 
-    def draw_labels(self, count, stream: str, shares: Sequence[float] | None = None) -> tf.Tensor:
+    def draw_labels(
+        self, count: int | tf.Tensor, stream: str, shares: Sequence[float] | None = None
+    ) -> tf.Tensor:
         """(count,) int32 labels by (K,) `shares`; by default as those of the generated images."""
         shares = self.class_shares if shares is None else shares
+        assert shares is not None, "an unconditional generator has no labels"
         return randomness.labels_of(self.uniform([count], stream), shares)
 
     def permuted(self, rows: tf.Tensor, stream: str) -> tf.Tensor:

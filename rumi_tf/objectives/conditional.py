@@ -47,6 +47,7 @@ class Conditional(Objective):
     subsets: ClassVar = {"real": "all"}
     defaults: ClassVar = {"adversarial_loss": "sgan", "label_distribution": "uniform"}
     conditional: ClassVar = True
+    adversarial_loss: str
 
     @property
     def adversarial(self) -> Adversarial:

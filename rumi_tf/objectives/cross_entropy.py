@@ -16,6 +16,7 @@ class SGAN(Objective):
 
     # None is the non-saturating form: runs from before there was a choice keep their names.
     defaults: ClassVar = {"g_loss": None}
+    g_loss: str | None
 
     def terms(self):
         return {

@@ -24,6 +24,7 @@ class FGAN(Objective):
     """D minimises -E_real g(v) + E_fake f*(g(v)); G minimises -E_fake g(v), or -E_fake f*(g(v))."""
 
     defaults: ClassVar = SGAN.defaults
+    g_loss: str | None
 
     @abc.abstractmethod
     def activation(self, v):

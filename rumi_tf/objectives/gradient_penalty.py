@@ -26,6 +26,7 @@ class GradientPenalty(Objective):
     """
 
     defaults: ClassVar = {"gp_weight": 10.0}
+    gp_weight: float
 
     @abc.abstractmethod
     def points(self, view, role):

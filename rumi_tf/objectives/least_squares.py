@@ -15,6 +15,9 @@ class LSGAN(Objective):
     """
 
     defaults: ClassVar = {"label_a": 0.0, "label_b_pos": 1.0, "label_c": 1.0}
+    label_a: float
+    label_b_pos: float
+    label_c: float
 
     def check(self):
         if self.label_b_pos <= self.label_a:
@@ -45,6 +48,9 @@ class RumiLSGAN(LSGAN):
         "label_a": 0.0, "label_b_pos": 2.0, "label_b_neg": -1.0, "label_c": 1.5,
         "beta_pos": 1.0, "beta_neg": 1.0,
     }  # fmt: skip
+    label_b_neg: float
+    beta_pos: float
+    beta_neg: float
 
     def check(self):
         if self.beta_pos <= 0:

@@ -30,6 +30,12 @@ class UACGAN(ACGAN):
         "mine_network": "projection", "mine_steps": 1, "mine_ema_rate": 0.001,
         "mi_weight": 0.1, "mi_marginal": "permutation", "mi_gradient_clip": False,
     }  # fmt: skip
+    mine_network: str
+    mine_steps: int
+    mine_ema_rate: float
+    mi_weight: float
+    mi_marginal: str
+    mi_gradient_clip: bool
 
     def players(self):
         if not self.mi_weight:
@@ -84,7 +90,7 @@ class UACGAN(ACGAN):
         return losses.corrected_donsker_varadhan(joint, marginal, average)
 
     def _label_loss(self, view):
-        """Cross-entropy of D_Y: uniform labels have label 1, those of generated images 0.
+        """Cross-entropy of D_Y (Eq. 16): uniform labels have label 1, those of generated images 0.
 
         So its optimum is -log Q(y) and a constant, what Eq. 17 asks for.
         """

@@ -16,9 +16,11 @@ class Rumi(Objective):
     """
 
     subsets: ClassVar = {"positive": "positive", "negative": "negative"}
+    alpha_pos: float
+    alpha_neg: float
 
     def terms(self):
-        base = super().terms()
+        base = super().terms()  # type: ignore[safe-super]  # that of the class it is put before
         return {
             "positive": lambda out: self.alpha_pos * base["real"](out),
             "negative": lambda out: self.alpha_neg * base["fake"](out),

@@ -33,6 +33,7 @@ class WGAN(Critic):
     """
 
     defaults: ClassVar = {"clip_value": 0.01}
+    clip_value: float
 
     def after_update(self, player, variables):
         if player == "discriminator":

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def save_bars(
     save(figure, path)
 
 
-def _draw_runs(axes, x: np.ndarray, values: np.ndarray, width: float) -> None:
+def _draw_runs(axes: Any, x: np.ndarray, values: np.ndarray, width: float) -> None:
     """Marks of (R, K) values at (K,) places, their deviations, and their means in figures."""
     means, deviations = _summary(values)
     axes.errorbar(x, means, deviations, fmt="none", ecolor="black", capsize=4, elinewidth=1.2)

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
     return figure
 
 
-def legend(axes, loc: str = "best", ncols: int = 1) -> None:
+def legend(axes: Any, loc: str = "best", ncols: int = 1) -> None:
     """A legend whose labels are taken literally."""
     for text in axes.legend(frameon=False, fontsize=9, loc=loc, ncols=ncols).get_texts():
         text.set_parse_math(False)

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -124,7 +125,7 @@ def _spans_a_decade(bands: Iterable[Band]) -> bool:
 
 
 def _draw_bands(
-    axes, bands: Mapping[str, Band], styles: Mapping[str, dict], words: str, logarithmic: bool
+    axes: Any, bands: Mapping[str, Band], styles: Mapping[str, dict], words: str, logarithmic: bool
 ) -> None:
     if logarithmic:
         _make_logarithmic(axes)
@@ -159,7 +160,7 @@ def _draw_bands(
         axes.text(0.5, 0.5, "none", ha="center", va="center", transform=axes.transAxes)
 
 
-def _make_logarithmic(axes) -> None:
+def _make_logarithmic(axes: Any) -> None:
     """With labels at 1, 2 and 5 in plain numbers."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -167,7 +168,7 @@ def _make_logarithmic(axes) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _unite(*pair) -> None:
+def _unite(*pair: Any) -> None:
     """Gives axes the range of values, and the kind of scale, that fits them all."""
     logarithmic = any(axes.get_yscale() == "log" for axes in pair)
     limits = np.array([axes.get_ylim() for axes in pair])
@@ -178,7 +179,7 @@ def _unite(*pair) -> None:
         axes.set_ylim(lowest, limits.max())
 
 
-def _draw_curves(axes, comparison: Comparison, styles: Mapping[str, dict]) -> None:
+def _draw_curves(axes: Any, comparison: Comparison, styles: Mapping[str, dict]) -> None:
     for number, (label, (precision, recall)) in enumerate(comparison.curves.items()):
         style = styles[label]
         runs = comparison.runs.get(label, ())

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _top(shares: Iterable[np.ndarray]) -> float:
     return 1.25 * max(float(np.max(values)) for values in shares) or 1.0
 
 
-def _bars(axes, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
+def _bars(axes: Any, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
     width = 0.8 / len(shares)
     hatches = itertools.cycle(("", "///", "...", "xx"))
     places = np.arange(len(names))

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -67,7 +68,7 @@ def _dimension(case: Densities) -> int:
     return next(iter(case.values.values())).ndim
 
 
-def _curves(axes, case: Densities) -> None:
+def _curves(axes: Any, case: Densities) -> None:
     for (label, density), style in zip(case.values.items(), CURVES, strict=False):
         axes.stairs(
             density, case.edges, baseline=0 if "fill" in style else None, label=label, **style
@@ -81,7 +82,7 @@ def _curves(axes, case: Densities) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _maps(part, case: Densities) -> None:
+def _maps(part: Any, case: Densities) -> None:
     """One map for each density, all on the same scale, darker where there is more.
 
     The scale is that of the root, which keeps a broad density visible beside a narrow one.

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def save_curves(
     rows = math.ceil(len(panels) / columns)
     figure = canvas(2.7 * columns, 2.3 * rows + 0.4)
     grid = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
-    named = {}
+    named: dict[str, Any] = {}
     for axes, (title, curves) in zip(grid.flat, panels.items(), strict=False):
         for curve in curves:
             colour, line = COLOURS[curve.style % len(COLOURS)], LINES[curve.style % len(LINES)]
