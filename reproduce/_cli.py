@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from absl import app, flags, logging
@@ -18,7 +19,8 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
     on the run; 4 files of a run are damaged; 5 training diverged; 6 another worker of the run
-    ended; 130 interrupted; 141 the output's reader went away.
+    ended; 7 the system refused
+    a file, or its clock is wrong; 130 interrupted; 141 the output's reader went away.
 
     Args:
         main: takes nothing, or a topic; may raise `RumiError`.
@@ -32,6 +34,9 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
 
 def _guarded(main: Callable[..., None], topic: list[str]) -> None:
+    year = time.localtime().tm_year
+    if not 1980 <= year < 2108:
+        _fail(f"the clock says that it is the year {year}, which ZIP files cannot hold; set it", 7)
     try:
         main(*topic)
     except RumiError as error:
@@ -40,6 +45,11 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
         _fail("interrupted; the same command goes on where it can", 130)
     except BrokenPipeError:
         _nobody_reads()
+    except OSError as error:
+        if not error.errno:  # not the system's word
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{os.strerror(error.errno)}; what was complete is unharmed", 7)
 
 
 def _nobody_reads() -> None:

@@ -1,6 +1,7 @@
 """Images from an exported generator; needs the SavedModel alone, none of the training code."""
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
+from rumi_tf.files import digest_of
 from rumi_tf.randomness import normal
 
 METADATA = Path("assets.extra") / "rumi_tf.json"
@@ -139,11 +141,45 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
     return np.clip(np.round((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+def sealed(metadata: dict, directory: Path) -> dict:
+    """The metadata with digests of the SavedModel's files and of itself: `sha256`, by name."""
+    paths = sorted(p for p in directory.rglob("*") if p.is_file() and p != directory / METADATA)
+    digests = {p.relative_to(directory).as_posix(): digest_of(p) for p in paths}
+    return {**metadata, "sha256": {**digests, METADATA.as_posix(): _own_digest(metadata)}}
+
+
+def _own_digest(metadata: dict) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
+
+
+def _metadata(directory: Path) -> dict:
+    """What stands beside a SavedModel; empty if there is nothing.
+
+    Raises:
+        InvalidInput: that, or another file that it has a digest of, is damaged.
+    """
+    path = directory / METADATA
+    if not path.exists():
+        return {}
+    try:
+        metadata = dict(json.loads(path.read_text(encoding="utf-8")))
+        digests = dict(metadata.pop("sha256", {}))
+        own = digests.pop(METADATA.as_posix(), None)
+        if own not in (None, _own_digest(metadata)):
+            raise ValueError
+    except (OSError, ValueError, TypeError) as error:
+        raise InvalidInput("saved_model", f"{path} is damaged") from error
+    for name, digest in digests.items():
+        if not (directory / name).is_file() or digest_of(directory / name) != digest:
+            raise InvalidInput("saved_model", f"{directory / name} is damaged")
+    return metadata
+
+
 def load_sampler(directory: str | os.PathLike) -> Sampler:
     """Loads a SavedModel that `reproduce.train` exported.
 
     Raises:
-        InvalidInput: there is no SavedModel, or it is not a generator of images.
+        InvalidInput: there is no SavedModel, it is damaged, or it is not a generator of images.
     """
     directory = Path(directory)
     if not (directory / "saved_model.pb").is_file():
@@ -151,6 +187,7 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         if (directory / "saved_model" / "saved_model.pb").is_file():
             hint = f"; did you mean {directory / 'saved_model'}?"
         raise InvalidInput("saved_model", f"{directory} is not a TensorFlow SavedModel{hint}")
+    metadata = _metadata(directory)
     try:
         model = tf.saved_model.load(str(directory))
         serve = model.signatures["serve"]
@@ -165,10 +202,6 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         ) from error
     if len(spec.shape) != 2 or spec.shape[1] is None or len(output.shape) != 4:
         raise InvalidInput("saved_model", f"{directory} does not map noise vectors to images")
-    try:
-        metadata = json.loads((directory / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        metadata = {}
     # The loaded function does not keep its variables alive; the closure over `model` does.
     return Sampler(
         lambda *inputs: model.serve(*inputs), int(spec.shape[1]), metadata, label is not None
