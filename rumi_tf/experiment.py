@@ -30,6 +30,7 @@ from rumi_tf.callbacks import (
     StopOnNaN,
     TensorBoard,
     diversity,
+    rows_until,
 )
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -463,6 +464,19 @@ def _check_measured(config: RunConfig) -> None:
             check_rows(run_directory(config) / "metrics.csv")
     except ValueError as error:
         raise RunDamaged(f"{error}; delete it to go on without its rows") from error
+
+
+def last_logged(config: RunConfig) -> dict[str, str]:
+    """The last row of log.csv of a finished run.
+
+    Raises:
+        RunDamaged: there is none.
+    """
+    path = run_directory(config) / "log.csv"
+    rows = rows_until(path, config.iterations)
+    if not rows:
+        raise RunDamaged(f"{path} has no rows")
+    return rows[-1]
 
 
 def sampler_of(config: RunConfig) -> Sampler:

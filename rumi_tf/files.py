@@ -5,6 +5,7 @@ A CSV file can have a seal, a digest in a hidden file beside it, which tells dam
 
 import contextlib
 import csv
+import glob
 import hashlib
 import io
 import json
@@ -75,11 +76,11 @@ def remove_temporaries(directory: str | os.PathLike, name: str = "") -> None:
     """Deletes what killed writers left in `directory`; call it only while holding its lock.
 
     Args:
-        directory: searched with all below it.
+        directory: searched with all below it, unless a name is given.
         name: of the one file they wrote, if the lock is of that file alone.
     """
-    for path in Path(directory).rglob(".tmp-*"):
-        if not name or path.name.split("-", 2)[2:] == [name]:
+    for path in Path(directory).glob(f".tmp-*-{glob.escape(name)}" if name else "**/.tmp-*"):
+        if not name or path.name.split("-", 2)[2] == name:
             _remove(path)
 
 

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 
 TIMES = {"seconds", "resumed_at", "iterations_timed", "milliseconds_per_iteration",
          "seconds_evaluating", "sha256"}  # fmt: skip
+UNREADABLE = "unreadable"
 
 
 def of(place: Path) -> dict[str, object]:
@@ -36,14 +37,20 @@ def of(place: Path) -> dict[str, object]:
 
 def temporaries(place: Path) -> list[str]:
     """What killed writers left."""
-    return [str(p.relative_to(place)) for p in place.rglob("*") if p.name.startswith(".tmp-")]
+    return [str(p.relative_to(place)) for p in place.rglob("*") if p.name.startswith(".tmp-")
+            or _is_part(p)]  # fmt: skip
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file or directory is a part of a checkpoint that TensorFlow had not finished."""
+    return "tempstate" in path.name or any(part.endswith("_temp") for part in path.parts)
 
 
 def _reader(path: Path) -> Callable[[Path], object] | None:
     """How a file is read; `None` for those that are no result."""
     parts = set(path.parts)
     hidden = any(part.startswith(".") for part in path.parts[-2:])
-    if hidden or path.suffix == ".lock" or path.name == "lock":
+    if hidden or path.suffix == ".lock" or path.name == "lock" or _is_part(path):
         return None
     if parts & {"tensorboard", "logs"} or path.name in ("environment.json", "fingerprint.pb"):
         return None
@@ -62,8 +69,11 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     return {name: one(array) for name, array in arrays.items()}
 
 
-def _checkpoint(path: Path) -> dict:
-    reader = tf.train.load_checkpoint(str(path.with_suffix("")))
+def _checkpoint(path: Path) -> dict | str:
+    try:
+        reader = tf.train.load_checkpoint(str(path.with_suffix("")))
+    except (RuntimeError, tf.errors.OpError):  # a writer may be killed in its index
+        return UNREADABLE
     names = [n for n in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in n]
     return _digest({n: reader.get_tensor(n) for n in sorted(names) if "seconds" not in n})
 

@@ -12,7 +12,8 @@ import pytest
 from rumi_tf import experiment
 from rumi_tf.errors import RunBusy
 from rumi_tf.files import read_csv
-from tests.conftest import start
+from tests.conftest import command, start
+from tests.faults.commands import TRAIN
 
 SWEEP = (
     "--datasets=digits", "--classes=5", "--smoke", "--models=lsgan,rumi_lsgan,acgan",
@@ -40,6 +41,22 @@ def test_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_path):
     os.utime(lock, (date, date))
     with experiment.locked(lock.parent), pytest.raises(filelock.Timeout):
         filelock.FileLock(lock, timeout=0).acquire()
+
+
+@pytest.mark.slow
+def test_a_second_process_on_the_same_run_says_so_and_stops(tmp_path):
+    flags = (*TRAIN, "--iterations=100000", f"--runs_dir={tmp_path}")
+    first = start("reproduce.train", *flags)
+    try:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("*/log.csv")) and time.monotonic() < until:
+            time.sleep(0.1)
+        second = command("reproduce.train", *flags)
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.returncode == 3
+    assert len(second.stderr.splitlines()) == 1 and "another process" in second.stderr
 
 
 def shared(tmp_path, out, *words):
