@@ -27,9 +27,9 @@ def of(place: Path) -> dict[str, object]:
     """By path in `place`: what the file says; raises whatever happens if it is damaged."""
     found = {}
     for path in sorted(p for p in place.rglob("*") if p.is_file()):
-        name = path.relative_to(place).as_posix()
-        if read := _reader(path):
-            found[name] = read(path)
+        name = path.relative_to(place)
+        if read := _reader(name):
+            found[name.as_posix()] = read(path)
     for board in place.rglob("tensorboard"):
         found[board.relative_to(place).as_posix()] = points(board)
     return found
@@ -37,8 +37,8 @@ def of(place: Path) -> dict[str, object]:
 
 def temporaries(place: Path) -> list[str]:
     """What killed writers left."""
-    return [str(p.relative_to(place)) for p in place.rglob("*") if p.name.startswith(".tmp-")
-            or _is_part(p)]  # fmt: skip
+    names = [path.relative_to(place) for path in place.rglob("*")]
+    return [str(name) for name in names if name.name.startswith(".tmp-") or _is_part(name)]
 
 
 def _is_part(path: Path) -> bool:
@@ -47,9 +47,9 @@ def _is_part(path: Path) -> bool:
 
 
 def _reader(path: Path) -> Callable[[Path], object] | None:
-    """How a file is read; `None` for those that are no result."""
+    """How a file of a name in the place is read; `None` for those that are no result."""
     parts = set(path.parts)
-    hidden = any(part.startswith(".") for part in path.parts[-2:])
+    hidden = any(part.startswith(".") for part in parts)
     if hidden or path.suffix == ".lock" or path.name == "lock" or _is_part(path):
         return None
     if parts & {"tensorboard", "logs"} or path.name in ("environment.json", "fingerprint.pb"):
