@@ -18,7 +18,7 @@ PROGRESS = re.compile(r"\bleft \d+ ?s$|^\[\d+/\d+\] ")
 
 
 def one_line(done: subprocess.CompletedProcess, words: str, codes=(REFUSED,)) -> None:
-    """The command ended with one line on stderr that has the words, beside those on its progress."""
+    """The command ended with one line that has the words, beside those on its progress."""
     assert done.returncode in codes, (done.returncode, done.stderr)
     lines = [line for line in done.stderr.splitlines() if not PROGRESS.search(line)]
     assert len(lines) == 1 and words in lines[0], done.stderr
