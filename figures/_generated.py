@@ -6,7 +6,6 @@ import numpy as np
 
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
-from rumi_tf.sampling import load_sampler
 
 
 def generated(config: RunConfig, positive_classes: Sequence[int], num: int) -> np.ndarray:
@@ -19,6 +18,6 @@ def generated(config: RunConfig, positive_classes: Sequence[int], num: int) -> n
         positive_classes: labels of what it should generate.
         num: how many.
     """
-    sampler = load_sampler(experiment.run_directory(config) / "saved_model")
+    sampler = experiment.sampler_of(config)
     label = positive_classes if sampler.conditional else None
     return sampler.sample(num, config.seed, label)

@@ -13,7 +13,7 @@ from absl import flags
 from reproduce import _cli
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv, write_csv
+from rumi_tf.files import write_csv
 
 define_flags(omit=("objective",))
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
@@ -49,14 +49,14 @@ def main() -> None:
         run = experiment.train(config)
         print(f"{config.objective}: {run.directory}")
         title = f"{config.objective}, {config.iterations:,} iterations"
+        logged = experiment.last_logged(config)
         panels[title] = generated(config, split.positive_classes, wanted.num)
         rows.append(
             {
                 "objective": config.objective,
                 "run": run.directory,
                 **run.summary,
-                "sample_std": read_csv(run.directory / "log.csv")[-1]["sample_std"],
-                "real_std": read_csv(run.directory / "log.csv")[-1]["real_std"],
+                **{name: logged[name] for name in ("sample_std", "real_std")},
             }
         )
     with _cli.writing_to("out", out):

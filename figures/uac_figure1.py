@@ -114,9 +114,8 @@ def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
 def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     """What a run's generator makes of the same noise in every row."""
     from rumi_tf import experiment
-    from rumi_tf.sampling import load_sampler
 
-    sampler = load_sampler(experiment.run_directory(config) / "saved_model")
+    sampler = experiment.sampler_of(config)
     return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
 
 

@@ -74,7 +74,8 @@ class Outcome:
     @property
     def milliseconds(self) -> float | None:
         """Mean time of an iteration, as the run measured it."""
-        summary = experiment.read_summary(experiment.run_directory(self.cell.config)) or {}
+        config = self.cell.config
+        summary = experiment.read_summary(experiment.run_directory(config), config.iterations) or {}
         return summary.get("milliseconds_per_iteration")
 
 

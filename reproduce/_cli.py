@@ -1,10 +1,12 @@
 """What every command shares: quiet start, readable --help, one line per error."""
 
 import contextlib
+import errno
 import io
 import os
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from rumi_tf.errors import InvalidInput, RumiError
 from rumi_tf.files import is_text
 
 FLAGS = flags.FLAGS
+# Refusals that no flag foresees: no room, a failing disk, one that became read-only.
+UNFORESEEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is written under
 
 
@@ -23,7 +27,8 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
     Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
     on the run; 4 files of a run are damaged; 5 training diverged; 6 another worker of the run
-    ended; 7 memory ran out; 130 interrupted; 141 the output's reader went away.
+    ended; 7 memory ran out; 8 the system refused a file, or its clock is wrong; 130 interrupted;
+    141 the output's reader went away.
 
     Args:
         main: takes nothing, or a topic; may raise `RumiError`.
@@ -37,6 +42,9 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
 
 def _guarded(main: Callable[..., None], topic: list[str]) -> None:
+    year = time.localtime().tm_year
+    if not 1980 <= year < 2108:
+        _fail(f"the clock says that it is the year {year}, which ZIP files cannot hold; set it", 8)
     try:
         main(*topic)
     except RumiError as error:
@@ -45,20 +53,26 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
         _fail("interrupted; the same command goes on where it can", 130)
     except BrokenPipeError:
         _nobody_reads()
-    except OSError as error:  # of places that nothing has looked at before
-        _fail(_refused(error), 2)
+    except OSError as error:
+        if not error.errno:  # not the system's word
+            raise
+        flag = _flag_of(error)
+        if flag and error.errno not in UNFORESEEN:
+            _fail(f"--{flag}: {error.filename}: {os.strerror(error.errno)}", 2)
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{os.strerror(error.errno)}; what was complete is unharmed", 8)
 
 
-def _refused(error: OSError) -> str:
-    """What the system refused, with the flag that led there if one did."""
+def _flag_of(error: OSError) -> str | None:
+    """The flag that led to the place that the error is about."""
     if not error.filename:
-        return f"the system refused: {error.strerror or error}"
+        return None
     place = Path(os.path.abspath(os.fsdecode(error.filename)))
     for name in FLAGS:
         value = FLAGS[name].value
         if value and isinstance(value, str) and place.is_relative_to(os.path.abspath(path(value))):
-            return f"--{name}: {error.filename}: {error.strerror}"
-    return f"{error.filename}: {error.strerror}"
+            return name
+    return None
 
 
 def path(value: str) -> Path:

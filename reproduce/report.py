@@ -10,6 +10,7 @@ and changes nothing. Damaged files are named on the page. Prints the path of the
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -17,7 +18,7 @@ from reproduce import _cli
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_text
 
-_SECTION = {"module_name": "Report"}
+_SECTION: dict[str, Any] = {"module_name": "Report"}
 flags.DEFINE_string("runs_dir", "runs", "Directory that the runs are in.", **_SECTION)
 flags.DEFINE_string(
     "out", "", "HTML file to write. Default: report.html in --runs_dir.", **_SECTION

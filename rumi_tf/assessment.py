@@ -295,7 +295,7 @@ def write(found: Assessment, out: Path) -> list[Path]:
     Raises:
         OSError: nothing can be written there.
     """
-    append_rows(out / "metrics.csv", found.rows)
+    append_rows(out / "metrics.csv", found.rows, sealed=False)
     written = [out / "metrics.csv"]
     name, label = found.rows[0].config_hash, Path(found.rows[0].objective).name[-40:]
     measured = found.evaluation

@@ -26,7 +26,7 @@ from rumi_tf.evaluation import provenance_of
 from rumi_tf.files import atomic_path
 from rumi_tf.randomness import numpy_generator
 from rumi_tf.results import Row, append_rows, check_rows, read_rows
-from rumi_tf.sampling import load_sampler, to_bytes
+from rumi_tf.sampling import to_bytes
 
 # Share of each class that is held out when it is not given; other data sets have a test part that
 # is large enough.
@@ -236,8 +236,8 @@ def generate(trial: Trial) -> np.ndarray:
 
     They depend on the run alone, not on the seed of the classifiers.
     """
-    run = experiment.train(trial.config)
-    sampler = load_sampler(run.saved_model)
+    experiment.train(trial.config)
+    sampler = experiment.sampler_of(trial.config)
     label = trial.minority if sampler.conditional else None
     batches = sampler.batches(trial.num, trial.config.seed, label)
     return np.concatenate([to_bytes(batch) for batch in batches])
@@ -369,6 +369,8 @@ def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None
         runs: pairs of the seed of a run and its images, (num, H, W, C) uint8.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(".tmp-*-seed*_*.png"):  # by a command that was killed
+        left.unlink()
     written = set()
     for seed, images in runs:
         for number, image in enumerate(images):

@@ -7,6 +7,7 @@ checkpoint stores them.
 
 import abc
 import contextlib
+import functools
 import math
 import shutil
 import sys
@@ -24,6 +25,7 @@ from rumi_tf.errors import RunDamaged, TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
 from rumi_tf.plotting import save_grid
 from rumi_tf.progress import has_terminal
+from rumi_tf.refusals import refusals_as_os_errors
 from rumi_tf.results import Row, rows_as_text, write_curve
 
 
@@ -91,22 +93,36 @@ class TensorBoard:
 
     def __init__(self, directory: Path):
         self._directory = directory / "tensorboard"
+
+    @functools.cached_property
+    def _writer(self) -> tf.summary.SummaryWriter:
+        """Made when there is something to write: what is complete already stays as it is."""
         shutil.rmtree(self._directory, ignore_errors=True)
-        self._writer = tf.summary.create_file_writer(str(self._directory))
+        return tf.summary.create_file_writer(str(self._directory))
 
     def scalars(self, row: Mapping[str, str | float]) -> None:
         """Shows a row of the log."""
-        with self._writer.as_default(step=int(row["iteration"])):
-            for name, value in row.items():
-                if name != "iteration":
-                    tf.summary.scalar(name, float(value))
-        self._writer.flush()
+        with refusals_as_os_errors(self._directory):
+            with self._writer.as_default(step=int(row["iteration"])):
+                for name, value in row.items():
+                    if name != "iteration":
+                        tf.summary.scalar(name, float(value))
+            self._writer.flush()
 
     def grid(self, iteration: int, path: Path) -> None:
-        """Shows a PNG file."""
-        with self._writer.as_default(step=iteration):
-            tf.summary.image("samples", tf.io.decode_png(path.read_bytes(), channels=3)[None])
-        self._writer.flush()
+        """Shows a PNG file.
+
+        Raises:
+            RunDamaged: it is none.
+        """
+        try:
+            image = tf.io.decode_png(path.read_bytes(), channels=3)
+        except tf.errors.InvalidArgumentError as error:
+            raise RunDamaged(f"{path} is damaged; delete it to go on without it") from error
+        with refusals_as_os_errors(self._directory):
+            with self._writer.as_default(step=iteration):
+                tf.summary.image("samples", image[None])
+            self._writer.flush()
 
 
 class RunLog(Periodic):
@@ -142,7 +158,7 @@ class RunLog(Periodic):
     def on_train_begin(self, logs=None):
         """Keeps the rows up to the checkpoint that training goes on from."""
         self._rows = rows_until(self._path, int(self.model.iteration.numpy()))
-        write_csv(self._path, self._rows)
+        write_csv(self._path, self._rows, sealed=True)
         for row in self._rows:
             self._board.scalars(row)
 
@@ -152,7 +168,7 @@ class RunLog(Periodic):
         row["sample_std"] = diversity(self._sample())
         row["real_std"] = self._real_std
         self._rows.append(row)
-        write_csv(self._path, self._rows)
+        write_csv(self._path, self._rows, sealed=True)
         self._board.scalars(row)
         for tracker in self.model.trackers.values():
             tracker.reset_state()
@@ -167,7 +183,10 @@ def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
     try:
         return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
     except (KeyError, TypeError, ValueError) as error:
-        raise RunDamaged(f"{path} is damaged; delete it to go on without its rows") from error
+        problem = f" ({error})" if isinstance(error, ValueError) else ""
+        raise RunDamaged(
+            f"{path} is damaged{problem}; delete it to go on without its rows"
+        ) from error
 
 
 def diversity(images: np.ndarray) -> float:
@@ -203,7 +222,7 @@ class SampleGrids(Periodic):
 
     def on_train_begin(self, logs=None):
         """Shows the grids up to the checkpoint that training goes on from."""
-        for path in sorted(self._directory.glob("iteration_*.png")):
+        for path in sorted(self._directory.glob("iteration_*[0-9].png")):
             iteration = int(path.stem.removeprefix("iteration_"))
             if iteration <= int(self.model.iteration.numpy()):
                 self._board.grid(iteration, path)
@@ -252,7 +271,7 @@ class Evaluate(Periodic):
         """Keeps the rows up to the checkpoint that training goes on from."""
         path = self._directory / "metrics.csv"
         self._rows = rows_until(path, int(self.model.iteration.numpy()))
-        write_csv(path, self._rows)
+        write_csv(path, self._rows, sealed=True)
         self._show(self._rows)
 
     def act(self, iteration, logs):
@@ -265,7 +284,7 @@ class Evaluate(Periodic):
         self._rows += rows
         if prd is not None:
             write_curve(self._directory / "prd.csv", prd)
-        write_csv(self._directory / "metrics.csv", self._rows)
+        write_csv(self._directory / "metrics.csv", self._rows, sealed=True)
         self._show(rows)
         self.seconds += time.monotonic() - began
 

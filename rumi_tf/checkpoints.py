@@ -10,6 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from rumi_tf.errors import RunDamaged
+from rumi_tf.refusals import refusals_as_os_errors
 
 KEPT = 3
 ON_READ = tf.VariableSynchronization.ON_READ
@@ -47,10 +48,20 @@ class Checkpoints:
         """Writes the state as it is now; returns the checkpoint's path prefix."""
         self._written_to.mkdir(parents=True, exist_ok=True)
         prefix = str(self._written_to / f"ckpt-{int(self._iteration.numpy())}")
-        self._checkpoint.write(prefix)
+        with refusals_as_os_errors(prefix):
+            self._checkpoint.write(prefix)
         for old in _prefixes(self._written_to)[KEPT:]:
             _delete(old)
         return prefix
+
+    def remove_parts(self) -> None:
+        """Deletes what killed writers left; call it only while holding the run's lock."""
+        paths = list(self._written_to.glob("ckpt-*"))
+        whole = {path.stem for path in paths if path.suffix in (".index", ".damaged")}
+        for path in paths:
+            own = re.match(r"ckpt-\d+(?=[._])", path.name)
+            if own and own[0] not in whole:
+                _remove(path)
 
     def latest(self) -> str | None:
         """Path prefix of the newest checkpoint."""
@@ -109,4 +120,8 @@ def _delete(prefix: str) -> None:
     """Removes a checkpoint, its index first: without it the rest is nothing."""
     Path(f"{prefix}.index").unlink(missing_ok=True)
     for path in Path(prefix).parent.glob(f"{os.path.basename(prefix)}[._]*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()

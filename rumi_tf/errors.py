@@ -19,6 +19,7 @@ class InvalidInput(RumiError):
 
     def __init__(self, flag: str, problem: str):
         self.flag = flag
+        self.problem = problem
         super().__init__(" ".join(f"--{flag}: {problem}".split()))
 
 

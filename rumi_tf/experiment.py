@@ -30,6 +30,7 @@ from rumi_tf.callbacks import (
     StopOnNaN,
     TensorBoard,
     diversity,
+    rows_until,
 )
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -51,11 +52,12 @@ from rumi_tf.results import (
     Row,
     append_rows,
     by_evaluation,
+    check_rows,
     read_curve,
     read_rows,
     write_curve,
 )
-from rumi_tf.sampling import evaluation_batches, load_sampler
+from rumi_tf.sampling import Sampler, evaluation_batches, load_sampler
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -371,7 +373,8 @@ def train(config: RunConfig) -> Run:
 
 def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
-    done = read_summary(directory)
+    _check_measured(config)
+    done = read_summary(directory, config.iterations)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
     if done and measured and config.dataset != "folder":
@@ -382,12 +385,11 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     if not measured and workers.is_chief(strategy):
         evaluator = Evaluator.for_run(config, images, split)
     with _place(config, images, strategy) as place:
-        done = read_summary(directory)
+        done = read_summary(directory, config.iterations)
         if done:
             notes: tuple[str, ...] = ()
             if evaluator is not None and not last_rows(config):
-                generate = load_sampler(directory / "saved_model").generate
-                _measure_once(config, evaluator, generate)
+                _measure_once(config, evaluator, sampler_of(config).generate)
                 notes = ("it had not been evaluated so; that was done now",)
             return Run(directory, done, reused=True, notes=notes)
         return _train(config, place, images, split, evaluator, strategy)
@@ -465,12 +467,51 @@ def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
     return curve if None not in measured and np.allclose(scores, measured, rtol=1e-9) else None
 
 
+def _check_measured(config: RunConfig) -> None:
+    """Raises now what would make rows that are added to metrics.csv be of no use."""
+    try:
+        if config.eval_every:
+            check_rows(run_directory(config) / "metrics.csv")
+    except ValueError as error:
+        raise RunDamaged(f"{error}; delete it to go on without its rows") from error
+
+
+def last_logged(config: RunConfig) -> dict[str, str]:
+    """The last row of log.csv of a finished run.
+
+    Raises:
+        RunDamaged: there is none.
+    """
+    path = run_directory(config) / "log.csv"
+    rows = rows_until(path, config.iterations)
+    if not rows:
+        raise RunDamaged(f"{path} has no rows")
+    return rows[-1]
+
+
+def sampler_of(config: RunConfig) -> Sampler:
+    """The exported generator of a finished run.
+
+    Raises:
+        RunDamaged: it cannot be used.
+    """
+    directory = run_directory(config)
+    try:
+        return load_sampler(directory / "saved_model")
+    except InvalidInput as error:
+        raise RunDamaged(
+            f"{error.problem}; delete {directory / 'summary.json'} and train once more, which "
+            "exports it anew"
+        ) from error
+
+
 def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
     """Evaluates the generator of the last iteration and adds its rows to those of the run."""
     rows, prd = _measurer(config, generate, evaluator)(config.iterations, True)
-    append_rows(run_directory(config) / "metrics.csv", rows)
     if prd is not None:
         write_curve(run_directory(config) / "prd.csv", prd)
+    # Last, since they say that it was measured.
+    append_rows(run_directory(config) / "metrics.csv", rows)
 
 
 def _train(
@@ -498,6 +539,7 @@ def _train(
         model = make_model(config, images.image_shape, shares)
     checkpoints = Checkpoints(directory / "checkpoints", model.state(), place / "checkpoints")
     notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    checkpoints.remove_parts()
     start = int(model.iteration.numpy())
     workers.check_agreement(
         strategy, iteration=start, settings=_number(config.hash()),
@@ -694,13 +736,16 @@ def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
         )
 
 
-def read_summary(directory: Path) -> dict | None:
-    """What a finished run says of itself; `None` while it is not finished."""
+def read_summary(directory: Path, iterations: int) -> dict | None:
+    """What a run of so many iterations says of itself; `None` while it is not finished.
+
+    A summary that is damaged is none: it is written anew by what goes on from the checkpoint.
+    """
     try:
         found = read_json(directory / "summary.json")
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return found if found["iterations"] == iterations else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, dict) and type(found.get("iterations")) is int else None
 
 
 def record_environment(path: Path, replicas: int = 1) -> list[str]:
@@ -719,10 +764,9 @@ def record_environment(path: Path, replicas: int = 1) -> list[str]:
 def _starts(path: Path) -> list[dict]:
     """The environments of a run's starts; empty if they cannot be read."""
     try:
-        starts = list(read_json(path)["starts"])
+        return [dict(start) for start in read_json(path)["starts"]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return starts if all(isinstance(start, dict) for start in starts) else []
 
 
 def _number(text: str) -> int:

@@ -1,13 +1,13 @@
 """Writes a trained generator in the two forms that others can load."""
 
 import os
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from rumi_tf.files import atomic_path, write_json
-from rumi_tf.saved_models import METADATA
+from rumi_tf.refusals import refusals_as_os_errors
+from rumi_tf.saved_models import METADATA, sealed
 
 
 def export_generator(
@@ -25,12 +25,12 @@ def export_generator(
         metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
     """
     noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
-    with atomic_path(saved_model) as temporary:
+    with atomic_path(saved_model) as temporary, refusals_as_os_errors(saved_model):
         if hasattr(generator, "num_classes"):
             _export_conditional(generator, str(temporary), noise)
         else:
             generator.export(str(temporary), verbose=False, input_signature=[noise])
-        write_json(Path(temporary) / METADATA, metadata)
+        write_json(temporary / METADATA, sealed(metadata, temporary))
     with atomic_path(keras_file) as temporary:
         generator.save(temporary)
 

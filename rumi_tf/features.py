@@ -12,7 +12,7 @@ import numpy as np
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.embeddings import Embedding, image_batches
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import atomic_path, read_npz
+from rumi_tf.files import atomic_path, read_npz, remove_temporaries
 from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.progress import tracked
 from rumi_tf.protocols import Protocol
@@ -126,6 +126,7 @@ def reference_features(
     with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
         found = None if refresh else _read(path, key)
         if found is None:
+            remove_temporaries(path.parent, path.name)
             batches = image_batches(images, indices)
             found = extract(embedding, batches, len(indices), "features of the real images")
             _write(path, key, found)

@@ -1,12 +1,17 @@
-"""Atomic output: a file or directory appears under its name complete, or not at all."""
+"""Atomic output: a file or directory appears under its name complete, or not at all.
+
+A CSV file can have a seal, a digest in a hidden file beside it, which tells damage from content.
+"""
 
 import contextlib
 import csv
+import glob
 import hashlib
 import io
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,20 +45,37 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
-    _remove(temporary)
+    # Not by the process number: machines that share a directory have the same numbers.
+    mark = uuid.uuid4().hex[:12]
+    temporary = target.with_name(f".tmp-{mark}-{target.name}")
     try:
         yield temporary
         if temporary.is_dir() and target.is_dir():
             # A directory that holds files cannot be renamed over, only moved away.
-            old = target.with_name(f".tmp-{os.getpid()}-old-{target.name}")
+            old = target.with_name(f".tmp-{mark}-old-{target.name}")
             os.replace(target, old)
             os.replace(temporary, target)
             _remove(old)
         else:
             os.replace(temporary, target)
+    except OSError as error:
+        if error.errno:  # the system names the temporary, or nothing
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
         _remove(temporary)
+
+
+def reserve(path: str | os.PathLike, size: int) -> None:
+    """Raises `OSError` unless there is room for so many bytes at `path`; leaves nothing there.
+
+    For writers that do not live to tell it: HDF5 ends the process where a disk is full.
+    """
+    try:
+        with open(path, "wb") as file:
+            file.write(bytes(size))
+    finally:
+        Path(path).unlink(missing_ok=True)
 
 
 def _remove(path: Path) -> None:
@@ -63,10 +85,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def remove_temporaries(directory: str | os.PathLike) -> None:
-    """Deletes what killed writers left in `directory`; call it only while holding its lock."""
-    for path in Path(directory).rglob(".tmp-*"):
-        _remove(path)
+def remove_temporaries(directory: str | os.PathLike, name: str = "") -> None:
+    """Deletes what killed writers left in `directory`; call it only while holding its lock.
+
+    Args:
+        directory: searched with all below it, unless a name is given.
+        name: of the one file they wrote, if the lock is of that file alone.
+    """
+    for path in Path(directory).glob(f".tmp-*-{glob.escape(name)}" if name else "**/.tmp-*"):
+        if not name or path.name.split("-", 2)[2] == name:
+            _remove(path)
 
 
 def digest_of(path: str | os.PathLike) -> str:
@@ -127,30 +155,71 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows atomically; the first row's keys, in order, are the columns."""
+def write_csv(
+    path: str | os.PathLike, rows: Sequence[Mapping[str, Any]], sealed: bool = False
+) -> None:
+    """Writes rows atomically; the first row's keys, in order, are the columns.
+
+    Args:
+        path: of the file.
+        rows: values by column.
+        sealed: keeps a digest beside the file, by which `read_csv` tells that it is as written.
+    """
     buffer = io.StringIO()
     if rows:
         writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+    text = buffer.getvalue()
+    if sealed:
+        # Both that of what comes and that of what is there: whenever the process dies, one fits.
+        digests = [hashlib.sha256(text.encode()).hexdigest()]
+        with contextlib.suppress(FileNotFoundError):
+            digests.append(digest_of(path))
+        write_text(seal_of(path), "\n".join(digests) + "\n")
+    write_text(path, text)
+
+
+def seal_of(path: str | os.PathLike) -> Path:
+    """Where the seal of a file is, if it has one."""
+    return Path(path).with_name(f".{Path(path).name}.sha256")
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
     """Reads rows as strings; a file that is absent has none.
 
     Raises:
-        ValueError: it is no CSV file, or a row has another number of cells than the first line.
+        ValueError: it is no CSV file, a row is too short or too long, or the seal does not fit.
     """
+    header, *lines = _cells(path)
+    for number, line in enumerate(lines, start=2):
+        if line and len(line) != len(header):
+            raise ValueError(f"{path}, line {number} has {len(line)} of {len(header)} columns")
+    return [dict(zip(header, line, strict=True)) for line in lines if line]
+
+
+def read_header(path: str | os.PathLike) -> list[str]:
+    """Names of the columns; none of a file that is empty or absent. Raises as `read_csv`."""
+    return _cells(path)[0]
+
+
+def _cells(path: str | os.PathLike) -> list[list[str]]:
+    """The cells of a CSV file by line; at least one line, though it be empty."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        content = Path(path).read_bytes()
     except FileNotFoundError:
-        return []
-    except (IsADirectoryError, csv.Error) as error:
+        return [[]]
+    except IsADirectoryError as error:
+        raise ValueError(f"{path} is a directory") from error
+    seal = seal_of(path)
+    if seal.is_file():
+        known = seal.read_text(encoding="utf-8", errors="replace").split()
+        if hashlib.sha256(content).hexdigest() not in known:
+            raise ValueError(
+                f"{path} is not as it was written; if it was changed on purpose, delete {seal}"
+            )
+    try:
+        text = io.StringIO(content.decode("utf-8"), newline="")
+        return list(csv.reader(text, strict=True)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a CSV file") from error
-    for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
-            raise ValueError(f"{path}: row {number} has more or fewer cells than the first line")
-    return rows

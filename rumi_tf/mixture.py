@@ -18,13 +18,20 @@ from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.ensemble import Adam, Batches, Ensemble
 from rumi_tf.errors import InvalidInput, RunDamaged
 from rumi_tf.experiment import check_writable, locked, read_summary, record_environment
-from rumi_tf.files import atomic_path, read_npz, remove_temporaries, write_json, write_text
+from rumi_tf.files import (
+    atomic_path,
+    read_npz,
+    remove_temporaries,
+    write_csv,
+    write_json,
+    write_text,
+)
 from rumi_tf.metrics import polynomial_mmd2
 from rumi_tf.mixture_config import DEVIATIONS, MEANS, NUM_CLASSES, MixtureConfig
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import uac_mixture
-from rumi_tf.results import Row, append_rows, read_rows
+from rumi_tf.results import Row, read_rows, rows_as_text
 
 CLASSES = tuple(f"class_{k}" for k in range(NUM_CLASSES))
 TARGETS = (*CLASSES, "marginal")
@@ -218,12 +225,12 @@ def train(
         RunDamaged: what they left on disk cannot be used.
     """
     directory = config.directory
-    done = read_summary(directory)
+    done = read_summary(directory, config.epochs * config.iterations)
     if done:
         return _finished(config, done)
     check_writable(str(directory.parent))
     with locked(directory):
-        done = read_summary(directory)
+        done = read_summary(directory, config.epochs * config.iterations)
         if done:
             return _finished(config, done)
         _claim(config)
@@ -235,6 +242,7 @@ def train(
             directory / "checkpoints", {**ensemble.state(), "seconds": [spent]}
         )
         checkpoints.restore()
+        checkpoints.remove_parts()
         start = int(ensemble.iteration) // config.iterations
         began = previous = time.monotonic()
         for epoch in train_epochs(config, ensemble):
@@ -247,8 +255,7 @@ def train(
         rows = evaluate(config, points)
         with atomic_path(directory / "points.npz") as path:
             np.savez(path, points=points)
-        (directory / "metrics.csv").unlink(missing_ok=True)  # of a start that was killed here
-        append_rows(directory / "metrics.csv", rows)
+        write_csv(directory / "metrics.csv", rows_as_text(rows), sealed=True)
         summary = {"seconds": float(spent), "iterations": int(ensemble.iteration)}
         write_json(directory / "summary.json", summary)
     return MixtureRuns(config, rows, points, float(spent), reused=False)

@@ -1,6 +1,5 @@
 """Measured numbers as rows with their provenance, kept in CSV files."""
 
-import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 import filelock
 import numpy as np
 
-from rumi_tf.files import read_csv, write_csv
+from rumi_tf.files import read_csv, read_header, remove_temporaries, seal_of, write_csv
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,25 +67,30 @@ def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
 
 
 def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
-    """Raises `ValueError` unless rows of a kind can be added to the file, or it does not exist."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file), None)
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read as a CSV file") from error
-    if header not in (None, [field.name for field in dataclasses.fields(kind)]):
+    """Raises `ValueError` unless the file has rows of a kind and no others, or does not exist."""
+    header = read_header(path)
+    if header not in ([], [field.name for field in dataclasses.fields(kind)]):
         raise ValueError(f"{path} is a table of something else; its columns are not those of a row")
     read_rows(path, kind)
 
 
-def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Adds rows to a CSV file, which several processes may do at once."""
+def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = True) -> None:
+    """Adds rows to a CSV file, which several processes may do at once.
+
+    Args:
+        path: of the file.
+        rows: to be added.
+        sealed: see `write_csv`; a file that people keep may be edited, and has no seal.
+
+    Raises:
+        ValueError: what is there is damaged.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        write_csv(path, read_csv(path) + rows_as_text(rows))
+        for name in (path.name, seal_of(path).name):
+            remove_temporaries(path.parent, name)
+        write_csv(path, read_csv(path) + rows_as_text(rows), sealed)
 
 
 def write_curve(path: str | os.PathLike, prd: tuple[np.ndarray, np.ndarray]) -> None:
@@ -117,7 +121,7 @@ def read_rows(
     """Reads a file of rows of a kind.
 
     Raises:
-        ValueError: naming the line that is not a row.
+        ValueError: naming the line that is not a row, or the file if it is damaged otherwise.
     """
     kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(kind)}
     rows = []

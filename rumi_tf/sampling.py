@@ -147,7 +147,7 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
     """Loads a SavedModel that `reproduce.train` exported.
 
     Raises:
-        InvalidInput: there is no SavedModel, or it is not a generator of images.
+        InvalidInput: there is no SavedModel, it is damaged, or it is not a generator of images.
     """
     directory = Path(directory)
     if not (directory / "saved_model.pb").is_file():
@@ -156,8 +156,8 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
             hint = f"; did you mean {directory / 'saved_model'}?"
         raise InvalidInput("saved_model", f"{directory} is not a TensorFlow SavedModel{hint}")
     try:
-        check_saved_model(directory)
         metadata = read_metadata(directory)
+        check_saved_model(directory)
     except (OSError, ValueError) as error:
         raise InvalidInput("saved_model", f"{directory} is not loaded: {error}") from error
     try:

@@ -5,6 +5,8 @@ other machines, or end the process, and several of them run when a model is mere
 file is looked through first, and loaded only if all it can do is to compute.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
-from rumi_tf.files import read_json
+from rumi_tf.files import digest_of, read_json
 
 # What networks are made of: numbers in, numbers out, and their own variables.
 COMPUTES = frozenset(
@@ -112,7 +114,7 @@ def read_metadata(directory: str | os.PathLike) -> dict:
     """What `reproduce.train` has written beside a SavedModel; empty if there is nothing.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: it, or a file of the SavedModel that it has a digest of, is damaged.
     """
     path = Path(directory) / METADATA
     try:
@@ -125,11 +127,33 @@ def read_metadata(directory: str | os.PathLike) -> dict:
         fits(found[name]) for name, fits in _FIELDS.items() if name in found
     ):
         raise ValueError(f"{path} is damaged")
+    _check_digests(Path(directory), found, found.pop("sha256", {}))
     names, count = found.get("class_names", []), found.get("num_classes")
     trained = found.get("trained_classes", [])
     if count not in (None, len(names)) or not set(trained) <= set(range(len(names))):
         raise ValueError(f"{path} is damaged: its classes contradict each other")
     return found
+
+
+def _check_digests(directory: Path, metadata: dict, digests: dict) -> None:
+    for name, digest in digests.items():
+        path = directory / name
+        own = name == METADATA.as_posix()
+        if not own and not (path.resolve().is_relative_to(directory.resolve()) and path.is_file()):
+            raise ValueError(f"{path} is missing")
+        if digest != (_own_digest(metadata) if own else digest_of(path)):
+            raise ValueError(f"{path} is damaged")
+
+
+def sealed(metadata: dict, directory: Path) -> dict:
+    """The metadata with digests of the SavedModel's files and of itself: `sha256`, by name."""
+    paths = sorted(p for p in directory.rglob("*") if p.is_file() and p != directory / METADATA)
+    digests = {p.relative_to(directory).as_posix(): digest_of(p) for p in paths}
+    return {**metadata, "sha256": {**digests, METADATA.as_posix(): _own_digest(metadata)}}
+
+
+def _own_digest(metadata: dict) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _list_of(kind: type) -> Callable[[Any], bool]:

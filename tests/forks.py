@@ -36,6 +36,11 @@ def _command(module: str, arguments: list[str], out: int, err: int) -> int:
     os.dup2(out, 1)
     os.dup2(err, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    return run(module, arguments)
+
+
+def run(module: str, arguments: list[str]) -> int:
+    """Exit code of `python -m module arguments...`, run in this process, which then should end."""
     sys.argv = [module, *arguments]
     code = 0
     try:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 ORDER = (
     "errors", "classes", "files", "progress", "tables", "results", "metrics", "theory", "plotting",
     "config", "mixture_config",
-    "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
+    "refusals", "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
     "evaluation", "networks", "losses", "objectives", "model", "ensemble", "saved_models",
     "sampling", "export", "checkpoints", "callbacks", "experiment", "mixture", "assessment",
     "augmentation", "verdicts",

@@ -1,13 +1,11 @@
 """Many runs at once: from configurations to processes and back to rows."""
 
 import dataclasses
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -15,8 +13,7 @@ from reproduce import _cells
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv
-from tests.conftest import ROOT, start
+from tests.conftest import ROOT
 from tests.test_config import OTHER
 
 
@@ -104,31 +101,6 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
     assert _cells.run([cell], 1, tell) == [done]
     assert told == ["waiting for 1 that other processes work on", "[1/1] reused, left 0 s"]
     assert not experiment.is_busy(cell.config)
-
-
-@pytest.mark.slow
-@pytest.mark.exhaustive
-def test_two_commands_share_a_table_and_one_is_killed_in_the_middle(tmp_path):
-    """Nothing is lost, nothing is done twice."""
-    words = ("--datasets=digits", "--classes=5", "--smoke", "--models=lsgan,rumi_lsgan,acgan",
-             "--seeds=0,1", f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}",
-             )  # fmt: skip
-    first, second = (
-        start("reproduce.table1", *words, f"--out={tmp_path / str(k)}") for k in range(2)
-    )
-    until = time.monotonic() + 400
-    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < until:
-        time.sleep(0.05)
-    first.kill()
-    first.communicate()
-    _, errors = second.communicate(timeout=600)
-    assert second.returncode == 0, errors
-    table = read_csv(tmp_path / "1" / "table1.csv")
-    assert [line["n"] for line in table] == ["2 (1 classes, 2 seeds)"] * 3
-    runs = list(tmp_path.glob("runs/*/environment.json"))
-    assert len(runs) == 6
-    starts = [len(json.loads(path.read_text())["starts"]) for path in runs]
-    assert sum(starts) <= 7  # the one that was in work when its command was killed
 
 
 def test_after_stop_no_process_starts_and_those_that_ran_end():

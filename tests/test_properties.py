@@ -339,7 +339,7 @@ def test_json_beside_a_run_is_understood_or_refused(text):
         (Path(place) / "assets.extra").mkdir()
         for path in ("summary.json", "assets.extra/rumi_tf.json"):
             (Path(place) / path).write_text(text, encoding="utf-8", errors="surrogatepass")
-        found = read_summary(Path(place))
+        found = read_summary(Path(place), 5)
         assert found is None or isinstance(found["iterations"], int)
         try:
             assert isinstance(read_metadata(place), dict)

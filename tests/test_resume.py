@@ -59,6 +59,7 @@ def whole(tmp_path_factory):
     return only_run(runs)
 
 
+@pytest.mark.exhaustive  # tests/faults/test_kills.py has a shorter one
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(whole, tmp_path):
     """Each kill comes a random moment after a checkpoint that is written further on each time."""
     moments = random.Random(0)
@@ -79,6 +80,7 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(whole, tmp_path):
     assert_same_run(whole, only_run(tmp_path))
 
 
+@pytest.mark.exhaustive
 def test_killed_while_exporting_it_exports_anew(whole, tmp_path):
     process = start("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
     until = time.monotonic() + 120
@@ -115,21 +117,6 @@ def test_a_finished_run_returns_at_once_and_touches_nothing(whole):
     done = command("reproduce.train", *FLAGS, f"--runs_dir={whole.parent}")
     assert done.returncode == 0 and "nothing was trained" in done.stdout
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
-
-
-def test_a_second_process_on_the_same_run_says_so_and_stops(tmp_path):
-    flags = (*FLAGS, "--iterations=100000", f"--runs_dir={tmp_path}")
-    first = start("reproduce.train", *flags)
-    try:
-        until = time.monotonic() + 60
-        while not list(tmp_path.glob("*/log.csv")) and time.monotonic() < until:
-            time.sleep(0.1)
-        second = command("reproduce.train", *flags)
-    finally:
-        first.kill()
-        first.communicate()
-    assert second.returncode == 3
-    assert len(second.stderr.splitlines()) == 1 and "another process" in second.stderr
 
 
 def test_more_grids_and_fewer_checkpoints_do_not_disturb_training(whole, tmp_path):

@@ -3,7 +3,7 @@
 import gc
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,7 @@ from reproduce._benchmarks.steps import ITERATIONS, stepper
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory
+from rumi_tf.embeddings import Embedding
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.features import extract
 from rumi_tf.protocols import rumi_unbalanced
@@ -82,7 +83,7 @@ def random_images(config: RunConfig, names: tuple[str, ...]) -> LabelledImages:
     return from_memory(pixels, np.arange(IMAGES) % len(names), names)
 
 
-def _median(step, repetitions: int) -> float:
+def _median(step: Callable[[], None], repetitions: int) -> float:
     seconds = []
     for _ in range(repetitions):
         began = time.perf_counter()
@@ -91,11 +92,11 @@ def _median(step, repetitions: int) -> float:
     return statistics.median(seconds)
 
 
-def _evaluation(config: RunConfig, names: tuple[str, ...], embedding) -> float:
+def _evaluation(config: RunConfig, names: tuple[str, ...], embedding: Embedding) -> float:
     """Seconds to generate, embed and measure as Section 5 does, with what comes once left out."""
     images = random_images(config, names)
     model = experiment.make_model(config, images.image_shape)
-    generate = tf.function(lambda noise: model.images(noise, training=False))
+    generate = tf.function(lambda noise: model.images(noise, None, training=False))
     protocol = rumi_unbalanced(dataset=config.dataset)
     draw = np.random.default_rng(1)
     shape = (100, *images.image_shape)

@@ -18,6 +18,7 @@ from reproduce import _cells
 from reproduce._report import tables
 from reproduce._report.charts import Chart, chart, number
 from reproduce._report.reading import Found, Run, measure
+from rumi_tf.config import RunConfig
 from rumi_tf.results import Row
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -209,7 +210,7 @@ def _number(value: float | None) -> Entry:
     return Entry("", "") if value is None else Entry(number(value), repr(value))
 
 
-def _target(config) -> str:
+def _target(config: RunConfig) -> str:
     if config.split == "unbalanced":
         return str(config.minority_class)
     return ",".join(config.positive_classes) or str(config.split)

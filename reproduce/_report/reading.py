@@ -269,7 +269,7 @@ def _log(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _evaluations(path: Path) -> list[list[Row]]:
-    rows = read_rows(path)
+    rows: list[Row] = read_rows(path)
     if not all(_is_count(row.iteration) for row in rows):
         raise ValueError("a number of iterations is out of range")
     return by_evaluation(rows)

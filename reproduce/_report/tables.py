@@ -145,7 +145,7 @@ def _summaries(
 
 
 def _with_missing(
-    lines: Sequence[Mapping[str, str]], paper: Mapping[tuple[str, str], Mapping[str, str]]
+    lines: Sequence[dict[str, str]], paper: Mapping[tuple[str, str], Mapping[str, str]]
 ) -> list[dict[str, str]]:
     """The lines by data set, in the order of the paper, and lines for its models without a run."""
     if not lines:

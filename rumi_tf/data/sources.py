@@ -141,7 +141,7 @@ def tfds_builder(config: RunConfig, name: str) -> Any:
     return builder
 
 
-def _check_files(builder) -> None:
+def _check_files(builder: Any) -> None:
     """Raises `InvalidInput` if what lies beside prepared data leads to files of other places."""
     root = os.path.abspath(builder.data_dir)
     for part in builder.info.splits.values():

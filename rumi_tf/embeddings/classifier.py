@@ -21,7 +21,14 @@ from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import stratified
 from rumi_tf.embeddings.base import Embedding, image_batches, weights_digest
 from rumi_tf.embeddings.weights import load_weights
-from rumi_tf.files import atomic_path, digest_of, read_json, write_json
+from rumi_tf.files import (
+    atomic_path,
+    digest_of,
+    read_json,
+    remove_temporaries,
+    reserve,
+    write_json,
+)
 from rumi_tf.progress import tracked
 from rumi_tf.randomness import initializer_seeds, numpy_generator
 
@@ -80,8 +87,12 @@ def load_classifier(
     with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
         found = None if refresh else _from_cache(network, path)
         if found is None:
+            for file in (path, path.with_suffix(".json")):
+                remove_temporaries(path.parent, file.name)
             found = _train(network, train, test, dataset, seed)
             with atomic_path(path) as temporary:
+                size = sum(weight.nbytes for weight in network.get_weights())
+                reserve(temporary, 2 * size + 100_000)
                 network.save_weights(temporary)
             write_json(path.with_suffix(".json"), _record(path, found))
 

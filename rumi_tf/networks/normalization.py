@@ -14,7 +14,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (`synchronized`).
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
         if not (training and self.trainable) or self.synchronized or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         # (B, ..., C): to the kernel the places of all axes but the last are alike.
@@ -37,5 +39,5 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return tf.fill(self.moving_mean.shape, neutral)
         return tf.cast(weight.value, tf.float32)
 
-    def _follow(self, moving, new: tf.Tensor) -> None:
+    def _follow(self, moving: keras.Variable, new: tf.Tensor) -> None:
         moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
