@@ -1,10 +1,8 @@
 """Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
 
-import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +14,7 @@ from typing import Any
 
 from absl import flags
 
+from reproduce import _cli
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
@@ -170,7 +169,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     if outcomes:
         tell(f"{len(outcomes)} of {len(cells)} were there")
     told: list[int] = []
-    with _terminable():
+    with _cli.terminable():
         while waiting:
             found = _round({number: cells[number] for number in waiting}, jobs, tell)
             outcomes |= found
@@ -217,19 +216,6 @@ def _line(found: Outcome) -> str:
     if found.status == "failed":
         return f"{found.cell.title}: {found.status}: {found.reason}"
     return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Processes:

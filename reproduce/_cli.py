@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from absl import app, flags, logging
@@ -135,6 +137,19 @@ def _columns() -> int:
         return os.get_terminal_size().columns
     except OSError:
         return 88
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -93,8 +93,8 @@ BAD = [
     ("iteratons", (*TRAIN, "--iteratons=5")),
     ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
     ("extra", (*TRAIN, "extra")),
-    ("name one of: train, metrics, objectives, ensemble, memory", ("reproduce.benchmark",)),
-    ("name one of: train, metrics, objectives, ensemble, memory", ("reproduce.benchmark", "speed")),
+    ("name one of: train, input, precision, metrics, ", ("reproduce.benchmark",)),
+    ("objectives, mixture, memory, all", ("reproduce.benchmark", "ensemble")),
     # sampling
     ("saved_model", SAMPLE),
     ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
