@@ -1,9 +1,7 @@
 """Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
 
-import contextlib
 import dataclasses
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +13,7 @@ from typing import Any
 
 from absl import flags
 
+from reproduce import _cli
 from rumi_tf import experiment
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
@@ -167,7 +166,7 @@ def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[O
     if outcomes:
         tell(f"{len(outcomes)} of {len(cells)} were there")
     told: list[int] = []
-    with _terminable():
+    with _cli.terminable():
         while waiting:
             ended = _round({number: cells[number] for number in waiting}, jobs, tell)
             outcomes |= ended
@@ -214,19 +213,6 @@ def _line(found: Outcome) -> str:
     if found.status == "failed":
         return f"{found.cell.title}: {found.status}: {found.reason}"
     return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class _Processes:

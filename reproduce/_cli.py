@@ -4,8 +4,10 @@ import contextlib
 import errno
 import io
 import os
+import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
@@ -194,6 +196,19 @@ def _columns() -> int:
         return os.get_terminal_size().columns
     except OSError:
         return 88
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -1,33 +1,42 @@
 """Measures speed as ratios within one run, and checks metrics on real images.
 
-Usage: python -m reproduce.benchmark metrics --data_dir=DIR
-       python -m reproduce.benchmark train
+Usage: python -m reproduce.benchmark train
+       python -m reproduce.benchmark input
+       python -m reproduce.benchmark precision
+       python -m reproduce.benchmark metrics --data_dir=DIR
        python -m reproduce.benchmark objectives
-       python -m reproduce.benchmark ensemble --num_runs=100
+       python -m reproduce.benchmark mixture --num_runs=100
        python -m reproduce.benchmark memory
        python -m reproduce.benchmark cost
        python -m reproduce.benchmark samples --dataset=digits
+       python -m reproduce.benchmark all --data_dir=DIR
 
 train: an iteration of Rumi-LSGAN on the MNIST networks, against itself run eagerly, with fresh
-fakes, in float32 and by XLA, its batches alone, and the rate of products of matrices. metrics: the
-Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-learn, Inception
-features against the bare network; then what the metrics say of real images of --dataset against
-other real images. objectives: an iteration of every objective against one of LSGAN, on the MNIST
-networks. ensemble: runs on the mixture of Gaussians, all at once against one after another. memory:
-the peak of training and of evaluating 10,000 and 100,000 images. cost: the hours of Table 1 of the
-Rumi-GAN paper, extrapolated from a few iterations and an evaluation on each data set's networks.
-samples: what the metrics say of generators of known quality when there are few real images. Tables
-are written to --out as CSV files.
+fakes, in float32 and by XLA, against PyTorch if that is installed, and against the rate of products
+of matrices. input: batches alone against the iteration, of digits in memory and of JPEG files of
+CelebA's size. precision: runs of flags/demo.flags in mixed_bfloat16 and in float32, their losses
+and what is measured of their images; on a CPU without bf16 arithmetic mixed_bfloat16 is slower, not
+faster. metrics: the Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over
+scikit-learn, Inception features against the bare network; then what the metrics say of real images
+of --dataset against other real images. objectives: an iteration of every objective against one of
+LSGAN, on the MNIST networks. mixture: runs on the mixture of Gaussians, all at once against one
+after another. memory: the peak of training and of evaluating 10,000 and 100,000 images. cost: the
+hours of Table 1 of the Rumi-GAN paper, extrapolated from a few iterations and an evaluation on each
+data set's networks. samples: what the metrics say of generators of known quality when there are few
+real images. all: every topic in turn, each as a process of its own. Tables are written to --out as
+CSV files.
 """
 
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
+from reproduce import _cli, _grid
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv
@@ -50,23 +59,21 @@ flags.DEFINE_integer(
     **_SECTION,
 )
 flags.DEFINE_string("out", "benchmark", "Directory for the tables.", **_SECTION)
-
-
 flags.DEFINE_list(
     "objectives", [], "Names of files in flags/objectives (topic objectives). Default: all.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_float(
-    "width", 1.0, "Width of the networks (topics train, objectives, cost).", **_SECTION
+    "width", 1.0, "Width of the networks (topics train, input, objectives, cost).", **_SECTION
 )
 flags.DEFINE_integer(
-    "batch_size",
-    100,
-    "Images per role (topics train, objectives, cost).",
-    lower_bound=2,
+    "batch_size", 100, "Images per role (topics train, input, objectives).", lower_bound=2,
     **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "iterations", 400, "Of each run (topic precision).", lower_bound=20, **_SECTION
 )
-flags.DEFINE_integer("num_runs", 100, "Runs at once (topic ensemble).", lower_bound=1, **_SECTION)
+flags.DEFINE_integer("num_runs", 100, "Runs at once (topic mixture).", lower_bound=1, **_SECTION)
 
 
 def main(topic: str) -> None:
@@ -74,6 +81,33 @@ def main(topic: str) -> None:
     out = _cli.path(flags.FLAGS.out)
     _cli.check_output("out", *(out / name for name in _TABLES[topic]))
     _TOPICS[topic](flags.FLAGS, out)
+
+
+def _train(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import training
+    if training.pytorch is None:
+        print("PyTorch is not installed: there is no line for it")
+    found = training.comparisons(wanted.width, wanted.batch_size, wanted.repetitions)
+    _tell(found, out / "train.csv")
+
+
+def _input(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import feeding
+    with tempfile.TemporaryDirectory() as place:
+        found = feeding.comparisons(
+            Path(place), wanted.width, wanted.batch_size, wanted.repetitions
+        )
+        _tell(found, out / "input.csv")
+
+
+def _precision(wanted: flags.FlagValues, out: Path) -> None:
+    with _cli.quiet_import():
+        from reproduce._benchmarks import precision
+    with tempfile.TemporaryDirectory() as place:
+        rows = precision.runs(Path(place), wanted.iterations, wanted.cache_dir)
+        _tabulate(rows, out / "precision.csv")
 
 
 def _metrics(wanted: flags.FlagValues, out: Path) -> None:
@@ -84,17 +118,7 @@ def _metrics(wanted: flags.FlagValues, out: Path) -> None:
     )
     metrics.check(config)
     _tell(metrics.comparisons(wanted.repetitions), out / "speed.csv")
-    table = metrics.sanity(config)
-    write_csv(out / "sanity.csv", table)
-    print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    print(out / "sanity.csv")
-
-
-def _train(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
-        from reproduce._benchmarks import training
-    found = training.comparisons(wanted.width, wanted.batch_size, wanted.repetitions)
-    _tell(found, out / "train.csv")
+    _tabulate(metrics.sanity(config), out / "sanity.csv")
 
 
 def _objectives(wanted: flags.FlagValues, out: Path) -> None:
@@ -106,10 +130,10 @@ def _objectives(wanted: flags.FlagValues, out: Path) -> None:
     _tell(found, out / "objectives.csv")
 
 
-def _ensemble(wanted: flags.FlagValues, out: Path) -> None:
+def _mixture(wanted: flags.FlagValues, out: Path) -> None:
     with _cli.quiet_import():
-        from reproduce._benchmarks import ensemble
-    _tell(ensemble.comparisons(wanted.num_runs, wanted.repetitions), out / "ensemble.csv")
+        from reproduce._benchmarks import mixture
+    _tell(mixture.comparisons(wanted.num_runs, wanted.repetitions), out / "mixture.csv")
 
 
 def _memory(wanted: flags.FlagValues, out: Path) -> None:
@@ -117,24 +141,14 @@ def _memory(wanted: flags.FlagValues, out: Path) -> None:
         from reproduce._benchmarks import memory
         from rumi_tf.embeddings import cache_directory
     cache_directory(RunConfig(cache_dir=wanted.cache_dir))
-    rows = []
     with tempfile.TemporaryDirectory() as place:
-        for row in memory.peaks(Path(place), wanted.cache_dir):
-            rows.append(row)
-            write_csv(out / "memory.csv", rows)
-            print(aligned([list(row.values())]), flush=True)
-    print(out / "memory.csv")
+        _tabulate(memory.peaks(Path(place), wanted.cache_dir), out / "memory.csv")
 
 
 def _cost(wanted: flags.FlagValues, out: Path) -> None:
     with _cli.quiet_import():
         from reproduce._benchmarks import cost
-    rows = []
-    for row in cost.rows(wanted.width, wanted.batch_size, wanted.repetitions):
-        rows.append(row)
-        write_csv(out / "cost.csv", rows)
-        print(aligned([[name, value] for name, value in row.items()]), flush=True)
-    print(out / "cost.csv")
+    _tabulate(cost.rows(wanted.width, wanted.batch_size, wanted.repetitions), out / "cost.csv")
 
 
 def _samples(wanted: flags.FlagValues, out: Path) -> None:
@@ -152,6 +166,23 @@ def _samples(wanted: flags.FlagValues, out: Path) -> None:
     print(out / "samples.csv")
 
 
+def _all(wanted: flags.FlagValues, out: Path) -> None:
+    """As processes: what one topic leaves in memory, or in threads, does not slow the next."""
+    benchmark_flags = wanted.flags_by_module_dict()[_SECTION["module_name"]]
+    given = [flag.serialize() for flag in benchmark_flags if flag.present]
+    missing = []
+    with _cli.terminable():
+        for topic in _TOPICS:
+            if topic == "all":
+                continue
+            print(f"--- {topic}", flush=True)
+            words = [sys.executable, "-m", "reproduce.benchmark", topic, *given]
+            code = subprocess.run(words, stdin=subprocess.DEVNULL).returncode
+            if code:
+                missing.append(f"{topic} failed (exit code {code})")
+    _grid.end(missing)
+
+
 def _tell(comparisons: Iterable[Any], path: Path) -> None:
     """Prints and writes every line as soon as it is there."""
     rows = []
@@ -167,11 +198,28 @@ def _tell(comparisons: Iterable[Any], path: Path) -> None:
     print(path)
 
 
-_TABLES = {"train": ["train.csv"], "metrics": ["speed.csv", "sanity.csv"],
-           "objectives": ["objectives.csv"], "ensemble": ["ensemble.csv"],
-           "memory": ["memory.csv"], "cost": ["cost.csv"], "samples": ["samples.csv"]}  # fmt: skip
-_TOPICS = {"train": _train, "metrics": _metrics, "objectives": _objectives, "ensemble": _ensemble,
-           "memory": _memory, "cost": _cost, "samples": _samples}  # fmt: skip
+def _tabulate(rows: Iterable[Mapping[str, str]], path: Path) -> None:
+    """Writes every row as soon as it is there, and prints them all as a table."""
+    found = []
+    for row in rows:
+        found.append(row)
+        write_csv(path, found)
+    print(aligned([list(found[0]), *(list(row.values()) for row in found)]))
+    print(path)
+
+
+_TABLES = {
+    "train": ["train.csv"], "input": ["input.csv"], "precision": ["precision.csv"],
+    "metrics": ["speed.csv", "sanity.csv"], "objectives": ["objectives.csv"],
+    "mixture": ["mixture.csv"], "memory": ["memory.csv"], "cost": ["cost.csv"],
+    "samples": ["samples.csv"],
+}  # fmt: skip
+_TABLES["all"] = [name for names in _TABLES.values() for name in names]
+_TOPICS = {
+    "train": _train, "input": _input, "precision": _precision, "metrics": _metrics,
+    "objectives": _objectives, "mixture": _mixture, "memory": _memory, "cost": _cost,
+    "samples": _samples, "all": _all,
+}  # fmt: skip
 
 if __name__ == "__main__":
     _cli.run(main, __doc__, topics=tuple(_TOPICS))

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.splits import Split
 from rumi_tf.embeddings import Embedding, cache_directory, load_embedding
 from rumi_tf.errors import InvalidInput
-from rumi_tf.features import Features, extract, reference_features
+from rumi_tf.features import Features, collect, extract, reference_features
 from rumi_tf.protocols import Protocol, protocol_for
 from rumi_tf.results import Row
 
@@ -148,6 +148,35 @@ class Evaluator:
         """
         began = time.monotonic()
         generated = extract(self.embedding, batches, total, "features of the generated images")
+        return self._judge(generated, began, labels, complete, extrapolate)
+
+    def of_outputs(
+        self,
+        outputs: Iterable[Mapping[str, np.ndarray]],
+        *,
+        labels: Sequence[int] | None = None,
+        complete: bool = True,
+    ) -> Evaluation:
+        """Measures images that have gone through the embedding, in random order.
+
+        Args:
+            outputs: see `features.collect`.
+            labels, complete: as of a call.
+
+        Raises:
+            ValueError: see `features.collect`.
+        """
+        began = time.monotonic()
+        return self._judge(collect(outputs), began, labels, complete, False)
+
+    def _judge(
+        self,
+        generated: Features,
+        began: float,
+        labels: Sequence[int] | None,
+        complete: bool,
+        extrapolate: bool,
+    ) -> Evaluation:
         found, prd = compare(
             generated, self.reference, seed=self.protocol.seed, complete=complete,
             extrapolate=extrapolate,

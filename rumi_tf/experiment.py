@@ -57,7 +57,7 @@ from rumi_tf.results import (
     read_rows,
     write_curve,
 )
-from rumi_tf.sampling import Sampler, evaluation_batches, load_sampler
+from rumi_tf.sampling import Sampler, evaluation_outputs, load_sampler
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -382,13 +382,14 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     images, split = prepare(config)
     check_writable(config.runs_dir)
     evaluator = None
-    if not measured and workers.is_chief(strategy):
+    if not measured:
         evaluator = Evaluator.for_run(config, images, split)
     with _place(config, images, strategy) as place:
         done = read_summary(directory, config.iterations)
         if done:
             notes: tuple[str, ...] = ()
-            if evaluator is not None and not last_rows(config):
+            # By the chief alone: the others cannot know what it finds there by then.
+            if evaluator is not None and place == directory and not last_rows(config):
                 _measure_once(config, evaluator, sampler_of(config).generate)
                 notes = ("it had not been evaluated so; that was done now",)
             return Run(directory, done, reused=True, notes=notes)
@@ -506,8 +507,12 @@ def sampler_of(config: RunConfig) -> Sampler:
 
 
 def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
-    """Evaluates the generator of the last iteration and adds its rows to those of the run."""
-    rows, prd = _measurer(config, generate, evaluator)(config.iterations, True)
+    """Evaluates the generator of the last iteration and adds its rows to those of the run.
+
+    On one device, of the chief.
+    """
+    measure = _measurer(config, generate, evaluator, tf.distribute.get_strategy())
+    rows, prd = measure(config.iterations, True)
     if prd is not None:
         write_curve(run_directory(config) / "prd.csv", prd)
     # Last, since they say that it was measured.
@@ -543,7 +548,7 @@ def _train(
     start = int(model.iteration.numpy())
     workers.check_agreement(
         strategy, iteration=start, settings=_number(config.hash()),
-        images=_number(images.fingerprint),
+        images=_number(images.fingerprint), evaluation=_evaluation_number(config, evaluator),
     )  # fmt: skip
     if start % config.steps_per_execution:
         raise InvalidInput(
@@ -629,7 +634,8 @@ def _callbacks(
     board = TensorBoard(directory)
     evaluate = []
     if evaluator is not None:
-        measure = _measurer(config, _generating(model), evaluator)
+        strategy = model.distribute_strategy
+        measure = _measurer(config, _generating(model), evaluator, strategy)
         evaluate = [Evaluate(directory, config.eval_every, last, measure, board, checkpoints)]
 
     def paused() -> float:
@@ -648,21 +654,23 @@ def _callbacks(
 
 def _generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
     """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
-    return tf.function(lambda noise, labels=None: model.images(noise, labels, training=False))
+    return lambda noise, labels=None: model.images(noise, labels, training=False)
 
 
-def _measurer(config: RunConfig, generate: Callable, evaluator: Evaluator) -> Callable:
+def _measurer(
+    config: RunConfig, generate: Callable, evaluator: Evaluator, strategy: tf.distribute.Strategy
+) -> Callable:
     """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
     total = evaluator.protocol.num_generated
     labels = None
     if _objective_class(config).conditional:
         labels = wanted_classes(evaluator.protocol, evaluator.split)
+    outputs = evaluation_outputs(
+        generate, evaluator.embedding.embed, config.latent_dim, config.seed, labels, strategy
+    )
 
     def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        batches = evaluation_batches(
-            generate, config.latent_dim, total, config.seed, iteration, labels
-        )
-        found = evaluator(batches, total=total, labels=labels, complete=last)
+        found = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
         return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
 
     return measure
@@ -772,6 +780,16 @@ def _starts(path: Path) -> list[dict]:
 def _number(text: str) -> int:
     """A 63-bit number that stands for a text."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
+
+
+def _evaluation_number(config: RunConfig, evaluator: Evaluator | None) -> int:
+    """A number that stands for all that processes must have in common to evaluate together."""
+    if evaluator is None:
+        return 0
+    protocol, embedding = evaluator.protocol, evaluator.embedding
+    return _number(
+        f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
+    )
 
 
 def environment() -> dict:

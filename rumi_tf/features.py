@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import filelock
@@ -59,13 +59,25 @@ def extract(
         ValueError: fewer than two images, images that are not numbers in [-1, 1] or of another
             shape than the embedding takes, or features that are not finite.
     """
+    checked = (_checked(batch, embedding) for batch in tracked(batches, total, title, "image"))
+    return collect(embedding.stream(checked))
+
+
+def collect(outputs: Iterable[Mapping[str, np.ndarray]]) -> Features:
+    """Features of images that went through an embedding, in the same memory as `extract`.
+
+    Args:
+        outputs: of an embedding, by name and batch by batch, as `Embedding.stream` has them.
+
+    Raises:
+        ValueError: fewer than two images, or features that are not finite.
+    """
     statistics = GaussianStatistics()
     parts, kept = [], 0
-    checked = (_checked(batch, embedding) for batch in tracked(batches, total, title, "image"))
-    for outputs in embedding.stream(checked):
-        statistics.update(outputs["features"])
+    for batch in outputs:
+        statistics.update(batch["features"])
         if kept < KEPT:
-            parts.append({name: rows[: KEPT - kept] for name, rows in outputs.items()})
+            parts.append({name: rows[: KEPT - kept] for name, rows in batch.items()})
             kept += len(parts[-1]["features"])
     if statistics.count < 2:
         raise ValueError(f"there are {statistics.count} images; at least 2 are needed")

@@ -18,6 +18,11 @@ def count() -> int:
     return 1 if context is None else context.num_replicas_in_sync
 
 
+def number() -> int | tf.Tensor:
+    """Which of the replicas this is, from 0."""
+    return 0 if count() == 1 else tf.distribute.get_replica_context().replica_id_in_sync_group
+
+
 def whole_shape(shape):
     """Shape (B, ...) of this replica's rows -> that of the whole batch."""
     if count() == 1:
@@ -30,15 +35,15 @@ def own_rows(rows: tf.Tensor) -> tf.Tensor:
     """(count() B, ...) rows of the whole batch -> the (B, ...) rows of this replica."""
     if count() == 1:
         return rows
-    number = tf.distribute.get_replica_context().replica_id_in_sync_group
     size = tf.shape(rows)[0] // count()
-    return rows[number * size : (number + 1) * size]
+    return rows[number() * size : (number() + 1) * size]
 
 
 def all_rows(rows: tf.Tensor) -> tf.Tensor:
     """(B, ...) rows of this replica -> the (count() B, ...) rows of the whole batch, in order.
 
-    It has a gradient: that of the mean over replicas of what they make of the rows.
+    It has a gradient: that of the sum over replicas of what they make of the rows, of which
+    `addends` makes their mean.
     """
     if count() == 1:
         return rows

@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from rumi_tf import replicas
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
+from rumi_tf.progress import tracked
 from rumi_tf.randomness import normal
 from rumi_tf.saved_models import check_saved_model, read_metadata
 
@@ -118,10 +120,71 @@ def evaluation_batches(
         iteration: of the run, in which the generator is evaluated.
         labels: classes that take turns; `None` for an unconditional generator.
     """
-    shape = (CHUNK, latent_dim)
-    yield from _chunks(
-        generate, lambda chunk: normal(shape, seed, "evaluate", iteration, chunk), num, labels
-    )
+    yield from _chunks(generate, _evaluation_noise(latent_dim, seed, iteration), num, labels)
+
+
+def evaluation_outputs(
+    generate: Callable[..., tf.Tensor],
+    embed: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
+    latent_dim: int,
+    seed: int,
+    labels: Sequence[int] | None,
+    strategy: tf.distribute.Strategy,
+) -> Callable[[int, int], Iterator[dict[str, np.ndarray]]]:
+    """What a network says of the images of `evaluation_batches`, the work divided over replicas.
+
+    In each round every replica makes and embeds one chunk; every process gets the outputs of all
+    of them, in the order of the images, so that the number of replicas changes nothing.
+
+    Args:
+        generate, latent_dim, seed, labels: as of `evaluation_batches`.
+        embed: (B, H, W, C) images -> by name, (B, n) float32.
+        strategy: whose replicas; all its processes must do the same.
+
+    Returns:
+        (iteration, number of images) -> the outputs, by name and batch by batch.
+    """
+
+    @tf.function
+    def of_round(iteration: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+        def own() -> dict[str, tf.Tensor]:
+            chunk = first + replicas.number()
+            noise = _evaluation_noise(latent_dim, seed, iteration)
+            outputs = embed(generate(*_inputs(noise, labels, chunk)))
+            # Gathered as one: there may be outputs without columns.
+            rows = replicas.all_rows(tf.concat(list(outputs.values()), axis=1))
+            widths = [output.shape[1] for output in outputs.values()]
+            return dict(zip(outputs, tf.split(rows, widths, axis=1), strict=True))
+
+        return strategy.experimental_local_results(strategy.run(own))[0]
+
+    def stream(iteration: int, num: int) -> Iterator[dict[str, np.ndarray]]:
+        each = CHUNK * strategy.num_replicas_in_sync
+        rounds = [range(start, min(start + each, num)) for start in range(0, num, each)]
+        for images in tracked(rounds, num, "features of the generated images", "image"):
+            outputs = of_round(tf.constant(iteration), tf.constant(images.start // CHUNK))
+            yield {name: rows[: len(images)].numpy() for name, rows in outputs.items()}
+
+    return stream
+
+
+def _evaluation_noise(
+    latent_dim: int, seed: int, iteration: int | tf.Tensor
+) -> Callable[..., tf.Tensor]:
+    """Number of a chunk -> (CHUNK, latent_dim) noise of an evaluation."""
+    return lambda chunk: normal((CHUNK, latent_dim), seed, "evaluate", iteration, chunk)
+
+
+def _inputs(
+    noise: Callable[..., tf.Tensor],
+    labels: Sequence[int] | np.ndarray | None,
+    chunk: int | tf.Tensor,
+) -> list[tf.Tensor]:
+    """What a generator takes for a chunk: noise, and labels that take turns, if there are any."""
+    if labels is None:
+        return [noise(chunk)]
+    turns = (chunk * CHUNK + tf.range(CHUNK)) % len(labels)
+    return [noise(chunk), tf.gather(np.asarray(labels, np.int32), turns)]
 
 
 def _chunks(
@@ -131,11 +194,7 @@ def _chunks(
     labels: Sequence[int] | np.ndarray | None,
 ) -> Iterator[np.ndarray]:
     for chunk, start in enumerate(range(0, num, CHUNK)):
-        inputs = [noise(chunk)]
-        if labels is not None:
-            turns = np.take(labels, range(start, start + CHUNK), mode="wrap")
-            inputs.append(tf.constant(turns, tf.int32))
-        yield generate(*inputs).numpy()[: num - start]
+        yield generate(*_inputs(noise, labels, chunk)).numpy()[: num - start]
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ def check_agreement(strategy: tf.distribute.Strategy, **values: int) -> None:
             raise InvalidInput(
                 "strategy",
                 f"the workers differ in their {name}; start all of them with the same flags and "
-                "images, and one shared --runs_dir",
+                "images, and shared --runs_dir and --cache_dir",
             )
 
 

@@ -1,11 +1,18 @@
 """What the benchmarks count and compare."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags
+from PIL import Image
 
-from reproduce import _grid
-from reproduce._benchmarks import cost, samples, steps, timing, training
+from reproduce import _grid, benchmark
+from reproduce._benchmarks import cost, feeding, precision, samples, steps, timing, training
+from rumi_tf import randomness
+from rumi_tf.data.sources import load_images
 
 
 def test_medians_are_of_the_times_in_turn(monkeypatch):
@@ -92,3 +99,147 @@ def test_a_distance_is_in_spreads():
     assert float(samples._apart(perfect + 6, perfect)) == pytest.approx(3, abs=0.1)
     assert samples._apart(perfect, perfect) == ""
     assert samples._apart(np.ones(3), np.zeros(3)) == ""
+
+
+def test_generated_faces_are_read_like_celeba(tmp_path):
+    size = feeding.write_faces(tmp_path, 6)
+    files = sorted((tmp_path / "img_align_celeba").iterdir())
+    assert size == np.mean([path.stat().st_size for path in files])
+    assert all(Image.open(path).size == (178, 218) for path in files)
+    values = {"dataset": "celeba", "data_dir": str(tmp_path), "split": "attribute"}
+    images = load_images(steps.config_of("rumi_lsgan", **values))
+    assert images.image_shape == (64, 64, 3)
+    assert images.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    pixels = images.gather(np.arange(6)).numpy()
+    assert pixels.min() < -0.5 and pixels.max() > 0.5 and np.ptp(pixels[0] - pixels[1]) > 0.5
+
+
+def test_the_last_quarter_is_weighted_by_iterations():
+    losses = np.random.default_rng(0).normal(size=50)
+    ends = [10, 20, 30, 38, 40, 46, 50]  # windows of different lengths, a boundary at 38 of 37.5
+    starts = [0, *ends[:-1]]
+    rows = [
+        {"iteration": str(b), "d_loss": str(losses[a:b].mean())}
+        for a, b in zip(starts, ends, strict=True)
+    ]
+    assert precision.last_quarter(rows, "d_loss") == pytest.approx(losses[38:].mean())
+
+
+def test_all_runs_every_topic_with_the_flags_that_were_given(monkeypatch, tmp_path, capsys):
+    calls = []
+
+    def run(words, stdin):
+        calls.append(words)
+        return SimpleNamespace(returncode=2 if words[3] == "metrics" else 0)
+
+    monkeypatch.setattr(benchmark.subprocess, "run", run)
+    values = flags.FlagValues()
+    for name, value in (("width", 1.0), ("repetitions", 3)):
+        flags.DEFINE_string(name, str(value), "", flag_values=values, module_name="Benchmark")
+    values(["benchmark", "--width=0.5"])
+    with pytest.raises(SystemExit) as end:
+        benchmark._all(values, tmp_path)
+    assert end.value.code == 1
+    assert "metrics failed (exit code 2)" in capsys.readouterr().err
+    topics = [topic for topic in benchmark._TOPICS if topic != "all"]
+    assert calls == [
+        [sys.executable, "-m", "reproduce.benchmark", topic, "--width=0.5"] for topic in topics
+    ]
+
+
+@pytest.fixture
+def pytorch():
+    pytest.importorskip("torch")
+    from reproduce._benchmarks import pytorch
+
+    return pytorch
+
+
+@pytest.fixture
+def pair(pytorch):
+    """A small model with random statistics, its batches, and its counterpart in PyTorch."""
+    config = steps.config_of("rumi_lsgan", width=0.2, batch_size=8, d_schedule="joint")
+    model, batches = steps.prepared(config)
+    draw = np.random.default_rng(0)
+    for network in (model.generator, model.discriminator):
+        network.set_weights([w + draw.uniform(0, 0.1, w.shape) for w in network.get_weights()])
+    theirs = pytorch.Trainer(config, (28, 28, 1))
+    copy_weights(theirs.generator, model.generator, made=order(7, 51))
+    copy_weights(theirs.discriminator, model.discriminator, taken=order(4, 26))
+    return config, model, batches, theirs
+
+
+def order(size, filters):
+    """Where a mirrored map in PyTorch's flat order, (C, H, W), stands in ours, (H, W, C)."""
+    places = np.arange(size * size * filters).reshape(size, size, filters)
+    return places[::-1, ::-1].transpose(2, 0, 1).ravel()
+
+
+def copy_weights(theirs, ours, made=None, taken=None):
+    """With mirrored kernels; `made` and `taken` are what flat layers make and the first takes."""
+    import torch
+
+    names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias",
+             "moving_mean": "running_mean", "moving_variance": "running_var"}  # fmt: skip
+    layers = [layer for layer in [*ours._stack, getattr(ours, "_score", None)] if layer]
+    layers = [layer for layer in layers if layer.weights]
+    counterparts = [layer for layer in theirs if list(layer.parameters())]
+    for layer, counterpart in zip(layers, counterparts, strict=True):
+        for weight in layer.weights:
+            value = weight.numpy()
+            if value.ndim == 4:  # (H, W, A, B) -> (B, A, H, W)
+                value = value[::-1, ::-1].transpose(3, 2, 0, 1)
+            elif value.ndim == 2:
+                value, taken = value.T if taken is None else value.T[:, taken], None
+            if made is not None and len(value) == len(made):
+                value = value[made]
+            target = getattr(counterpart, names[weight.name])
+            assert target.shape == value.shape
+            target.data.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+def as_torch(images):
+    """(B, H, W, C) -> (B, C, H, W), mirrored both ways."""
+    import torch
+
+    return torch.from_numpy(np.transpose(images, (0, 3, 1, 2))[:, :, ::-1, ::-1].copy())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_networks_in_pytorch_are_ours(pair, training):
+    import torch
+
+    config, model, _, theirs = pair
+    noise = np.random.default_rng(1).normal(size=(8, config.latent_dim)).astype(np.float32)
+    images = model.images(noise, None, training=training).numpy()
+    scores = model.discriminator(images, training=training)["score"].numpy()
+    assert images.std() > 0.01 and scores.std() > 0.01
+    with torch.no_grad():
+        for network in (theirs.generator, theirs.discriminator):
+            network.train(training)
+        made = theirs.generator(torch.from_numpy(noise))
+        np.testing.assert_allclose(made, as_torch(images), atol=1e-4)
+        judged = theirs.discriminator(as_torch(images))[:, 0]
+        np.testing.assert_allclose(judged, scores, atol=1e-4 * np.abs(scores).max())
+    for network, ours in (
+        (theirs.generator, model.generator),
+        (theirs.discriminator, model.discriminator),
+    ):
+        count = sum(np.prod(v.shape) for v in ours.trainable_variables)
+        assert sum(p.numel() for p in network.parameters()) == count
+
+
+def test_the_iteration_in_pytorch_has_the_losses_of_ours(pair):
+    import torch
+
+    config, model, batches, theirs = pair
+    for number in range(3):
+        batch = next(batches)
+        for tracker in model.trackers.values():
+            tracker.reset_state()
+        ours = model.train_step(batch)
+        noise = randomness.normal((8, config.latent_dim), config.seed, "noise", number)
+        updates = [{r: as_torch(p["image"].numpy()) for r, p in u.items()} for u in batch]
+        d_losses, g_loss = theirs.iterate(updates, torch.from_numpy(noise.numpy()))
+        assert float(ours["d_loss"]) == pytest.approx(np.mean(d_losses), rel=1e-3)
+        assert float(ours["g_loss"]) == pytest.approx(g_loss, rel=1e-3)

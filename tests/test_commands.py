@@ -98,14 +98,8 @@ BAD = [
     ("iteratons", (*TRAIN, "--iteratons=5")),
     ("flagfile", (*TRAIN, "--flagfile={out}/absent.flags")),
     ("extra", (*TRAIN, "extra")),
-    (
-        "name one of: train, metrics, objectives, ensemble, memory, samples",
-        ("reproduce.benchmark",),
-    ),
-    (
-        "name one of: train, metrics, objectives, ensemble, memory, samples",
-        ("reproduce.benchmark", "speed"),
-    ),
+    ("name one of: train, input, precision, metrics, ", ("reproduce.benchmark",)),
+    ("objectives, mixture, memory, cost, samples, all", ("reproduce.benchmark", "ensemble")),
     # sampling
     ("saved_model", SAMPLE),
     ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),

@@ -1,5 +1,6 @@
 """Evaluation during training: what it writes, and that training does not notice it."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -17,7 +18,7 @@ TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "chec
 
 
 def embed(images):
-    rows = tf.reshape(tf.image.resize(images, (4, 4)), (len(images), 16))
+    rows = tf.reshape(tf.image.resize(images, (4, 4)), (-1, 16))
     bright = tf.sigmoid(rows[:, :10])
     classes = bright / tf.reduce_sum(bright, axis=1, keepdims=True)
     return {"features": rows, "scores": classes, "classes": classes}
@@ -94,9 +95,16 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     images, split = experiment.prepare(settings)
     model = experiment.make_model(settings, images.image_shape)
     evaluator = evaluation.Evaluator.for_run(settings, images, split)
-    measure = experiment._measurer(settings, experiment._generating(model), evaluator)
+    traces = []
+    evaluator.embedding = dataclasses.replace(
+        SMALL, embed=lambda images: traces.append(images.shape) or embed(images)
+    )
+    measure = experiment._measurer(
+        settings, experiment._generating(model), evaluator, tf.distribute.get_strategy()
+    )
     values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
+    assert len(traces) == 1  # of six batches
 
 
 def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):

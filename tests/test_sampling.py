@@ -14,7 +14,7 @@ from rumi_tf.export import export_generator
 from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
 from rumi_tf.randomness import normal
-from rumi_tf.sampling import load_sampler, to_bytes
+from rumi_tf.sampling import evaluation_batches, evaluation_outputs, load_sampler, to_bytes
 from tests.conftest import ROOT, command
 
 
@@ -138,6 +138,32 @@ def test_command_writes_the_same_images_in_every_process(exported, tmp_path):
     )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert Image.open(tmp_path / "a.png").size[0] > 200
+
+
+@pytest.mark.parametrize("labels", [None, [7, 2, 5]])
+def test_outputs_of_an_evaluation_are_those_of_its_images(labels):
+    """Also of the last of them, which do not fill a chunk, and where an output has no columns."""
+
+    def generate(noise, asked=None):
+        images = tf.reshape(tf.tanh(noise), (-1, 2, 2, 1))
+        return images if asked is None else images + tf.cast(asked, tf.float32)[:, None, None, None]
+
+    def embed(images):
+        flat = tf.reshape(images, (-1, 4))
+        return {"features": flat**2, "scores": flat[:, :0], "classes": flat[:, :1]}
+
+    strategy = tf.distribute.get_strategy()
+    stream = evaluation_outputs(generate, embed, 4, 3, labels, strategy)
+    for iteration, num in ((2, 230), (9, 100), (4, 1)):
+        parts = list(stream(iteration, num))
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        images = np.concatenate([*evaluation_batches(generate, 4, num, 3, iteration, labels)])
+        flat = images.reshape(num, 4)
+        np.testing.assert_allclose(found["features"], flat**2, rtol=1e-6)
+        np.testing.assert_array_equal(found["classes"], flat[:, :1])
+        assert found["scores"].shape == (num, 0)
+        asked = np.zeros(num) if labels is None else np.resize(labels, num)
+        assert (np.abs(flat - asked[:, None]) <= 1).all()
 
 
 def test_sampling_never_imports_the_training_code(exported):

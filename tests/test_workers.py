@@ -7,24 +7,27 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment, workers
+from rumi_tf import evaluation, experiment, workers
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
 from rumi_tf.randomness import normal
+from rumi_tf.sampling import evaluation_batches, load_sampler
 from tests.conftest import ROOT
+from tests.train_on import small_embedding
 
 # A slow rate: where the gradient is rounding alone, as of a bias before batch normalisation, Adam
 # makes whole steps of it.
 COMMON = {
     "dataset": "digits", "minority_class": "5", "width": 0.1, "batch_size": 8, "iterations": 5,
-    "learning_rate": 1e-5, "log_every": 1,
+    "learning_rate": 1e-5, "log_every": 1, "eval_every": 5, "eval_samples": 250,
 }  # fmt: skip
 RUNS = {
     "rumi_lsgan": {},
@@ -34,10 +37,15 @@ RUNS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def embedding(monkeypatch):
+    """The one that the processes of `start` evaluate by."""
+    monkeypatch.setattr(evaluation, "load_embedding", lambda *_: small_embedding())
+
+
 def config_of(objective, place, **values):
-    return RunConfig(
-        **{**COMMON, "objective": objective, "runs_dir": str(place), **RUNS[objective], **values}
-    )
+    places = {"runs_dir": str(place), "cache_dir": str(Path(place) / "cache")}
+    return RunConfig(**{**COMMON, "objective": objective, **places, **RUNS[objective], **values})
 
 
 def start(place, devices, configs, **environment):
@@ -88,6 +96,27 @@ def assert_equal_runs(config, other):
     np.testing.assert_allclose(a(inputs), b(inputs), atol=1e-5)
 
 
+def assert_measured_as_on_one_device(config):
+    """Its rows are those of the images of its exported generator, made by one device."""
+    config = experiment.resolve(config)
+    images, split = experiment.prepare(config)
+    evaluator = evaluation.Evaluator.for_run(config, images, split)
+    sampler = load_sampler(experiment.run_directory(config) / "saved_model")
+    labels = None
+    if sampler.conditional:
+        labels = evaluation.wanted_classes(evaluator.protocol, split)
+    batches = evaluation_batches(
+        sampler.generate, sampler.latent_dim, config.eval_samples, config.seed, config.iterations,
+        labels,
+    )  # fmt: skip
+    found = evaluator(batches, labels=labels)
+    rows = {row.metric: row for row in experiment.last_rows(config)}
+    assert rows["fid"].n_generated == config.eval_samples
+    assert len(rows) == len(found.measurements)
+    for m in found.measurements:
+        assert rows[m.metric].value == pytest.approx(m.value, rel=1e-5), m.metric
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["rumi_lsgan", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in [*RUNS][1:])]
@@ -98,6 +127,7 @@ def test_two_devices_train_what_one_trains(name, tmp_path):
     experiment.train(alone)
     ends(start(tmp_path, 2, [both]))
     assert_equal_runs(alone, both)
+    assert_measured_as_on_one_device(both)
     environment = experiment.run_directory(experiment.resolve(both)) / "environment.json"
     assert json.loads(environment.read_text())["starts"][0]["replicas"] == 2
 
@@ -134,12 +164,10 @@ def cluster():
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(
-    "evaluated", [{}, {"eval_every": 30, "eval_samples": 20}], ids=["trained", "evaluated"]
-)
-def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(evaluated, tmp_path):
-    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6, **evaluated,
-              "cache_dir": str(tmp_path / "cache")}  # fmt: skip
+@pytest.mark.parametrize("eval_every", [0, 30], ids=["trained", "evaluated"])
+def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(eval_every, tmp_path):
+    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6,
+              "eval_every": eval_every}  # fmt: skip
     alone = config_of("rumi_lsgan", tmp_path / "one", **values)
     both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
     experiment.train(alone)
@@ -158,6 +186,8 @@ def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(ev
         ends(process)
     assert json.loads((run / "summary.json").read_text())["resumed_at"] >= 5
     assert_equal_runs(alone, both)
+    if eval_every:
+        assert_measured_as_on_one_device(both)
 
 
 @pytest.mark.parametrize(

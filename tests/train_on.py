@@ -1,23 +1,57 @@
 """Trains runs on several logical CPUs, which have to be made before TensorFlow begins.
 
+They are evaluated by `small_embedding`, which takes no training.
+
 Usage: python -m tests.train_on DEVICES RUN.json ... ; each file holds the JSON of a `RunConfig`.
 """
 
 import sys
 from pathlib import Path
 
+import keras
 import tensorflow as tf
+from keras import layers
+
+
+def make_devices(count: int) -> None:
+    """Divides the CPU into so many."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    logical = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    tf.config.set_logical_device_configuration(cpu, logical)
+
+
+def small_embedding():
+    """A network for digits whose weights are random, and the same in every process."""
+    from rumi_tf.embeddings import Embedding
+
+    def seeded(layer, *args, seed, **keywords):
+        start = keras.initializers.HeNormal(seed=seed)
+        return layer(*args, kernel_initializer=start, **keywords)
+
+    x = inputs = keras.Input((28, 28, 1))
+    x = seeded(layers.Conv2D, 8, 5, strides=3, activation="relu", seed=0)(x)
+    x = layers.BatchNormalization()(x)
+    features = seeded(layers.Dense, 16, seed=1)(layers.Flatten()(x))
+    scores = seeded(layers.Dense, 10, activation="softmax", seed=2)(features)
+    network = keras.Model(inputs, [features, scores])
+
+    @tf.function
+    def embed(images):
+        features, scores = network(images, training=False)
+        return {"features": features, "scores": scores, "classes": scores}
+
+    names = tuple("0123456789")
+    return Embedding("small", "classifier-1", embed, (28, 28, 1), names, "classifier-1")
 
 
 def main() -> None:
     """Trains the runs in order."""
     devices, *paths = sys.argv[1:]
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    logical = [tf.config.LogicalDeviceConfiguration() for _ in range(int(devices))]
-    tf.config.set_logical_device_configuration(cpu, logical)
-    from rumi_tf import experiment
+    make_devices(int(devices))
+    from rumi_tf import evaluation, experiment
     from rumi_tf.config import RunConfig
 
+    evaluation.load_embedding = lambda *_: small_embedding()
     for path in paths:
         experiment.train(RunConfig.from_json(Path(path).read_text(encoding="utf-8")))
 

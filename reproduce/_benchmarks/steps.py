@@ -17,7 +17,7 @@ ITERATIONS = 3  # in a row, of each of two ways
 
 
 def config_of(objective: str, **values: Any) -> RunConfig:
-    """An objective of flags/objectives on the even digits, 28x28 pixels as MNIST's."""
+    """An objective of flags/objectives; of even digits, 28x28 pixels as MNIST's, unless given."""
     return objective_config(objective, {"dataset": "digits", "split": "even", **values})
 
 

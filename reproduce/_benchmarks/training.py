@@ -10,13 +10,16 @@ from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config import RunConfig
 
-BATCHES = 50  # in a row, far more than are made in advance
+try:
+    from reproduce._benchmarks import pytorch
+except ImportError:  # a baseline for those who have it
+    pytorch = None  # type: ignore[assignment]
+
 MATRIX = 2048  # rows and columns of the matrices whose product is the machine's limit
 TARGETS = {
     "eager": "at most 0.40",
     "fresh fakes": "at most 0.75",
     "float32": "at most 0.70",
-    "input": "at most 0.02",
     "ceiling": "at most 1.25, which is 80% of the rate",
 }
 
@@ -44,6 +47,8 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
         ),
         "XLA": lambda: ("without XLA", stepper(config), stepper(config, jit_compile=True)),
     }  # fmt: skip
+    if pytorch is not None:
+        ways["PyTorch, eagerly"] = lambda: ("compiled", stepper(config), pytorch.stepper(config))
     for other, make in ways.items():
         ours, step, base = make()
         found = medians(step, base, repetitions)
@@ -51,22 +56,7 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
         yield Comparison(what, ours, other, seconds, other_seconds, TARGETS.get(other, "none"))
         del step, base
         gc.collect()
-    yield _input(config, what, repetitions)
     yield _ceiling(config, what, repetitions)
-
-
-def _input(config: RunConfig, what: str, repetitions: int) -> Comparison:
-    """How long batches take by themselves; in training they are made while an iteration runs."""
-    _, batches = prepared(config)
-
-    def take() -> None:
-        for _ in range(BATCHES):
-            next(batches)
-
-    take()
-    found = medians(take, stepper(config), repetitions)
-    seconds = found[0][0] / BATCHES, found[1][0] / ITERATIONS
-    return Comparison(what, "its batches alone", "the iteration", *seconds, TARGETS["input"])
 
 
 def _ceiling(config: RunConfig, what: str, repetitions: int) -> Comparison:

@@ -1,0 +1,78 @@
+"""Batches by themselves against the iterations that they are made for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
+from reproduce._benchmarks.timing import Comparison, medians
+from rumi_tf.config import RunConfig
+
+BATCHES = 50  # in a row, far more than are made in advance
+FACES = 300
+FACE = (178, 218)  # width and height of CelebA's aligned images
+NOISE = 6.0  # standard deviation, of pixel values in 0 to 255
+TARGET = "at most 0.02"
+
+
+def comparisons(
+    place: Path, width: float, batch_size: int, repetitions: int
+) -> Iterator[Comparison]:
+    """Yields a line for images in memory and one for JPEG files: seconds per iteration.
+
+    Args:
+        place: empty directory for the JPEG files.
+        width, batch_size: of the networks, and of the batches of each role.
+        repetitions: of which the medians count.
+    """
+    values = {"width": width, "batch_size": batch_size, "d_schedule": "joint"}
+    yield _line("digits in memory", config_of("rumi_lsgan", **values), repetitions)
+    size = write_faces(place, FACES)
+    faces = {"dataset": "celeba", "data_dir": str(place), "split": "attribute"}
+    what = f"JPEG files of {FACE[0]}x{FACE[1]} pixels and {size / 1000:.1f} kB"
+    yield _line(what, config_of("rumi_lsgan", **values, **faces), repetitions)
+
+
+def _line(what: str, config: RunConfig, repetitions: int) -> Comparison:
+    """In training, batches are made while an iteration runs."""
+    _, batches = prepared(config)
+
+    def take() -> None:
+        for _ in range(BATCHES):
+            next(batches)
+
+    take()
+    found = medians(take, stepper(config), repetitions)
+    seconds = found[0][0] / BATCHES, found[1][0] / ITERATIONS
+    what = (
+        f"{what}, {config.image_size}x{config.image_size} for the {config.network} networks, "
+        f"width {config.width:g}, batch {config.batch_size}"
+    )
+    return Comparison(what, "the batches alone", "the iteration", *seconds, TARGET)
+
+
+def write_faces(place: Path, count: int) -> float:
+    """Writes so many JPEG files, and their list of attributes, in CelebA's official layout.
+
+    Smooth colours and a little noise, about as large as CelebA's own files, so that they take as
+    long to decode; every other one is male.
+
+    Returns:
+        The mean size of a file, in bytes.
+    """
+    draw = np.random.default_rng(0)
+    directory = place / "img_align_celeba"
+    directory.mkdir()
+    lines, sizes = [str(count), "Male"], []
+    for number in range(1, count + 1):
+        path = directory / f"{number:06d}.jpg"
+        rough = Image.fromarray(draw.integers(0, 256, (12, 10, 3), np.uint8))
+        smooth = np.asarray(rough.resize(FACE, Image.Resampling.BICUBIC), np.float32)
+        pixels = np.clip(smooth + draw.normal(0, NOISE, smooth.shape), 0, 255)
+        Image.fromarray(pixels.astype(np.uint8)).save(path, quality=75)
+        lines.append(f"{path.name} {1 if number % 2 else -1}")
+        sizes.append(path.stat().st_size)
+    (place / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return float(np.mean(sizes))

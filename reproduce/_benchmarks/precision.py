@@ -1,0 +1,59 @@
+"""Runs in mixed_bfloat16 beside the same in float32: their losses, and what their images are."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reproduce._cells import ROOT, objective_config
+from rumi_tf import experiment
+from rumi_tf.errors import TrainingDiverged
+from rumi_tf.files import read_csv
+
+TASK = ROOT / "flags" / "demo.flags"
+SAMPLES = 5000  # generated images that a run is judged by
+# The last is what another seed, and nothing else, makes of the first.
+RUNS = (("float32", 0), ("mixed_bfloat16", 0), ("float32", 1))
+
+
+def runs(place: Path, iterations: int, cache_dir: str) -> Iterator[dict[str, str]]:
+    """Yields a row per run: mean losses of its last quarter, and FID and KID by the classifier.
+
+    Args:
+        place: directory for the runs.
+        iterations: of each.
+        cache_dir: keeps the classifier.
+    """
+    for precision, seed in RUNS:
+        given = {
+            "precision": precision, "seed": seed, "iterations": iterations,
+            "runs_dir": str(place), "cache_dir": cache_dir, "log_every": max(1, iterations // 20),
+            "eval_every": iterations, "eval_samples": SAMPLES,
+        }  # fmt: skip
+        row = {"precision": precision, "seed": str(seed), "iterations": str(iterations)}
+        config = objective_config(str(TASK), given)
+        try:
+            run = experiment.train(config)
+        except TrainingDiverged as error:
+            found = dict.fromkeys(("d_loss", "g_loss", "fid", "kid", "milliseconds"), "-")
+            yield {**row, **found, "losses": str(error)}
+            continue
+        log = read_csv(run.directory / "log.csv")
+        measured = {m.metric: m for m in experiment.last_rows(config)}
+        kid = measured["kid"]
+        yield {
+            **row,
+            **{name: f"{last_quarter(log, name):.4f}" for name in ("d_loss", "g_loss")},
+            "fid": f"{measured['fid'].value:.4g}",
+            "kid": f"{kid.value:.4g} ± {kid.std:.2g}",
+            "milliseconds": f"{run.summary['milliseconds_per_iteration']:.0f}",
+            "losses": "finite at every iteration",  # else training would have ended
+        }
+
+
+def last_quarter(log: Sequence[Mapping[str, str]], name: str) -> float:
+    """The mean over the last quarter of the iterations, of rows that are means since the last."""
+    ends = np.array([0, *(int(row["iteration"]) for row in log)])
+    late = 4 * ends[:-1] >= 3 * ends[-1]
+    values = np.array([float(row[name]) for row in log])
+    return float(np.average(values[late], weights=np.diff(ends)[late]))
