@@ -54,6 +54,8 @@ def _reader(path: Path) -> Callable[[Path], object] | None:
         return None
     if parts & {"tensorboard", "logs"} or path.name in ("environment.json", "fingerprint.pb"):
         return None
+    if path.name == "variables.index":  # Keras numbers what it exports in the order of a set
+        return lambda path: sorted(_checkpoint(path).values())
     if path.suffix == ".index":
         return _checkpoint
     if ".data-" in path.name or path.suffix == ".pb":

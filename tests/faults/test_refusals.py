@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_line_for_every_command(name, whole, quick_command, t
             (model,) = place.glob("runs/*/saved_model")
             shutil.copytree(model, place / "saved_model")
         used = shutil.disk_usage(place).used
-        remount(place, f"size={used + 40_000}")
+        remount(place, f"size={used + 30_000}")
         one_line(disturb(quick_command, command, place), "No space left on device", (2, REFUSED))
         remount(place, "size=1g")
         done = disturb(quick_command, command, place)
