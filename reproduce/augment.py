@@ -152,7 +152,7 @@ def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list
 
     from rumi_tf import augmentation, plotting
 
-    directory = out / "generated" / folder_of(trial.class_name)
+    directory = out / "generated" / augmentation.folder_of(trial.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
     augmentation.save_images(directory, runs)
     panels = {f"real: {len(trial.kept):,}": trial.images.gather(tf.constant(trial.kept[:SHOWN]))}
@@ -160,12 +160,6 @@ def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list
         panels[f"generated, seed {seed}"] = images[:SHOWN] / 127.5 - 1
     plotting.save_panels(out / "generated.png", panels)
     return [directory, out / "generated.png"]
-
-
-def folder_of(class_name: str) -> str:
-    """A name for the folder of a class; that of a class may lead elsewhere."""
-    name = class_name.replace("/", "_")
-    return "_" * len(name) if set(name) <= {"."} else name
 
 
 def _save_results(

@@ -27,8 +27,6 @@ real images. all: every topic in turn, each as a process of its own. Tables are 
 CSV files.
 """
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -86,10 +84,10 @@ def main(topic: str) -> None:
 def _train(wanted: flags.FlagValues, out: Path) -> None:
     with _cli.quiet_import():
         from reproduce._benchmarks import training
-    if training.pytorch is None:
-        print("PyTorch is not installed: there is no line for it")
     found = training.comparisons(wanted.width, wanted.batch_size, wanted.repetitions)
     _tell(found, out / "train.csv")
+    if training.pytorch is None:
+        print("PyTorch is not installed: there is no line for it")
 
 
 def _input(wanted: flags.FlagValues, out: Path) -> None:
@@ -167,20 +165,12 @@ def _samples(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _all(wanted: flags.FlagValues, out: Path) -> None:
-    """As processes: what one topic leaves in memory, or in threads, does not slow the next."""
-    benchmark_flags = wanted.flags_by_module_dict()[_SECTION["module_name"]]
-    given = [flag.serialize() for flag in benchmark_flags if flag.present]
-    missing = []
+    from reproduce._benchmarks import processes
+
+    own = wanted.flags_by_module_dict()[_SECTION["module_name"]]
+    given = [flag.serialize() for flag in own if flag.present]
     with _cli.terminable():
-        for topic in _TOPICS:
-            if topic == "all":
-                continue
-            print(f"--- {topic}", flush=True)
-            words = [sys.executable, "-m", "reproduce.benchmark", topic, *given]
-            code = subprocess.run(words, stdin=subprocess.DEVNULL).returncode
-            if code:
-                missing.append(f"{topic} failed (exit code {code})")
-    _grid.end(missing)
+        _grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
 
 
 def _tell(comparisons: Iterable[Any], path: Path) -> None:

@@ -359,6 +359,12 @@ def check_output(path: Path) -> None:
         raise InvalidInput("out", str(error)) from error
 
 
+def folder_of(class_name: str) -> str:
+    """A name for the folder of a class; that of a class may lead elsewhere."""
+    name = class_name.replace("/", "_")
+    return "_" * len(name) if set(name) <= {"."} else name
+
+
 def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None:
     """Writes generated images as PNG files named by seed and number.
 

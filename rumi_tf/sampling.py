@@ -226,15 +226,14 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         label = inputs.pop("label", None)
         (spec,) = inputs.values()
         (output,) = serve.structured_outputs.values()
-        if not callable(model.serve):
-            raise TypeError("it has no function of that name")
+        served = callable(model.serve)
     except Exception as error:
         # TensorFlow raises a dozen different types here, by which byte of which file is wrong.
         raise InvalidInput(
             "saved_model", f"{directory} cannot be used as a generator ({type(error).__name__})"
         ) from error
     no_generator = InvalidInput("saved_model", f"{directory} does not map noise vectors to images")
-    if spec.shape.rank != 2 or spec.shape[1] is None or output.shape.rank != 4:
+    if not served or spec.shape.rank != 2 or spec.shape[1] is None or output.shape.rank != 4:
         raise no_generator
 
     def generate(*inputs: tf.Tensor) -> tf.Tensor:

@@ -52,7 +52,7 @@ def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
 def quick_command(tmp_path_factory):
     """Like `command`, for many commands that end soon: see tests/forks.py.
 
-    They run in `quick_command.home`, which is also their home directory.
+    They run in `quick_command.home`, which is also their home directory, unless told otherwise.
     """
     home = tmp_path_factory.mktemp("home")
     server = subprocess.Popen(
@@ -67,7 +67,7 @@ def quick_command(tmp_path_factory):
         },
     )  # fmt: skip
 
-    def run(*words: str, cwd=ROOT, **environment: str) -> subprocess.CompletedProcess:
+    def run(*words: str, cwd=home, **environment: str) -> subprocess.CompletedProcess:
         server.stdin.write(json.dumps([words, str(cwd), environment]) + "\n")
         server.stdin.flush()
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))

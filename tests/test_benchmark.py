@@ -6,11 +6,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from absl import flags
 from PIL import Image
 
-from reproduce import _grid, benchmark
-from reproduce._benchmarks import cost, feeding, precision, samples, steps, timing, training
+from reproduce import _grid
+from reproduce._benchmarks import (
+    cost,
+    feeding,
+    precision,
+    processes,
+    samples,
+    steps,
+    timing,
+    training,
+)
 from rumi_tf import randomness
 from rumi_tf.data.sources import load_images
 
@@ -125,23 +133,17 @@ def test_the_last_quarter_is_weighted_by_iterations():
     assert precision.last_quarter(rows, "d_loss") == pytest.approx(losses[38:].mean())
 
 
-def test_all_runs_every_topic_with_the_flags_that_were_given(monkeypatch, tmp_path, capsys):
+def test_every_topic_is_run_with_the_flags_and_those_that_fail_are_named(monkeypatch):
     calls = []
 
     def run(words, stdin):
         calls.append(words)
         return SimpleNamespace(returncode=2 if words[3] == "metrics" else 0)
 
-    monkeypatch.setattr(benchmark.subprocess, "run", run)
-    values = flags.FlagValues()
-    for name, value in (("width", 1.0), ("repetitions", 3)):
-        flags.DEFINE_string(name, str(value), "", flag_values=values, module_name="Benchmark")
-    values(["benchmark", "--width=0.5"])
-    with pytest.raises(SystemExit) as end:
-        benchmark._all(values, tmp_path)
-    assert end.value.code == 1
-    assert "metrics failed (exit code 2)" in capsys.readouterr().err
-    topics = [topic for topic in benchmark._TOPICS if topic != "all"]
+    monkeypatch.setattr(processes.subprocess, "run", run)
+    topics = ["train", "metrics", "memory"]
+    found = list(processes.failures(topics, ["--width=0.5"]))
+    assert found == ["metrics failed (exit code 2)"]
     assert calls == [
         [sys.executable, "-m", "reproduce.benchmark", topic, "--width=0.5"] for topic in topics
     ]

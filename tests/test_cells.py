@@ -50,6 +50,7 @@ def test_flagfiles_give_way_to_what_is_given():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(tmp_path):
     given = {
         "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,

@@ -327,7 +327,7 @@ BAD = [
     ("width", ("reproduce.benchmark", "train", "--width=nan", "--out={out}/o")),
     ("batch_size", ("reproduce.benchmark", "objectives", "--batch_size=1", "--out={out}/o")),
     ("objectives", ("reproduce.benchmark", "objectives", "--objectives=gan", "--out={out}/o")),
-    ("num_runs", ("reproduce.benchmark", "ensemble", "--num_runs=99999999999", "--out={out}/o")),
+    ("num_runs", ("reproduce.benchmark", "mixture", "--num_runs=99999999999", "--out={out}/o")),
     ("out", ("reproduce.benchmark", "memory", "--out={file}/o")),
     ("cache_dir", ("reproduce.benchmark", "memory", "--cache_dir={file}/c", "--out={out}/o")),
     ("name one of", ("reproduce.benchmark", "train", "metrics")),
@@ -593,6 +593,7 @@ def test_a_folder_of_images_trains_and_samples(places, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_lemmas_draws_and_writes_what_it_names(tmp_path):
     done = command(
         "figures.lemmas",

@@ -107,6 +107,7 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     assert len(traces) == 1  # of six batches
 
 
+@pytest.mark.exhaustive
 def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
     class Killed(Exception):
         pass

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from figures import _cases, _compared, _generated
+from figures import _cases, _compared
 from reproduce import _grid
 from rumi_tf import experiment, metrics
 from rumi_tf.errors import InvalidInput
@@ -134,7 +134,7 @@ def test_panels_show_what_the_runs_generate_and_conditional_models_the_wanted_cl
             return np.zeros((num, 4, 4, 1), np.float32)
 
     asked, shown = [], []
-    monkeypatch.setattr(_generated, "load_sampler", Sampler)
+    monkeypatch.setattr(experiment, "load_sampler", Sampler)
     monkeypatch.setattr(_compared.plotting, "save_panel_rows", lambda *args: shown.append(args))
     (found,), _ = _cases.find([case], jobs=1)
     real = _cases.Real(np.ones((5, 4, 4, 1), np.float32), 12345, (0, 2, 4, 6, 8))

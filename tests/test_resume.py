@@ -119,6 +119,7 @@ def test_a_finished_run_returns_at_once_and_touches_nothing(whole):
     assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
 
 
+@pytest.mark.exhaustive
 def test_more_grids_and_fewer_checkpoints_do_not_disturb_training(whole, tmp_path):
     flags = (*FLAGS, "--sample_every=11", "--checkpoint_every=50", f"--runs_dir={tmp_path}")
     assert command("reproduce.train", *flags).returncode == 0

@@ -430,7 +430,7 @@ TRAINED = (  # of the settings in figures._mixtures, those tried with three seed
 )
 
 
-QUICK = ("sgan_separate", "sgan_shared", "lsgan_mixture", "wgan_lp_mixture")
+QUICK = ("sgan_shared", "lsgan_mixture")
 
 
 @pytest.mark.slow

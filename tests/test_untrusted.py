@@ -13,8 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from reproduce.augment import folder_of
-from rumi_tf import features
+from rumi_tf import augmentation, features
 from rumi_tf.data.unlabelled import load_unlabelled
 from rumi_tf.embeddings import weights
 from rumi_tf.embeddings.inception import load_inception
@@ -445,5 +444,5 @@ def test_no_archive_is_unpacked(tmp_path):
 
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/../../b", "...", "cat"])
 def test_the_folder_of_a_class_lies_where_it_should(name, tmp_path):
-    place = (tmp_path / folder_of(name)).resolve()
+    place = (tmp_path / augmentation.folder_of(name)).resolve()
     assert place.parent == tmp_path.resolve() and place != tmp_path.resolve()

@@ -71,6 +71,7 @@ def test_same_seed_same_weights(quick, tmp_path):
     assert made["a"].identity == made["b"].identity != made["c"].identity
 
 
+@pytest.mark.exhaustive
 def test_the_cache_is_used_and_a_damaged_one_is_not_trusted(quick, tmp_path, monkeypatch):
     train, test = blobs(100, 0), blobs(20, 1)
     trained = []
