@@ -26,6 +26,7 @@ setup(
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
         "jinja2>=3.1.4,<4",
         "keras>=3.10,<4",
+        "markupsafe>=2.1,<4",
         "matplotlib>=3.8,<4",
         "numpy>=1.26,<3",
         "pillow>=10.3,<14",

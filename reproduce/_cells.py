@@ -204,15 +204,18 @@ def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) ->
 
 def finished(cell: Cell) -> Outcome | None:
     """What is there of a cell that was trained and evaluated before."""
-    summary = experiment.run_directory(cell.config) / "summary.json"
-    rows = experiment.last_rows(cell.config) if summary.is_file() else []
+    directory = experiment.run_directory(cell.config)
+    done = experiment.read_summary(directory, cell.config.iterations)
+    rows = experiment.last_rows(cell.config) if done else []
     return Outcome(cell, "reused", rows) if rows else None
 
 
 def _line(found: Outcome) -> str:
     if found.status == "failed":
         return f"{found.cell.title}: {found.status}: {found.reason}"
-    return f"{found.cell.title}: fid {found.value('fid'):.4g} in {found.seconds:.0f} s"
+    fid = found.value("fid")
+    told = "none" if fid is None else f"{fid:.4g}"
+    return f"{found.cell.title}: fid {told} in {found.seconds:.0f} s"
 
 
 class _Processes:

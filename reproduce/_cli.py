@@ -1,7 +1,6 @@
 """What every command shares: quiet start, readable --help, one line per error."""
 
 import contextlib
-import errno
 import io
 import os
 import signal
@@ -16,11 +15,9 @@ from typing import Any
 from absl import app, flags, logging
 
 from rumi_tf.errors import InvalidInput, RumiError
-from rumi_tf.files import is_text
+from rumi_tf.files import is_foreseen, is_text
 
 FLAGS = flags.FLAGS
-# Refusals that no flag foresees: no room, a failing disk, one that became read-only.
-UNFORESEEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is written under
 
 
@@ -48,7 +45,7 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
     if not 1980 <= year < 2108:
         _fail(f"the clock says that it is the year {year}, which ZIP files cannot hold; set it", 8)
     try:
-        main(*topic)
+        _with_memory_told(main, topic)
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -59,10 +56,22 @@ def _guarded(main: Callable[..., None], topic: list[str]) -> None:
         if not error.errno:  # not the system's word
             raise
         flag = _flag_of(error)
-        if flag and error.errno not in UNFORESEEN:
+        if flag and is_foreseen(error):
             _fail(f"--{flag}: {error.filename}: {os.strerror(error.errno)}", 2)
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{os.strerror(error.errno)}; what was complete is unharmed", 8)
+
+
+def _with_memory_told(main: Callable[..., None], topic: list[str]) -> None:
+    try:
+        main(*topic)
+    except Exception:
+        if "tensorflow" not in sys.modules:  # which takes long to import
+            raise
+        from rumi_tf.refusals import memory_told
+
+        with memory_told():
+            raise
 
 
 def _flag_of(error: OSError) -> str | None:
@@ -70,11 +79,14 @@ def _flag_of(error: OSError) -> str | None:
     if not error.filename:
         return None
     place = Path(os.path.abspath(os.fsdecode(error.filename)))
-    for name in FLAGS:
-        value = FLAGS[name].value
-        if value and isinstance(value, str) and place.is_relative_to(os.path.abspath(path(value))):
-            return name
-    return None
+    values = {name: FLAGS[name].value for name in FLAGS}
+    places = {
+        name: Path(os.path.abspath(path(value)))
+        for name, value in values.items()
+        if value and isinstance(value, str)
+    }
+    leading = [name for name, each in places.items() if place.is_relative_to(each)]
+    return max(leading, key=lambda name: len(places[name].parts), default=None)
 
 
 def path(value: str) -> Path:
@@ -110,13 +122,16 @@ def _check_output(flag: str, path: str) -> None:
 
 @contextlib.contextmanager
 def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
-    """Raises `InvalidInput` if the system refuses what is written inside."""
+    """Raises `InvalidInput` if what is written inside has no place there; see `is_foreseen`."""
     try:
         yield
     except BrokenPipeError:  # of the output, not of a file
         raise
     except OSError as error:
-        raise InvalidInput(flag, f"cannot write to {directory}: {error.strerror}") from error
+        if not is_foreseen(error):
+            raise
+        reason = error.strerror or error
+        raise InvalidInput(flag, f"cannot write to {directory}: {reason}") from error
 
 
 def show(paths: Iterable[str | os.PathLike]) -> None:

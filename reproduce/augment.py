@@ -70,6 +70,11 @@ def main() -> None:
         raise InvalidInput("minority_class", "name the class that there are too few images of")
     if wanted.split not in (None, "unbalanced"):
         raise InvalidInput("split", f"is {wanted.split}; a scarce class is --split=unbalanced")
+    if wanted.strategy == "multi_worker":
+        raise InvalidInput(
+            "strategy", "multi_worker trains the GAN alone: reproduce.train --holdout, then this "
+            "command without it, which finds the run"
+        )  # fmt: skip
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
     with _cli.quiet_import():
@@ -85,12 +90,13 @@ def main() -> None:
             generated[trial.config] = augmentation.generate(trial)
     with _cli.writing_to("out", out):
         pictures = _save_generated(out, trials[0], generated)
-        rows = augmentation.compare(
-            trials, generated, out / "augment_runs.csv",
-            lambda line: print(line, file=sys.stderr, flush=True),
-        )  # fmt: skip
-        table = verdicts.summarise(rows)
-        said = verdicts.verdict(rows, trials[0].class_name)
+    rows = augmentation.compare(
+        trials, generated, out / "augment_runs.csv",
+        lambda line: print(line, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    table = verdicts.summarise(rows)
+    said = verdicts.verdict(rows, trials[0].class_name)
+    with _cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
     print(f"\n{said}\n")

@@ -9,7 +9,6 @@ and changes nothing. Damaged files are named on the page. Prints the path of the
 """
 
 import datetime
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -29,8 +28,8 @@ flags.DEFINE_string("title", "Runs", "Of the page.", **_SECTION)
 def main() -> None:
     """Reads the runs, writes the page, prints its path."""
     wanted = flags.FLAGS
-    runs_dir = Path(wanted.runs_dir).expanduser()
-    out = Path(wanted.out).expanduser() if wanted.out else runs_dir / "report.html"
+    runs_dir = _cli.path(wanted.runs_dir)
+    out = _cli.path(wanted.out) if wanted.out else runs_dir / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
         raise InvalidInput("out", f"{out} is not a name of an HTML file; let it end in .html")
     with _cli.quiet_import():

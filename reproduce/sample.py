@@ -58,16 +58,16 @@ def main() -> None:
     sampler = load_sampler(os.path.expanduser(wanted.saved_model))
     label = None if wanted.label is None else sampler.label(wanted.label)
     images = sampler.sample(wanted.num, wanted.seed, label)
-    try:
-        if outputs["grid"]:
-            flag = "grid"
+    if outputs["grid"]:
+        with _cli.writing_to("grid", outputs["grid"]):
             save_grid(outputs["grid"], images, sampler.title())
-        if outputs["npz"]:
-            flag = "npz"
-            with atomic_path(outputs["npz"]) as temporary, open(temporary, "wb") as file:
-                np.savez_compressed(file, images=to_bytes(images))
-    except OSError as error:
-        raise InvalidInput(flag, f"cannot write {outputs[flag]}: {error.strerror}") from error
+    if outputs["npz"]:
+        with (
+            _cli.writing_to("npz", outputs["npz"]),
+            atomic_path(outputs["npz"]) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez_compressed(file, images=to_bytes(images))
     for path in filter(None, outputs.values()):
         print(path)
 

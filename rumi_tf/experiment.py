@@ -38,16 +38,23 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.sources import IMAGE_SIZES, load_images
 from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
-from rumi_tf.errors import InvalidInput, OutOfMemory, RunBusy, RunDamaged, WorkerLost
+from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
-from rumi_tf.files import read_json, remove_temporaries, write_json, write_text
+from rumi_tf.files import (
+    is_foreseen,
+    read_json,
+    remove_temporaries,
+    write_json,
+    write_text,
+)
 from rumi_tf.metrics import prd_f_scores
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
 from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import protocol_for
+from rumi_tf.refusals import memory_told
 from rumi_tf.results import (
     Row,
     append_rows,
@@ -358,16 +365,12 @@ def train(config: RunConfig) -> Run:
     strategy = workers.make_strategy(config.strategy)
     _check_parts(config, strategy.num_replicas_in_sync)
     try:
-        return _reused_or_trained(config, strategy)
+        with memory_told("a smaller --batch_size or --width needs less"):
+            return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLost(
             "another worker of this run has ended; start all of them again, and it goes on from "
             "its last checkpoint"
-        ) from error
-    except tf.errors.ResourceExhaustedError as error:
-        reason = error.message.splitlines()[0][:200]
-        raise OutOfMemory(
-            f"memory ran out ({reason}); a smaller --batch_size or --width needs less"
         ) from error
 
 
@@ -716,6 +719,8 @@ def locked(directory: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
     except OSError as error:
+        if not is_foreseen(error):
+            raise
         raise InvalidInput("runs_dir", f"cannot write to {directory}: {error.strerror}") from error
     try:
         yield

@@ -12,7 +12,7 @@ import numpy as np
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.embeddings import Embedding, image_batches
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import atomic_path, read_npz, remove_temporaries
+from rumi_tf.files import atomic_path, is_foreseen, read_npz, remove_temporaries
 from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.progress import tracked
 from rumi_tf.protocols import Protocol
@@ -171,6 +171,8 @@ def _write(path: Path, key: str, features: Features) -> None:
             arrays = {"digest": np.array(_digest(key, arrays)), **arrays}
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # the stub's allow_pickle
     except OSError as error:
+        if not is_foreseen(error):
+            raise
         raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
 
 

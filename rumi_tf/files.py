@@ -5,6 +5,7 @@ A CSV file can have a seal, a digest in a hidden file beside it, which tells dam
 
 import contextlib
 import csv
+import errno
 import glob
 import hashlib
 import io
@@ -30,6 +31,15 @@ def file_name(word: str) -> str:
     """The letters and digits of a word from outside, so that it names a file and no other place."""
     safe = "".join(c if c.isalnum() else "_" for c in word).encode()
     return safe[:NAME_BYTES].decode(errors="ignore")
+
+
+# Refusals that no flag foresees: no room, a failing disk, one that became read-only.
+_UNFORESEEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+
+def is_foreseen(error: OSError) -> bool:
+    """Whether a refusal of the system says that a flag names a wrong place."""
+    return error.errno not in _UNFORESEEN
 
 
 @contextlib.contextmanager
@@ -59,7 +69,8 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         else:
             os.replace(temporary, target)
     except OSError as error:
-        if error.errno:  # the system names the temporary, or nothing
+        told = error.filename
+        if error.errno and (told is None or mark in os.fsdecode(told)):
             error.filename, error.filename2 = str(target), None
         raise
     finally:

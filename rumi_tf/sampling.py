@@ -240,6 +240,8 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         try:
             # The loaded function does not keep its variables alive; the closure over `model` does.
             images = model.serve(*inputs)
+        except tf.errors.ResourceExhaustedError:
+            raise
         except (tf.errors.OpError, TypeError, ValueError) as error:
             raise no_generator from error
         if images.dtype != tf.float32 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):

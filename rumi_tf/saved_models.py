@@ -160,6 +160,10 @@ def _list_of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(type(part) is kind for part in value)
 
 
+def _is_digests(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(digest) is str for digest in value.values())
+
+
 def _is_shape(value: Any) -> bool:
     return _list_of(int)(value) and len(value) == 3 and min(value) > 0
 
@@ -173,5 +177,5 @@ def _is_config(value: Any) -> bool:
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "config": _is_config, "class_names": _list_of(str), "num_classes": lambda n: type(n) is int,
-    "trained_classes": _list_of(int), "image_shape": _is_shape,
+    "trained_classes": _list_of(int), "image_shape": _is_shape, "sha256": _is_digests,
 }  # fmt: skip

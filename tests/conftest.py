@@ -21,14 +21,6 @@ def tfds_dir() -> str:
     return str(TFDS)
 
 
-@pytest.fixture
-def tfds_sample_dir() -> str:
-    sample = TFDS.with_name("tfds_sample")
-    if not sample.is_dir():
-        pytest.skip(f"no prepared TFDS data at {sample}")
-    return str(sample)
-
-
 def start(module: str, *flags: str, cwd=ROOT) -> subprocess.Popen:
     """Starts `python -m module flags...` as a user would."""
     return subprocess.Popen(

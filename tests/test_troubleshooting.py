@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from rumi_tf import experiment, workers
+from rumi_tf import experiment, mixture, workers
 from rumi_tf.callbacks import StopOnNaN
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -21,6 +21,8 @@ from rumi_tf.data.images import explain
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import load_inception
 from rumi_tf.errors import RumiError
+from rumi_tf.files import write_csv, write_json
+from rumi_tf.results import rows_as_text
 from tests import pages
 from tests.conftest import ROOT
 from tests.data import test_celeba
@@ -228,6 +230,19 @@ def lost_worker(place, patch):
     return trained(place)
 
 
+def changed_table(place, patch):
+    runs = mixture.config_for("acgan", num_runs=1, eval_samples=10, runs_dir=str(place))
+    points = mixture.perfect_points(runs)
+    runs.directory.mkdir(parents=True)
+    np.savez(runs.directory / "points.npz", points=points)
+    table = runs.directory / "metrics.csv"
+    write_csv(table, rows_as_text(mixture.evaluate(runs, points)), sealed=True)
+    table.write_text(table.read_text().replace("acgan", "uacgan"))
+    iterations = runs.epochs * runs.iterations
+    write_json(runs.directory / "summary.json", {"seconds": 1.0, "iterations": iterations})
+    return mixture.train(runs)
+
+
 CASES = {
     "are not on this machine": (no_weights, 2),
     "does not hold weights": (wrong_weights, 2),
@@ -243,6 +258,7 @@ CASES = {
     "images in <directory> cannot be read": (broken_image, 2),
     "--image_size": (odd_size, 2),
     "memory ran out": (no_memory, 7),
+    "is not as it was written": (changed_table, 4),
     "NaN or infinite": (diverging, 5),
     "another process": (busy, 3),
     "other settings": (other_settings, 4),

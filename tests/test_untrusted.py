@@ -250,6 +250,7 @@ def plain_model(tmp_path_factory):
         {"class_names": ["a"], "num_classes": 10**12}, {"num_classes": 3},
         {"class_names": ["a", 1]}, {"class_names": ["a"], "trained_classes": [1]},
         {"image_shape": [28]}, {"image_shape": [28, 28, -1]}, {"trained_classes": {}},
+        {"sha256": []}, {"sha256": {"saved_model.pb": 1}},
     ],
     ids=json.dumps,
 )  # fmt: skip
@@ -319,6 +320,11 @@ def soft_link(group, name):
     group[name] = h5py.SoftLink("/elsewhere")
 
 
+def circle(group, name):
+    """Hard links alone, and yet no end."""
+    group[name] = group
+
+
 def external_storage(group, name):
     np.ones((2, 2), np.float32).tofile("secret")
     group.create_dataset(name, (2, 2), np.float32, external=[("secret", 0, 16)])
@@ -341,7 +347,7 @@ def objects(group, name):
 
 
 @pytest.mark.parametrize(
-    "make_it", [external_link, soft_link, external_storage, virtual, bomb, objects]
+    "make_it", [external_link, soft_link, circle, external_storage, virtual, bomb, objects]
 )
 def test_weights_that_lie_elsewhere_or_are_too_many_are_refused(
     make_it, weights_file, tmp_path, monkeypatch
@@ -359,10 +365,10 @@ def test_weights_that_lie_elsewhere_or_are_too_many_are_refused(
 
 
 def test_a_keras_file_is_no_file_of_weights_and_its_code_does_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # making the network runs its code
     network = keras.Sequential(
         [keras.Input((2,)), keras.layers.Lambda(lambda x: open("victim", "w").close() or x)]
     )
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "victim").unlink(missing_ok=True)
     network.save(tmp_path / "m.keras")
     (tmp_path / "victim").unlink(missing_ok=True)

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import datetime
 import io
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from PIL import Image
 
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv
+from rumi_tf.files import parse_json, read_csv, read_json
 from rumi_tf.mixture_config import MixtureConfig
 from rumi_tf.results import Row, by_evaluation, read_curve, read_rows
 
@@ -176,7 +175,6 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
             OSError,
             ValueError,
             ArithmeticError,
-            RecursionError,
             csv.Error,
             InvalidInput,
         ) as error:
@@ -212,13 +210,13 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
 def _is_mixture(path: Path) -> bool:
     try:
         text = path.read_text(encoding="utf-8")
-        return bool(json.loads(text)) and bool(MixtureConfig.from_json(text))
-    except (OSError, ValueError, RecursionError, InvalidInput):
+        return bool(parse_json(text)) and bool(MixtureConfig.from_json(text))
+    except (OSError, ValueError, InvalidInput):
         return False
 
 
 def _json(path: Path) -> dict:
-    value = json.loads(path.read_text(encoding="utf-8"))
+    value = read_json(path)
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     return value

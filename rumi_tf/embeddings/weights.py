@@ -43,9 +43,13 @@ def load_weights(network: keras.Model, path: str | os.PathLike) -> None:
 
 def _check(file: h5py.File) -> None:
     """Raises `ValueError` if reading the file would read others, or more than `LIMIT`."""
-    total, groups = 0, [file]
-    while groups:  # links alone lead on, and only hard ones are followed: no way round in circles
+    total, groups, seen = 0, [file], set()
+    while groups:
         group = groups.pop()
+        place = h5py.h5o.get_info(group.id).addr
+        if place in seen:  # hard links may lead round in circles
+            raise ValueError(f"{group.name} is linked to twice")
+        seen.add(place)
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ValueError(f"{name} is a link to another place")

@@ -21,7 +21,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         # (B, ..., C): to the kernel the places of all axes but the last are alike.
         shape = tf.shape(inputs)
-        flat = tf.reshape(inputs, (shape[0], -1, 1, inputs.shape[-1]))
+        places = tf.reduce_prod(shape[1:-1])
+        flat = tf.reshape(inputs, (shape[0], places, 1, inputs.shape[-1]))
         found = tf.raw_ops.FusedBatchNormV3(
             x=flat, scale=self._value("gamma", 1.0), offset=self._value("beta", 0.0),
             mean=[], variance=[], epsilon=self.epsilon, is_training=True,

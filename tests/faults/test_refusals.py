@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rumi_tf import refusals
+from rumi_tf.errors import OutOfMemory
 from tests.faults.commands import COMMANDS, disturb, finish, intact, undisturbed
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,25 @@ def whole(quick_command, tmp_path_factory):
     return undisturbed(
         quick_command, COMMANDS["train"], None, tmp_path_factory.mktemp("train") / "whole"
     )
+
+
+@pytest.mark.parametrize("kind", ["UnavailableError", "AbortedError"])
+def test_a_worker_that_is_gone_is_no_refusal_of_a_file(kind):
+    import tensorflow as tf
+
+    gone = getattr(tf.errors, kind)
+    with pytest.raises(gone), refusals.refusals_as_os_errors("x/ckpt-1"):
+        raise gone(None, None, "Connection reset by peer")
+
+
+def test_memory_that_runs_out_is_one_line_wherever_it_does():
+    import tensorflow as tf
+
+    full = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand more")
+    for error, words in ((full, "OOM when allocating"), (MemoryError(), "no more is to be had")):
+        with pytest.raises(OutOfMemory) as caught, refusals.memory_told("less"):
+            raise error
+        assert (str(caught.value), caught.value.exit_code) == (f"memory ran out ({words}); less", 7)
 
 
 def test_tensorflows_words_for_a_refusal_are_the_systems():
@@ -114,7 +134,7 @@ def test_a_full_disk_is_one_line_for_every_command(name, whole, quick_command, t
             shutil.copytree(model, place / "saved_model")
         used = shutil.disk_usage(place).used
         remount(place, f"size={used + 30_000}")
-        one_line(disturb(quick_command, command, place), "No space left on device", (2, REFUSED))
+        one_line(disturb(quick_command, command, place), "No space left on device")
         remount(place, "size=1g")
         done = disturb(quick_command, command, place)
         assert done.returncode == 0, done.stderr
