@@ -47,7 +47,7 @@ def finish(cell, fids, prd):
         append_rows(directory / "metrics.csv", measured(cell.config, iteration, fid))
     append_rows(directory / "metrics.csv", measured(cell.config, *last, prd))
     write_curve(directory / "prd.csv", prd)
-    write_json(directory / "summary.json", {})
+    write_json(directory / "summary.json", {"iterations": cell.config.iterations})
 
 
 @pytest.fixture
