@@ -172,6 +172,16 @@ def run(wanted: Sequence, jobs: int) -> list:
     return _cells.run(wanted, jobs, lambda line: print(line, file=sys.stderr, flush=True))
 
 
+def by_model(outcomes: Iterable) -> dict[tuple[str, str], list]:
+    """(data set, model) -> those outcomes of its cells that have results, in their order."""
+    groups: dict[tuple[str, str], list] = {}
+    for found in outcomes:
+        if found.rows:
+            place = found.cell.place
+            groups.setdefault((place["data set"], place["model"]), []).append(found)
+    return groups
+
+
 def end(lines: Iterable[str]) -> None:
     """Prints what is missing on stderr and ends the process with code 1, if anything is."""
     lines = list(lines)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reproduce import _grid
 from rumi_tf.files import read_csv
 
 if TYPE_CHECKING:
@@ -23,13 +24,8 @@ def published() -> dict[tuple[str, str], float]:
 def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
     """Rows of Table 1: per data set and model the mean over classes, its deviation over seeds."""
     paper = published()
-    groups: dict[tuple[str, str], list] = {}
-    for found in outcomes:
-        if found.rows:
-            place = found.cell.place
-            groups.setdefault((place["data set"], place["model"]), []).append(found)
     table = []
-    for (dataset, model), members in groups.items():
+    for (dataset, model), members in _grid.by_model(outcomes).items():
         row = {"data set": dataset, "model": model}
         for metric in COLUMNS:
             row[metric] = _mean_over_classes(members, metric)

@@ -107,13 +107,8 @@ def summarise(outcomes: Sequence) -> list[dict[str, str]]:
         outcomes: of `reproduce._cells.run`.
     """
     paper = {(line["dataset"], line["model"]): line for line in read_csv(PAPER)}
-    groups: dict[tuple[str, str], list] = {}
-    for found in outcomes:
-        if found.rows:
-            place = found.cell.place
-            groups.setdefault((place["data set"], place["model"]), []).append(found)
     table = []
-    for (dataset, model), members in groups.items():
+    for (dataset, model), members in _grid.by_model(outcomes).items():
         published = paper.get((dataset, model), {})
         first = members[0].rows[0]
         table.append(
