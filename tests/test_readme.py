@@ -13,6 +13,7 @@ from rumi_tf.config import RunConfig, define_flags
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+THEORY = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
 LINES = [
     line.split(" #")[0].strip()
     for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
@@ -68,7 +69,7 @@ def test_every_flag_that_is_mentioned_exists():
     assert set(re.findall(r"--([a-z][a-z_0-9]+)", README)) <= known
 
 
-def test_the_python_example_prints_what_stands_below_it():
-    code, output = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL).groups()
+def test_the_example_of_the_theory_prints_what_stands_below_it():
+    code, output = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", THEORY, re.DOTALL).groups()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert (done.stdout, done.stderr) == (output, "")
