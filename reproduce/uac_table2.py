@@ -34,6 +34,7 @@ PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table2.csv"
 # The published code's: 200 epochs in batches of 256, the last of which is smaller, 100 for UAC-GAN.
 BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
 EPOCHS = {"uacgan": 100}
+RECIPES = {"acgan": {"classifier_on_fakes": True}, "tacgan": {"classifier_on_fakes": True}}
 OTHER_EPOCHS = 200
 
 _SECTION: dict[str, Any] = {"module_name": "Table 2"}
@@ -67,8 +68,8 @@ def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
         for model in dict.fromkeys(wanted.models)
         for cell in _grid.cells(
             {
-                **code, "dataset": dataset, "split": "all", "protocol": "uac_images",
-                "embedding": "classifier",
+                **code, **RECIPES.get(model, {}), "dataset": dataset, "split": "all",
+                "protocol": "uac_images", "embedding": "classifier",
                 "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
             },
             {"data set": dataset}, [model], _grid.seeds(wanted.seeds), given, MODELS,

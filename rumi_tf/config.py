@@ -315,8 +315,8 @@ class RunConfig(Config):
     classifier_on_fakes: bool | None = option(
         None,
         section="Conditional objectives",
-        help_text="Whether D's classifier learns from generated images as well. Default: true for "
-        "acgan and tacgan, false for uacgan, as in UAC-GAN's published code.",
+        help_text="Whether D's classifier learns from generated images as well. Default: false; "
+        "with true, it and the generator may agree on a code for the class that nobody sees.",
     )
     twin_weight: float | None = option(
         None,

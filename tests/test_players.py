@@ -90,7 +90,7 @@ def test_every_player_has_its_own_number_of_steps(digits):
     "values",
     [
         {"objective": "tacgan", "twin_weight": 0.0},
-        {"objective": "uacgan", "mi_weight": 0.0, "classifier_on_fakes": True},
+        {"objective": "uacgan", "mi_weight": 0.0},
     ],
     ids=str,
 )

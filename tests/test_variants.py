@@ -310,9 +310,20 @@ def test_default_adversarial_losses():
     assert chosen == {"acgan": "sgan", "tacgan": "sgan", "uacgan": "sgan", "cgan_pd": "hinge"}
 
 
+def test_the_classifier_learns_from_real_images_alone_unless_asked():
+    for name in ("acgan", "tacgan", "uacgan"):
+        objective = OBJECTIVES[name]()
+        wrong = {**outputs("fake"), "class": -10.0 * outputs("fake")["class"]}
+        fake = objective.terms()["fake"]
+        assert float(fake(outputs("fake"))) == float(fake(wrong)), name
+        assert float(objective.generator_loss(outputs("fake"))) != float(
+            objective.generator_loss(wrong)
+        ), name
+
+
 @pytest.mark.parametrize(
     "name, zero", [("tacgan", {"twin_weight": 0.0}),
-                   ("uacgan", {"mi_weight": 0.0, "classifier_on_fakes": True})],
+                   ("uacgan", {"mi_weight": 0.0})],
 )  # fmt: skip
 def test_with_weight_zero_it_is_acgan(name, zero):
     one, acgan = OBJECTIVES[name](**zero), OBJECTIVES["acgan"]()

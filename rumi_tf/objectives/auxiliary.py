@@ -13,12 +13,13 @@ class ACGAN(Conditional):
     """AC-GAN (Odena et al., ICML 2017; UAC-GAN, Eq. 1).
 
     D minimises its adversarial loss - E_real log C(x, y) - E_fake log C(x, y), G its own
-    - E_fake log C(x, y); C is the head `class` of D. Without `classifier_on_fakes`, D's loss has
-    no term of C for generated images. The Rumi paper does not state the adversarial loss of its
-    AC-GAN; it is that of Odena et al., cross-entropy.
+    - E_fake log C(x, y); C is the head `class` of D. Without `classifier_on_fakes`, the default,
+    D's loss has no term of C for generated images: with it, C and G have a loss in common on them,
+    and agreed on a code for the class that is in no digit (docs/results.md). The Rumi paper does
+    not state the adversarial loss of its AC-GAN; it is that of Odena et al., cross-entropy.
     """
 
-    defaults: ClassVar = {**Conditional.defaults, "classifier_on_fakes": True}
+    defaults: ClassVar = {**Conditional.defaults, "classifier_on_fakes": False}
     classifier_on_fakes: bool
 
     def heads(self):

@@ -26,7 +26,7 @@ class UACGAN(ACGAN):
     """
 
     defaults: ClassVar = {
-        **ACGAN.defaults, "classifier_on_fakes": False,
+        **ACGAN.defaults,
         "mine_network": "projection", "mine_steps": 1, "mine_ema_rate": 0.001,
         "mi_weight": 0.1, "mi_marginal": "permutation", "mi_gradient_clip": False,
     }  # fmt: skip
