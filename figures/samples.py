@@ -36,9 +36,9 @@ def main() -> None:
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures._generated import generated
-        from rumi_tf import experiment, plotting
+        from rumi_tf import experiment, plotting, resolving
     configs = [
-        experiment.resolve(RunConfig.from_flags(wanted, objective=name))
+        resolving.resolve(RunConfig.from_flags(wanted, objective=name))
         for name in wanted.objectives
     ]
     images, split = experiment.prepare(configs[0])

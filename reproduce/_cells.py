@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli
-from rumi_tf import experiment
+from rumi_tf import experiment, resolving
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
@@ -116,7 +116,7 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
         fields = flagfile_fields(path)
     except (flags.Error, OSError, ValueError) as error:
         raise InvalidInput("objectives", f"{path}: {error}") from error
-    return experiment.resolve(RunConfig(**{**fields, **given}))
+    return resolving.resolve(RunConfig(**{**fields, **given}))
 
 
 def flagfile_fields(path: Path) -> dict[str, Any]:

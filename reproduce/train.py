@@ -42,10 +42,10 @@ def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
     with _cli.quiet_import():
-        from rumi_tf import experiment
+        from rumi_tf import experiment, resolving
         from rumi_tf.data.splits import held_out
     if flags.FLAGS.dry_run:
-        config = experiment.resolve(config)
+        config = resolving.resolve(config)
         images, split = experiment.prepare(config)
         print(config.to_json(), end="")
         if images.note:
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"run directory: {run.directory}")
     print(f"sample grid:   {run.last_grid}")
     if config.eval_every:
-        print(f"metrics:       {_summary(experiment.last_rows(experiment.resolve(config)))}")
+        print(f"metrics:       {_summary(experiment.last_rows(resolving.resolve(config)))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     print(f"to sample:     python -m reproduce.sample --saved_model={run.saved_model} --num=64 "

@@ -2,14 +2,10 @@
 
 import contextlib
 import dataclasses
-import datetime
 import hashlib
 import os
-import platform
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import rumi_tf
 from rumi_tf import randomness, workers
 from rumi_tf.callbacks import (
     Clock,
@@ -36,8 +31,9 @@ from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
-from rumi_tf.data.sources import IMAGE_SIZES, load_images
-from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
+from rumi_tf.data.sources import load_images
+from rumi_tf.data.splits import Split, class_shares, make_split
+from rumi_tf.environment import read_starts, record_environment
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
@@ -50,11 +46,11 @@ from rumi_tf.files import (
 )
 from rumi_tf.metrics import prd_f_scores
 from rumi_tf.model import AdversarialModel, Schedule
-from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
+from rumi_tf.networks.dcgan import Discriminator, Generator
 from rumi_tf.networks.families import conditional_pair
-from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import protocol_for
 from rumi_tf.refusals import memory_told
+from rumi_tf.resolving import check_parts, make_objective, objective_class, resolve
 from rumi_tf.results import (
     Row,
     append_rows,
@@ -97,134 +93,6 @@ class Run:
         return self.directory / "samples" / f"iteration_{self.summary['iterations']:06d}.png"
 
 
-# ----- resolving ----------------------------------------------------------------------------------
-
-
-def resolve(config: RunConfig) -> RunConfig:
-    """Fills in what the dataset and the objective decide, and checks what needs no data.
-
-    Raises:
-        InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
-    """
-    objective = _objective_class(config)
-    values: dict[str, Any] = {
-        "split": config.split or default_split(config),
-        "image_size": _image_size(config),
-        "data_dir": os.path.expanduser(config.data_dir),
-        "runs_dir": os.path.expanduser(config.runs_dir),
-    }
-    if len(objective.subsets) == 1:  # there is nothing to split
-        values["d_schedule"] = "joint"
-    if config.network == "auto":
-        values["network"] = network_for(config.dataset, values["image_size"])
-    if config.dataset == "celeba":
-        values["attribute"] = config.attribute or "Male"
-    if values["split"] == "unbalanced" and config.minority_size is None:
-        values["minority_size"] = MINORITY_SIZES[config.dataset]
-    for name, default in objective.defaults.items():
-        if getattr(config, name) is None:
-            values[name] = default
-    config = dataclasses.replace(config, **values)
-    _reject_unused(config, objective)
-    _check_devices(config)
-    _check_directories(config)
-    if not size_fits(config.network, config.image_size):
-        raise InvalidInput(
-            "network", f"{config.network} cannot make images of {config.image_size} pixels"
-        )
-    if config.network == "uac_resnet" and not objective.conditional:
-        conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
-        raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
-    made = make_objective(config)
-    made.schedule(config.d_schedule, config.d_steps)
-    if config.d_batch_norm == "joint" and any(p.shares_trunk for p in made.players().values()):
-        raise InvalidInput(
-            "d_batch_norm",
-            f"joint does not go with --objective={config.objective}: its statistics network reads "
-            "features that are normalised over generated images alone",
-        )
-    return config
-
-
-def make_objective(config: RunConfig) -> Objective:
-    """The objective of a resolved configuration, with its parameters."""
-    kind = _objective_class(config)
-    return kind(**{name: getattr(config, name) for name in kind.defaults})
-
-
-def _objective_class(config: RunConfig) -> type[Objective]:
-    try:
-        return OBJECTIVES[config.objective]
-    except KeyError:
-        known = ", ".join(OBJECTIVES)
-        raise InvalidInput("objective", f"{config.objective!r} is not one of {known}") from None
-
-
-def _image_size(config: RunConfig) -> int:
-    sizes = IMAGE_SIZES[config.dataset]
-    size = config.image_size or sizes[0]
-    if size not in sizes:
-        words = ", ".join(map(str, sorted(sizes)))
-        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
-    return size
-
-
-def _check_directories(config: RunConfig) -> None:
-    if config.dataset == "digits" or not config.data_dir:
-        return
-    data = Path(config.data_dir)
-    if not data.is_dir():
-        raise InvalidInput("data_dir", f"{config.data_dir} is not a directory")
-    if config.dataset == "folder" and Path(config.runs_dir).resolve().is_relative_to(
-        data.resolve()
-    ):
-        raise InvalidInput(
-            "runs_dir",
-            f"{config.runs_dir} lies in --data_dir, where it would be taken for a class; name "
-            "a directory elsewhere",
-        )
-
-
-def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
-    """Raises for a flag that was given and would have no effect."""
-    used = {
-        "positive_classes": config.split in ("classes", "single"),
-        "negative_classes": config.split == "classes",
-        "minority_class": config.split == "unbalanced",
-        "minority_size": config.split == "unbalanced",
-    }
-    for flag, effective in used.items():
-        if getattr(config, flag) not in (None, ()) and not effective:
-            raise InvalidInput(flag, f"has no effect with --split={config.split}")
-    if config.split == "all" and "negative" in objective.subsets.values():
-        raise InvalidInput(
-            "split", f"all has no negatives, and --objective={config.objective} needs them"
-        )
-    if config.network == "uac_resnet" and config.d_batch_norm == "joint":
-        raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
-    if config.attribute is not None and config.dataset != "celeba":
-        raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
-    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
-        if getattr(config, name) is not None and name not in objective.defaults:
-            raise InvalidInput(name, f"has no effect with --objective={config.objective}")
-
-
-def _check_devices(config: RunConfig) -> None:
-    if config.jit == "on" and config.strategy != "none":
-        raise InvalidInput("jit", f"XLA does not go with --strategy={config.strategy}")
-    if not config.sync_batch_norm and config.strategy == "none":
-        raise InvalidInput("sync_batch_norm", "has no effect with --strategy=none")
-    steps = config.steps_per_execution
-    if steps > 1 and config.strategy != "none":
-        raise InvalidInput("steps_per_execution", f"must be 1 with --strategy={config.strategy}")
-    for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "eval_every"):
-        if getattr(config, name) % steps:
-            raise InvalidInput(
-                "steps_per_execution",
-                f"is {steps}, which does not divide --{name}={getattr(config, name)}",
-            )
-
-
 # ----- preparing ----------------------------------------------------------------------------------
 
 
@@ -238,7 +106,7 @@ def prepare(config: RunConfig) -> tuple[LabelledImages, Split]:
 
 def make_class_shares(config: RunConfig, images: LabelledImages, split: Split) -> np.ndarray | None:
     """(K,) distribution of generated labels; `None` for an unconditional objective."""
-    if not _objective_class(config).conditional:
+    if not objective_class(config).conditional:
         return None
     return class_shares(
         config.label_distribution, images.labels, split.indices["all"], len(images.class_names)
@@ -363,7 +231,7 @@ def train(config: RunConfig) -> Run:
     config = resolve(config)
     # Before TensorFlow does anything else: that is when it connects to other workers.
     strategy = workers.make_strategy(config.strategy)
-    _check_parts(config, strategy.num_replicas_in_sync)
+    check_parts(config, strategy.num_replicas_in_sync)
     try:
         with memory_told("a smaller --batch_size or --width needs less"):
             return _reused_or_trained(config, strategy)
@@ -419,13 +287,6 @@ def _place(
             workers.wait_for_all(strategy)
             yield Path(elsewhere)
             workers.wait_for_all(strategy)
-
-
-def _check_parts(config: RunConfig, replicas: int) -> None:
-    if config.batch_size % replicas:
-        raise InvalidInput(
-            "batch_size", f"is {config.batch_size}, not a multiple of the {replicas} devices"
-        )
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
@@ -532,7 +393,7 @@ def _train(
 ) -> Run:
     directory = run_directory(config)
     remove_temporaries(place)
-    starts = _starts(directory / "environment.json")
+    starts = read_starts(directory / "environment.json")
     parts = strategy.num_replicas_in_sync
     if not config.sync_batch_norm and starts and starts[0].get("replicas", parts) != parts:
         raise InvalidInput(
@@ -666,7 +527,7 @@ def _measurer(
     """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
     total = evaluator.protocol.num_generated
     labels = None
-    if _objective_class(config).conditional:
+    if objective_class(config).conditional:
         labels = wanted_classes(evaluator.protocol, evaluator.split)
     outputs = evaluation_outputs(
         generate, evaluator.embedding.embed, config.latent_dim, config.seed, labels, strategy
@@ -761,27 +622,6 @@ def read_summary(directory: Path, iterations: int) -> dict | None:
         return None
 
 
-def record_environment(path: Path, replicas: int = 1) -> list[str]:
-    """Adds this start to the list of the run's environments; returns what a resumer should know."""
-    starts = _starts(path)
-    now = {**environment(), "replicas": replicas}
-    changed = sorted(
-        name
-        for name, value in now.items()
-        if starts and name != "started" and starts[-1].get(name, value) != value
-    )
-    write_json(path, {"starts": [*starts, now]})
-    return [f"resumed with another {name} than before" for name in changed]
-
-
-def _starts(path: Path) -> list[dict]:
-    """The environments of a run's starts; empty if they cannot be read."""
-    try:
-        return [dict(start) for start in read_json(path)["starts"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
 def _number(text: str) -> int:
     """A 63-bit number that stands for a text."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
@@ -795,38 +635,3 @@ def _evaluation_number(config: RunConfig, evaluator: Evaluator | None) -> int:
     return _number(
         f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
     )
-
-
-def environment() -> dict:
-    """Versions, commit and device, for `environment.json`."""
-    packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
-    return {
-        "rumi_tf": rumi_tf.__version__,
-        "commit": _commit(),
-        **{name: metadata.version(name) for name in packages},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        # Sums are split by threads, so another number of them rounds differently.
-        "threads": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(os.cpu_count()),
-        "devices": [
-            tf.config.experimental.get_device_details(d).get("device_name", d.name)
-            for d in tf.config.list_physical_devices()
-        ],
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the checkout this package lies in, if it lies in one."""
-    root = Path(rumi_tf.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True,
-            timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return out.stdout.strip()

@@ -16,8 +16,9 @@ import tensorflow as tf
 from rumi_tf import randomness
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.ensemble import Adam, Batches, Ensemble
+from rumi_tf.environment import record_environment
 from rumi_tf.errors import InvalidInput, RunDamaged
-from rumi_tf.experiment import check_writable, locked, read_summary, record_environment
+from rumi_tf.experiment import check_writable, locked, read_summary
 from rumi_tf.files import (
     atomic_path,
     read_npz,

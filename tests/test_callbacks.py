@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment
+from rumi_tf import experiment, resolving
 from rumi_tf.callbacks import diversity, rows_until
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput, TrainingDiverged
@@ -13,7 +13,7 @@ TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "chec
 
 def config(tmp_path, **values):
     values = {"split": "even", "iterations": 5, "runs_dir": str(tmp_path), **TINY, **values}
-    return experiment.resolve(RunConfig(**values))
+    return resolving.resolve(RunConfig(**values))
 
 
 def test_diversity_of_known_images():

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from reproduce import _cells
-from rumi_tf import experiment
+from rumi_tf import experiment, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ def test_flags_mean_the_configuration_they_were_made_of(config):
 def test_a_resolved_configuration_resolves_to_itself(name):
     """Else a process would train another run than its cell names."""
     config = _cells.objective_config(name, {"minority_class": "3"})
-    assert experiment.resolve(config) == config
+    assert resolving.resolve(config) == config
 
 
 def test_flagfiles_give_way_to_what_is_given():

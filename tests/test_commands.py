@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf import experiment
+from rumi_tf import experiment, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.files import read_csv
 from rumi_tf.results import Row
@@ -551,7 +551,7 @@ def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
     if path.parent.name in ("cases", "figures"):
         config = RunConfig.from_json(case_as_json(path))
         least = 10_000 if path.parent.name == "cases" else 1000
-        assert experiment.resolve(config).iterations >= least
+        assert resolving.resolve(config).iterations >= least
         return
     done = command(
         "figures.samples" if path.name == "demo.flags" else "reproduce.train",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import evaluation, experiment
+from rumi_tf import evaluation, experiment, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
 from rumi_tf.files import read_csv
@@ -34,7 +34,7 @@ def small_embedding(monkeypatch):
 
 def config(tmp_path, **values):
     places = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
-    return experiment.resolve(RunConfig(**{**TINY, **places, **values}))
+    return resolving.resolve(RunConfig(**{**TINY, **places, **values}))
 
 
 def weights(run):

@@ -21,9 +21,10 @@ from rumi_tf.embeddings import (
     load_inception,
 )
 from rumi_tf.evaluation import Evaluator
-from rumi_tf.experiment import prepare, resolve
+from rumi_tf.experiment import prepare
 from rumi_tf.features import extract
 from rumi_tf.protocols import Protocol
+from rumi_tf.resolving import resolve
 
 DIMENSION, GENERATED, REFERENCE = 2048, 10_000, 6_000
 

@@ -15,7 +15,7 @@ from rumi_tf.data.sources import load_images
 from rumi_tf.data.splits import make_split
 from rumi_tf.embeddings import classifier
 from rumi_tf.errors import InvalidInput
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 from rumi_tf.sampling import load_sampler
 
 # A short list, with the three that are used far from their official columns.

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from rumi_tf import callbacks, experiment, mixture
+from rumi_tf import callbacks, environment, experiment, mixture, resolving
 from rumi_tf.augmentation import check_output
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import from_memory
@@ -121,7 +121,7 @@ def test_results_of_classifiers_that_are_damaged_are_not_added_to(tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of two iterations, and what loaded its images."""
-    config = experiment.resolve(
+    config = resolving.resolve(
         RunConfig(
             split="even", objective="lsgan", width=0.05, batch_size=8, iterations=2,
             runs_dir=str(tmp_path_factory.mktemp("runs")),
@@ -159,9 +159,9 @@ def test_a_damaged_summary_is_none(run):
 def test_damaged_environments_are_none(run):
     path = run[1].directory / "environment.json"
     for damage in damages(path, 60):
-        assert all(isinstance(start, dict) for start in experiment._starts(path)), damage
+        assert all(isinstance(start, dict) for start in environment.read_starts(path)), damage
     path.write_text('{"starts": [1, "x"]}')
-    assert experiment._starts(path) == []
+    assert environment.read_starts(path) == []
 
 
 def test_a_saved_model_makes_the_same_images_or_is_named(run):
