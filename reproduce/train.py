@@ -42,11 +42,11 @@ def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
     with _cli.quiet_import():
-        from rumi_tf import experiment, resolving
+        from rumi_tf import building, experiment, resolving
         from rumi_tf.data.splits import held_out
     if flags.FLAGS.dry_run:
         config = resolving.resolve(config)
-        images, split = experiment.prepare(config)
+        images, split = building.prepare(config)
         print(config.to_json(), end="")
         if images.note:
             print(images.note)

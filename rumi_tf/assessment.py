@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rumi_tf import experiment, plotting, resolving
+from rumi_tf import building, plotting, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.splits import Split
@@ -94,7 +94,7 @@ def assess(
     data = split = None
     if config is not None:
         config = resolving.resolve(config)
-        data, split = experiment.prepare(config)
+        data, split = building.prepare(config)
     else:
         config = RunConfig(**{"embedding": "inception", **given})
     channels = data.image_shape[-1] if data is not None else None

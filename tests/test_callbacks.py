@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment, resolving
+from rumi_tf import building, experiment, resolving
 from rumi_tf.callbacks import diversity, rows_until
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput, TrainingDiverged
@@ -113,8 +113,8 @@ def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
 def test_bad_weights_are_never_saved(tmp_path):
     """The loss of an iteration is from before its update: the weights can be worse."""
     settings = config(tmp_path)
-    images, _ = experiment.prepare(settings)
-    model = experiment.make_model(settings, images.image_shape)
+    images, _ = building.prepare(settings)
+    model = building.make_model(settings, images.image_shape)
     checkpoints = experiment.Checkpoints(tmp_path / "c", model.state())
     model.generator.trainable_variables[0].assign(
         np.full(model.generator.trainable_variables[0].shape, np.nan)

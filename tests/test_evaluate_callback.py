@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import evaluation, experiment, resolving
+from rumi_tf import building, evaluation, experiment, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
 from rumi_tf.files import read_csv
@@ -92,8 +92,8 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
 
 def test_every_evaluation_draws_its_own_samples(tmp_path):
     settings = config(tmp_path, eval_every=2)
-    images, split = experiment.prepare(settings)
-    model = experiment.make_model(settings, images.image_shape)
+    images, split = building.prepare(settings)
+    model = building.make_model(settings, images.image_shape)
     evaluator = evaluation.Evaluator.for_run(settings, images, split)
     traces = []
     evaluator.embedding = dataclasses.replace(

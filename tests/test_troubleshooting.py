@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from rumi_tf import experiment, mixture, resolving, workers
+from rumi_tf import building, experiment, mixture, resolving, workers
 from rumi_tf.callbacks import StopOnNaN
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -175,7 +175,7 @@ def busy(place, patch):
 def claimed(place, **before):
     """The directory of a run, begun with other settings."""
     directory = experiment.run_directory(resolving.resolve(config(place)))
-    images, _ = experiment.prepare(resolving.resolve(config(place)))
+    images, _ = building.prepare(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
     other = dataclasses.replace(resolving.resolve(config(place)), **before)
     (directory / "config.json").write_text(other.to_json())

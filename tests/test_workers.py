@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import evaluation, experiment, resolving, workers
+from rumi_tf import building, evaluation, experiment, resolving, workers
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
@@ -99,7 +99,7 @@ def assert_equal_runs(config, other):
 def assert_measured_as_on_one_device(config):
     """Its rows are those of the images of its exported generator, made by one device."""
     config = resolving.resolve(config)
-    images, split = experiment.prepare(config)
+    images, split = building.prepare(config)
     evaluator = evaluation.Evaluator.for_run(config, images, split)
     sampler = load_sampler(experiment.run_directory(config) / "saved_model")
     labels = None

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from rumi_tf import experiment
+from rumi_tf import building, experiment
 from rumi_tf.config import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
 from rumi_tf.data.images import unreadable
@@ -237,7 +237,7 @@ def test_both_genders_train_and_are_evaluated_on_hundreds_of_files(
         width=0.02, batch_size=8, iterations=2, eval_every=2, eval_samples=20,
         runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"),
     )  # fmt: skip
-    _, split = experiment.prepare(settings)
+    _, split = building.prepare(settings)
     sizes = {subset: len(index) for subset, index in split.indices.items()}
     assert (sizes["positive"], sizes["negative"]) == (minority, majority)
     run = experiment.train(settings)

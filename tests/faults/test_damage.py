@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from rumi_tf import callbacks, environment, experiment, mixture, resolving
+from rumi_tf import building, callbacks, environment, experiment, mixture, resolving
 from rumi_tf.augmentation import check_output
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import from_memory
@@ -127,7 +127,7 @@ def run(tmp_path_factory):
             runs_dir=str(tmp_path_factory.mktemp("runs")),
         )
     )  # fmt: skip
-    return config, experiment.train(config), experiment.prepare(config)[0]
+    return config, experiment.train(config), building.prepare(config)[0]
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json"])
