@@ -36,7 +36,7 @@ def main() -> None:
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures._generated import generated
-        from rumi_tf import building, experiment, plotting, resolving
+        from rumi_tf import building, experiment, plotting, resolving, run_results
     configs = [
         resolving.resolve(RunConfig.from_flags(wanted, objective=name))
         for name in wanted.objectives
@@ -49,7 +49,7 @@ def main() -> None:
         run = experiment.train(config)
         print(f"{config.objective}: {run.directory}")
         title = f"{config.objective}, {config.iterations:,} iterations"
-        logged = experiment.last_logged(config)
+        logged = run_results.last_logged(config)
         panels[title] = generated(config, split.positive_classes, wanted.num)
         rows.append(
             {

@@ -113,9 +113,9 @@ def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
 
 def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     """What a run's generator makes of the same noise in every row."""
-    from rumi_tf import experiment
+    from rumi_tf import run_results
 
-    sampler = experiment.sampler_of(config)
+    sampler = run_results.sampler_of(config)
     return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
 
 

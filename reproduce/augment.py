@@ -78,12 +78,12 @@ def main() -> None:
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
     with _cli.quiet_import():
-        from rumi_tf import augmentation, experiment, verdicts
+        from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     trials = trials_of(wanted)
     for note in dict.fromkeys(t.images.note for t in trials if t.images.note):
         print(note)
-    experiment.check_writable(trials[0].config.runs_dir)
+    run_files.check_writable(trials[0].config.runs_dir)
     generated = {}
     for trial in trials:
         if trial.config not in generated:

@@ -1,14 +1,10 @@
 """A run from its configuration to its files: resolve, prepare, train or resume, export."""
 
-import contextlib
 import dataclasses
 import hashlib
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import filelock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -25,38 +21,30 @@ from rumi_tf.callbacks import (
     StopOnNaN,
     TensorBoard,
     diversity,
-    rows_until,
 )
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import Split
 from rumi_tf.environment import read_starts, record_environment
-from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
+from rumi_tf.errors import InvalidInput, WorkerLost
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
 from rumi_tf.export import export_generator
 from rumi_tf.files import (
-    is_foreseen,
-    read_json,
     remove_temporaries,
     write_json,
-    write_text,
 )
-from rumi_tf.metrics import prd_f_scores
 from rumi_tf.model import AdversarialModel
-from rumi_tf.protocols import protocol_for
 from rumi_tf.refusals import memory_told
 from rumi_tf.resolving import check_parts, objective_class, resolve
 from rumi_tf.results import (
     Row,
     append_rows,
-    by_evaluation,
-    check_rows,
-    read_curve,
-    read_rows,
     write_curve,
 )
-from rumi_tf.sampling import Sampler, evaluation_outputs, load_sampler
+from rumi_tf.run_files import check_writable, read_summary, run_directory, working_place
+from rumi_tf.run_results import check_measured, last_rows, sampler_of
+from rumi_tf.sampling import evaluation_outputs
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -87,11 +75,6 @@ class Run:
     def last_grid(self) -> Path:
         """The sample grid of the last iteration."""
         return self.directory / "samples" / f"iteration_{self.summary['iterations']:06d}.png"
-
-
-def run_directory(config: RunConfig) -> Path:
-    """Where the run of a resolved configuration lives."""
-    return Path(config.runs_dir) / config.name()
 
 
 def train(config: RunConfig) -> Run:
@@ -125,7 +108,7 @@ def train(config: RunConfig) -> Run:
 
 def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
-    _check_measured(config)
+    check_measured(config)
     done = read_summary(directory, config.iterations)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
@@ -136,7 +119,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     evaluator = None
     if not measured:
         evaluator = Evaluator.for_run(config, images, split)
-    with _place(config, images, strategy) as place:
+    with working_place(config, images, strategy) as place:
         done = read_summary(directory, config.iterations)
         if done:
             notes: tuple[str, ...] = ()
@@ -146,109 +129,6 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
                 notes = ("it had not been evaluated so; that was done now",)
             return Run(directory, done, reused=True, notes=notes)
         return _train(config, place, images, split, evaluator, strategy)
-
-
-@contextlib.contextmanager
-def _place(
-    config: RunConfig, images: LabelledImages, strategy: tf.distribute.Strategy
-) -> Iterator[Path]:
-    """Where this process writes: the run's directory, claimed; if it is not the chief, elsewhere.
-
-    All processes of a run do the same, since they compute some of what they write together.
-    """
-    directory = run_directory(config)
-    if workers.is_chief(strategy):
-        with locked(directory):
-            _claim(config, directory, images)
-            workers.wait_for_all(strategy)
-            yield directory
-            workers.wait_for_all(strategy)
-    else:
-        with tempfile.TemporaryDirectory() as elsewhere:
-            workers.wait_for_all(strategy)
-            yield Path(elsewhere)
-            workers.wait_for_all(strategy)
-
-
-def evaluations(config: RunConfig) -> dict[int, list[Row]]:
-    """What was measured of a run, by iteration, in their order.
-
-    Evaluations under another protocol, embedding or number of samples than the configuration asks
-    for are left out; of several at one iteration the last counts. A file that is damaged has none.
-    """
-    protocol = protocol_for(config)
-    try:
-        rows: list[Row] = read_rows(run_directory(config) / "metrics.csv")
-    except ValueError:
-        return {}
-    found: dict[int, list[Row]] = {}
-    for evaluation in by_evaluation(rows):
-        first = evaluation[0]
-        if (
-            first.protocol == protocol.name
-            and first.n_generated == protocol.num_generated
-            and first.embedding.startswith(f"{protocol.embedding}-")
-        ):
-            found[first.iteration] = evaluation
-    return dict(sorted(found.items()))
-
-
-def last_rows(config: RunConfig) -> list[Row]:
-    """What `evaluations` finds of the last iteration; empty if it was not measured so."""
-    return evaluations(config).get(config.iterations, [])
-
-
-def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
-    """Precision and recall, each (n,), that belong to `last_rows`; `None` if they are not there.
-
-    A run keeps the curve of one evaluation. Its F scores tell whether it is that of the rows.
-    """
-    values = {row.metric: row.value for row in last_rows(config)}
-    try:
-        curve = read_curve(run_directory(config) / "prd.csv")
-        scores = prd_f_scores(*curve)
-    except ValueError:
-        return None
-    measured = [values.get(name) for name in ("prd_f8", "prd_f1/8")]
-    return curve if None not in measured and np.allclose(scores, measured, rtol=1e-9) else None
-
-
-def _check_measured(config: RunConfig) -> None:
-    """Raises now what would make rows that are added to metrics.csv be of no use."""
-    try:
-        if config.eval_every:
-            check_rows(run_directory(config) / "metrics.csv")
-    except ValueError as error:
-        raise RunDamaged(f"{error}; delete it to go on without its rows") from error
-
-
-def last_logged(config: RunConfig) -> dict[str, str]:
-    """The last row of log.csv of a finished run.
-
-    Raises:
-        RunDamaged: there is none.
-    """
-    path = run_directory(config) / "log.csv"
-    rows = rows_until(path, config.iterations)
-    if not rows:
-        raise RunDamaged(f"{path} has no rows")
-    return rows[-1]
-
-
-def sampler_of(config: RunConfig) -> Sampler:
-    """The exported generator of a finished run.
-
-    Raises:
-        RunDamaged: it cannot be used.
-    """
-    directory = run_directory(config)
-    try:
-        return load_sampler(directory / "saved_model")
-    except InvalidInput as error:
-        raise RunDamaged(
-            f"{error.problem}; delete {directory / 'summary.json'} and train once more, which "
-            "exports it anew"
-        ) from error
 
 
 def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
@@ -419,82 +299,6 @@ def _measurer(
         return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
 
     return measure
-
-
-def check_writable(runs_dir: str) -> None:
-    """Raises `InvalidInput` before long work that could not be written down."""
-    place = Path(runs_dir).resolve()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK) or place.is_relative_to("/proc"):
-        raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {place} is not writable")
-
-
-def is_busy(config: RunConfig) -> bool:
-    """Whether a process is working on the run of a resolved configuration right now."""
-    path = run_directory(config) / "lock"
-    try:
-        with filelock.FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
-            return False
-    except filelock.Timeout:
-        return True
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; a killed holder's lock is free again.
-
-    Raises:
-        RunBusy: another process holds it.
-        InvalidInput: it cannot be written to.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(directory / "lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
-    except OSError as error:
-        if not is_foreseen(error):
-            raise
-        raise InvalidInput("runs_dir", f"cannot write to {directory}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
-    """Writes what the run is; raises if the directory holds another one or other data."""
-    data = {"fingerprint": images.fingerprint, "images": len(images)}
-    try:
-        before = read_json(directory / "data.json")
-        known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        write_text(directory / "config.json", config.to_json())
-        write_json(directory / "data.json", data)
-        return
-    except (ValueError, InvalidInput) as error:
-        raise RunDamaged(f"config.json or data.json in {directory} is damaged: {error}") from error
-    if known.identity() != config.identity():
-        raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
-    if before != data:
-        raise RunDamaged(
-            f"the images have changed since {directory} was begun; train with another --runs_dir, "
-            "or delete that directory"
-        )
-
-
-def read_summary(directory: Path, iterations: int) -> dict | None:
-    """What a run of so many iterations says of itself; `None` while it is not finished.
-
-    A summary that is damaged is none: it is written anew by what goes on from the checkpoint.
-    """
-    try:
-        found = read_json(directory / "summary.json")
-        return found if found["iterations"] == iterations else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _number(text: str) -> int:

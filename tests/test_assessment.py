@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf import assessment, experiment, resolving
+from rumi_tf import assessment, experiment, resolving, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import classifier
@@ -194,11 +194,11 @@ def test_a_finished_run_is_evaluated_when_it_is_asked_for(places, tmp_path):
     assert not experiment.train(wanted).notes and len(
         read_rows(run.directory / "metrics.csv")
     ) == len(rows)
-    assert [row.metric for row in experiment.last_rows(resolving.resolve(wanted))] == [
+    assert [row.metric for row in run_results.last_rows(resolving.resolve(wanted))] == [
         r.metric for r in rows
     ]
     other = resolving.resolve(RunConfig(**settings, eval_every=5, eval_samples=61))
-    assert experiment.last_rows(other) == []
+    assert run_results.last_rows(other) == []
 
 
 def test_a_conditional_model_is_asked_for_the_wanted_class(places, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf import building, evaluation, experiment, resolving
+from rumi_tf.callbacks import Evaluate
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
 from rumi_tf.files import read_csv
@@ -113,7 +114,7 @@ def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
         pass
 
     settings = config(tmp_path, eval_every=1)
-    act = experiment.Evaluate.act
+    act = Evaluate.act
 
     def die(self, iteration, logs):
         act(self, iteration, logs)
@@ -121,7 +122,7 @@ def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(experiment.Evaluate, "act", die)
+        patch.setattr(Evaluate, "act", die)
         experiment.train(settings)
     resumed = experiment.train(settings)
     assert "resumed at iteration 2" in resumed.notes

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from rumi_tf import building, experiment, mixture, resolving, workers
+from rumi_tf import building, experiment, mixture, resolving, run_files, workers
 from rumi_tf.callbacks import StopOnNaN
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -166,7 +166,7 @@ def diverging(place, patch):
 
 
 def busy(place, patch):
-    directory = experiment.run_directory(resolving.resolve(config(place)))
+    directory = run_files.run_directory(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
     with filelock.FileLock(directory / "lock"):
         return trained(place)
@@ -174,7 +174,7 @@ def busy(place, patch):
 
 def claimed(place, **before):
     """The directory of a run, begun with other settings."""
-    directory = experiment.run_directory(resolving.resolve(config(place)))
+    directory = run_files.run_directory(resolving.resolve(config(place)))
     images, _ = building.prepare(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
     other = dataclasses.replace(resolving.resolve(config(place)), **before)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from rumi_tf import building, experiment
+from rumi_tf import building, experiment, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
 from rumi_tf.data.images import unreadable
@@ -241,7 +241,7 @@ def test_both_genders_train_and_are_evaluated_on_hundreds_of_files(
     sizes = {subset: len(index) for subset, index in split.indices.items()}
     assert (sizes["positive"], sizes["negative"]) == (minority, majority)
     run = experiment.train(settings)
-    rows = experiment.last_rows(settings)
+    rows = run_results.last_rows(settings)
     fid = next(row for row in rows if row.metric == "fid")
     # Against all images of the minority class, of which the training saw 5 %.
     assert (fid.target, fid.n_reference) == (gender, 300 - majority)
