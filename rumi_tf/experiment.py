@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -28,23 +27,18 @@ from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import Split
 from rumi_tf.environment import read_starts, record_environment
 from rumi_tf.errors import InvalidInput, WorkerLost
-from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
+from rumi_tf.evaluation import Evaluator
 from rumi_tf.export import export_generator
 from rumi_tf.files import (
     remove_temporaries,
     write_json,
 )
+from rumi_tf.measuring import generating, measure_once, measurer
 from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
-from rumi_tf.resolving import check_parts, objective_class, resolve
-from rumi_tf.results import (
-    Row,
-    append_rows,
-    write_curve,
-)
+from rumi_tf.resolving import check_parts, resolve
 from rumi_tf.run_files import check_writable, read_summary, run_directory, working_place
 from rumi_tf.run_results import check_measured, last_rows, sampler_of
-from rumi_tf.sampling import evaluation_outputs
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -125,23 +119,10 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
             notes: tuple[str, ...] = ()
             # By the chief alone: the others cannot know what it finds there by then.
             if evaluator is not None and place == directory and not last_rows(config):
-                _measure_once(config, evaluator, sampler_of(config).generate)
+                measure_once(config, evaluator, sampler_of(config).generate)
                 notes = ("it had not been evaluated so; that was done now",)
             return Run(directory, done, reused=True, notes=notes)
         return _train(config, place, images, split, evaluator, strategy)
-
-
-def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
-    """Evaluates the generator of the last iteration and adds its rows to those of the run.
-
-    On one device, of the chief.
-    """
-    measure = _measurer(config, generate, evaluator, tf.distribute.get_strategy())
-    rows, prd = measure(config.iterations, True)
-    if prd is not None:
-        write_curve(run_directory(config) / "prd.csv", prd)
-    # Last, since they say that it was measured.
-    append_rows(run_directory(config) / "metrics.csv", rows)
 
 
 def _train(
@@ -219,7 +200,7 @@ def _train(
         },
     )
     if evaluator is not None and not last_rows(config):  # killed after the last checkpoint
-        _measure_once(config, evaluator, _generating(model))
+        measure_once(config, evaluator, generating(model))
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
@@ -260,7 +241,7 @@ def _callbacks(
     evaluate = []
     if evaluator is not None:
         strategy = model.distribute_strategy
-        measure = _measurer(config, _generating(model), evaluator, strategy)
+        measure = measurer(config, generating(model), evaluator, strategy)
         evaluate = [Evaluate(directory, config.eval_every, last, measure, board, checkpoints)]
 
     def paused() -> float:
@@ -275,30 +256,6 @@ def _callbacks(
         SaveCheckpoint(config.checkpoint_every, last, checkpoints),
         Clock(paused),
     ]
-
-
-def _generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
-    """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
-    return lambda noise, labels=None: model.images(noise, labels, training=False)
-
-
-def _measurer(
-    config: RunConfig, generate: Callable, evaluator: Evaluator, strategy: tf.distribute.Strategy
-) -> Callable:
-    """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
-    total = evaluator.protocol.num_generated
-    labels = None
-    if objective_class(config).conditional:
-        labels = wanted_classes(evaluator.protocol, evaluator.split)
-    outputs = evaluation_outputs(
-        generate, evaluator.embedding.embed, config.latent_dim, config.seed, labels, strategy
-    )
-
-    def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        found = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
-        return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
-
-    return measure
 
 
 def _number(text: str) -> int:

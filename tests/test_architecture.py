@@ -15,7 +15,8 @@ ORDER = (
     "refusals", "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
     "evaluation", "networks", "losses", "objectives", "resolving", "model", "building",
     "ensemble", "saved_models", "sampling", "export", "checkpoints", "callbacks", "environment",
-    "run_files", "run_results", "experiment", "mixture", "assessment", "augmentation", "verdicts",
+    "run_files", "run_results", "measuring", "experiment", "mixture", "assessment", "augmentation",
+    "verdicts",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "rumi_tf").rglob("*.py"))
 

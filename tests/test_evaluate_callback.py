@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import building, evaluation, experiment, resolving
+from rumi_tf import building, evaluation, experiment, measuring, resolving
 from rumi_tf.callbacks import Evaluate
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
@@ -100,8 +100,8 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     evaluator.embedding = dataclasses.replace(
         SMALL, embed=lambda images: traces.append(images.shape) or embed(images)
     )
-    measure = experiment._measurer(
-        settings, experiment._generating(model), evaluator, tf.distribute.get_strategy()
+    measure = measuring.measurer(
+        settings, measuring.generating(model), evaluator, tf.distribute.get_strategy()
     )
     values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
