@@ -366,7 +366,7 @@ def test_weights_that_lie_elsewhere_or_are_too_many_are_refused(
 
 def test_a_keras_file_is_no_file_of_weights_and_its_code_does_not_run(tmp_path, monkeypatch):
     victim = str(tmp_path / "victim")  # whole, since the code runs wherever the network is called
-    writing = keras.layers.Lambda(lambda x, path=victim: open(path, "w").close() or x)
+    writing = keras.layers.Lambda(lambda x: open(victim, "w").close() or x)
     network = keras.Sequential([keras.Input((2,)), writing])
     network.save(tmp_path / "m.keras")
     (tmp_path / "victim").unlink()  # making the network ran its code
