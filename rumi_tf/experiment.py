@@ -1,7 +1,6 @@
-"""A run from its configuration to its files: resolve, prepare, train or resume, export."""
+"""A run from its configuration to its files: built, trained or resumed, measured, exported."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 
 import keras
@@ -29,11 +28,8 @@ from rumi_tf.environment import read_starts, record_environment
 from rumi_tf.errors import InvalidInput, WorkerLost
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.export import export_generator
-from rumi_tf.files import (
-    remove_temporaries,
-    write_json,
-)
-from rumi_tf.measuring import generating, measure_once, measurer
+from rumi_tf.files import remove_temporaries, write_json
+from rumi_tf.measuring import evaluation_identity, generating, measure_once, measurer
 from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
 from rumi_tf.resolving import check_parts, resolve
@@ -100,6 +96,36 @@ def train(config: RunConfig) -> Run:
         ) from error
 
 
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What there is before a run is trained.
+
+    Attributes:
+        config: resolved.
+        place: where this process writes: the run's directory, unless it is not the chief.
+        images, split: what is to be learnt.
+        evaluator: measures the generator; `None` if that is not asked for.
+        strategy: divides a batch over devices.
+    """
+
+    config: RunConfig
+    place: Path
+    images: LabelledImages
+    split: Split
+    evaluator: Evaluator | None
+    strategy: tf.distribute.Strategy
+
+    @property
+    def directory(self) -> Path:
+        """Of the run."""
+        return run_directory(self.config)
+
+    @property
+    def by_chief(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.place == self.directory
+
+
 def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
     check_measured(config)
@@ -110,86 +136,156 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
         return Run(directory, done, reused=True)
     images, split = prepare(config)
     check_writable(config.runs_dir)
-    evaluator = None
-    if not measured:
-        evaluator = Evaluator.for_run(config, images, split)
+    evaluator = None if measured else Evaluator.for_run(config, images, split)
     with working_place(config, images, strategy) as place:
         done = read_summary(directory, config.iterations)
-        if done:
-            notes: tuple[str, ...] = ()
-            # By the chief alone: the others cannot know what it finds there by then.
-            if evaluator is not None and place == directory and not last_rows(config):
-                measure_once(config, evaluator, sampler_of(config).generate)
-                notes = ("it had not been evaluated so; that was done now",)
-            return Run(directory, done, reused=True, notes=notes)
-        return _train(config, place, images, split, evaluator, strategy)
+        if not done:
+            return _train(_Work(config, place, images, split, evaluator, strategy))
+        notes: tuple[str, ...] = ()
+        # By the chief alone: the others cannot know what it finds there by then.
+        if evaluator is not None and place == directory and not last_rows(config):
+            measure_once(config, evaluator, sampler_of(config).generate)
+            notes = ("it had not been evaluated so; that was done now",)
+        return Run(directory, done, reused=True, notes=notes)
 
 
-def _train(
-    config: RunConfig,
-    place: Path,
-    images: LabelledImages,
-    split: Split,
-    evaluator: Evaluator | None,
-    strategy: tf.distribute.Strategy,
-) -> Run:
-    directory = run_directory(config)
-    remove_temporaries(place)
-    starts = read_starts(directory / "environment.json")
-    parts = strategy.num_replicas_in_sync
-    if not config.sync_batch_norm and starts and starts[0].get("replicas", parts) != parts:
+def _train(work: _Work) -> Run:
+    """Goes on from the last checkpoint, if there is one, to the end."""
+    config, directory, images = work.config, work.directory, work.images
+    remove_temporaries(work.place)
+    notes = [images.note] if images.note else []
+    notes += _record_start(work)
+    shares = make_class_shares(config, images, work.split)
+    with work.strategy.scope():
+        model = make_model(config, images.image_shape, shares)
+    checkpoints = Checkpoints(directory / "checkpoints", model.state(), work.place / "checkpoints")
+    notes += _restore(work, model, checkpoints)
+    start = int(model.iteration.numpy())
+    clock = _fit(work, model, checkpoints)
+    if not work.by_chief:
+        return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
+    _export(work, model.generator, shares)
+    if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
+        measure_once(config, work.evaluator, generating(model))
+    summary = {
+        "iterations": config.iterations,
+        "resumed_at": start,
+        "iterations_timed": clock.iterations,
+        "milliseconds_per_iteration": clock.milliseconds(),
+        "seconds_evaluating": clock.paused(),
+        "positives": len(work.split.indices["positive"]),
+        "negatives": len(work.split.indices["negative"]),
+    }
+    write_json(directory / "summary.json", summary)
+    return Run(directory, summary, reused=False, notes=tuple(notes))
+
+
+def _record_start(work: _Work) -> list[str]:
+    """Writes the environment down, if the run can go on in it; returns what is to be noted."""
+    parts = work.strategy.num_replicas_in_sync
+    starts = read_starts(work.directory / "environment.json")
+    before = starts[0].get("replicas", parts) if starts else parts
+    if before != parts and not work.config.sync_batch_norm:
         raise InvalidInput(
             "sync_batch_norm",
             f"is false, so that a run depends on the number of devices; this one was begun on "
-            f"{starts[0]['replicas']}, here are {parts}",
+            f"{before}, here are {parts}",
         )
-    notes = [images.note] if images.note else []
-    notes += record_environment(place / "environment.json", parts)
-    shares = make_class_shares(config, images, split)
-    with strategy.scope():
-        model = make_model(config, images.image_shape, shares)
-    checkpoints = Checkpoints(directory / "checkpoints", model.state(), place / "checkpoints")
-    notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    return record_environment(work.place / "environment.json", parts)
+
+
+def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> list[str]:
+    """Takes the state from the last checkpoint, if there is one; returns what is to be noted."""
+    notes = [f"{name} was damaged and passed over" for name in checkpoints.restore()]
     checkpoints.remove_parts()
-    start = int(model.iteration.numpy())
+    start, steps = int(model.iteration.numpy()), work.config.steps_per_execution
     workers.check_agreement(
-        strategy, iteration=start, settings=_number(config.hash()),
-        images=_number(images.fingerprint), evaluation=_evaluation_number(config, evaluator),
-    )  # fmt: skip
-    if start % config.steps_per_execution:
+        work.strategy,
+        iteration=start,
+        settings=work.config.hash(),
+        images=work.images.fingerprint,
+        evaluation=evaluation_identity(work.config, work.evaluator),
+    )
+    if start % steps:
         raise InvalidInput(
             "steps_per_execution",
-            f"is {config.steps_per_execution}, and the run stands at iteration {start}, which is "
-            "no multiple of it",
+            f"is {steps}, and the run stands at iteration {start}, which is no multiple of it",
         )
-    if start:
-        notes.append(f"resumed at iteration {start}")
-    *callbacks, clock = _callbacks(config, place, model, checkpoints, images, split, evaluator)
-    if place != directory:
+    return [*notes, f"resumed at iteration {start}"] if start else notes
+
+
+def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Clock:
+    """Trains to the last iteration, if the model is not there yet; returns what timed it."""
+    config, start = work.config, int(model.iteration.numpy())
+    *callbacks, clock = _callbacks(work, model, checkpoints)
+    if not work.by_chief:
         callbacks = [own for own in callbacks if not isinstance(own, Progress)]
-    if start < config.iterations:
-        try:
-            model.fit(
-                make_batches(config, model, images, split, start),
-                steps_per_epoch=config.iterations - start,
-                epochs=1,
-                verbose=0,
-                shuffle=False,
-                callbacks=[*callbacks, clock],
-            )
-        except (tf.errors.UnavailableError, tf.errors.AbortedError):
-            raise  # another worker is lost
-        except tf.errors.OpError as error:
-            explain(error, images)
-    if place != directory:
-        return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
+    if start >= config.iterations:
+        return clock
+    try:
+        model.fit(
+            make_batches(config, model, work.images, work.split, start),
+            steps_per_epoch=config.iterations - start,
+            epochs=1,
+            verbose=0,
+            shuffle=False,
+            callbacks=[*callbacks, clock],
+        )
+    except (tf.errors.UnavailableError, tf.errors.AbortedError):
+        raise  # another worker is lost
+    except tf.errors.OpError as error:
+        explain(error, work.images)
+    return clock
+
+
+def _callbacks(
+    work: _Work, model: AdversarialModel, checkpoints: Checkpoints
+) -> list[keras.callbacks.Callback]:
+    """In the order in which they are to be called; the last one is the `Clock`."""
+    config, last = work.config, work.config.iterations
+    noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
+    labels = None
+    if model.class_shares is not None:  # the classes that are wanted, in turn
+        labels = tf.constant(np.resize(np.array(work.split.positive_classes, np.int32), GRID))
+    generate = tf.function(lambda: model.images(noise, labels, training=False))
+    real = real_positives(work.images, work.split, REAL_FOR_DIVERSITY, config.seed)
+    what = config.minority_class or config.split
+    title = f"{config.objective}, {config.dataset} {what}"
+    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
+
+    def sample() -> np.ndarray:
+        return generate().numpy()
+
+    board = TensorBoard(work.place)
+    evaluate = []
+    if work.evaluator is not None:
+        measure = measurer(config, generating(model), work.evaluator, model.distribute_strategy)
+        evaluate = [Evaluate(work.place, config.eval_every, last, measure, board, checkpoints)]
+
+    def paused() -> float:
+        return sum(callback.seconds for callback in evaluate)
+
+    return [
+        StopOnNaN(checkpoints),
+        Progress(last, taken, title, paused),
+        RunLog(work.place, config.log_every, last, sample, diversity(real), board),
+        SampleGrids(work.place, config.sample_every, last, sample, title, board),
+        *evaluate,
+        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
+        Clock(paused),
+    ]
+
+
+def _export(work: _Work, generator: keras.Model, shares: np.ndarray | None) -> None:
+    """Writes the generator for others, with what they should know of it."""
+    images, split = work.images, work.split
     export_generator(
-        model.generator,
-        directory / "saved_model",
-        directory / "generator.keras",
+        generator,
+        work.directory / "saved_model",
+        work.directory / "generator.keras",
         {
-            "config": dataclasses.asdict(config),
-            "config_hash": config.hash(),
+            "config": dataclasses.asdict(work.config),
+            "config_hash": work.config.hash(),
             "data_fingerprint": images.fingerprint,
             "image_shape": list(images.image_shape),
             "class_names": list(images.class_names),
@@ -198,76 +294,4 @@ def _train(
             "positive_classes": list(split.positive_classes),
             "negative_classes": list(split.negative_classes),
         },
-    )
-    if evaluator is not None and not last_rows(config):  # killed after the last checkpoint
-        measure_once(config, evaluator, generating(model))
-    summary = {
-        "iterations": config.iterations,
-        "resumed_at": start,
-        "iterations_timed": clock.iterations,
-        "milliseconds_per_iteration": clock.milliseconds(),
-        "seconds_evaluating": clock.paused(),
-        "positives": len(split.indices["positive"]),
-        "negatives": len(split.indices["negative"]),
-    }
-    write_json(directory / "summary.json", summary)
-    return Run(directory, summary, reused=False, notes=tuple(notes))
-
-
-def _callbacks(
-    config: RunConfig,
-    directory: Path,
-    model: AdversarialModel,
-    checkpoints: Checkpoints,
-    images: LabelledImages,
-    split: Split,
-    evaluator: Evaluator | None,
-) -> list[keras.callbacks.Callback]:
-    last = config.iterations
-    noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
-    labels = None
-    if model.class_shares is not None:  # the classes that are wanted, in turn
-        labels = tf.constant(np.resize(np.array(split.positive_classes, np.int32), GRID))
-    generate = tf.function(lambda: model.images(noise, labels, training=False))
-    real_std = diversity(real_positives(images, split, REAL_FOR_DIVERSITY, config.seed))
-    what = config.minority_class or config.split
-    title = f"{config.objective}, {config.dataset} {what}"
-    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
-
-    def sample() -> np.ndarray:
-        return generate().numpy()
-
-    board = TensorBoard(directory)
-    evaluate = []
-    if evaluator is not None:
-        strategy = model.distribute_strategy
-        measure = measurer(config, generating(model), evaluator, strategy)
-        evaluate = [Evaluate(directory, config.eval_every, last, measure, board, checkpoints)]
-
-    def paused() -> float:
-        return sum(callback.seconds for callback in evaluate)
-
-    return [
-        StopOnNaN(checkpoints),
-        Progress(last, taken, title, paused),
-        RunLog(directory, config.log_every, last, sample, real_std, board),
-        SampleGrids(directory, config.sample_every, last, sample, title, board),
-        *evaluate,
-        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
-        Clock(paused),
-    ]
-
-
-def _number(text: str) -> int:
-    """A 63-bit number that stands for a text."""
-    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
-
-
-def _evaluation_number(config: RunConfig, evaluator: Evaluator | None) -> int:
-    """A number that stands for all that processes must have in common to evaluate together."""
-    if evaluator is None:
-        return 0
-    protocol, embedding = evaluator.protocol, evaluator.embedding
-    return _number(
-        f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
     )

@@ -13,6 +13,14 @@ from rumi_tf.run_files import run_directory
 from rumi_tf.sampling import evaluation_outputs
 
 
+def evaluation_identity(config: RunConfig, evaluator: Evaluator | None) -> str:
+    """All that processes must have in common to evaluate together; empty if they do not."""
+    if evaluator is None:
+        return ""
+    protocol, embedding = evaluator.protocol, evaluator.embedding
+    return f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
+
+
 def generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
     """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
     return lambda noise, labels=None: model.images(noise, labels, training=False)
