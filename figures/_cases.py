@@ -201,12 +201,12 @@ def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], l
 
 def _real(case: Case, num: int) -> Real:
     """Reads the data, which all cells of a case share."""
-    from rumi_tf import experiment
+    from rumi_tf import building
 
     config = case.cells[0].config
-    images, split = experiment.prepare(config)
+    images, split = building.prepare(config)
     return Real(
-        experiment.real_positives(images, split, num, config.seed),
+        building.real_positives(images, split, num, config.seed),
         len(split.indices["positive"]),
         split.positive_classes,
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rumi_tf import experiment
+from rumi_tf import run_results
 from rumi_tf.config import RunConfig
 
 
@@ -18,6 +18,6 @@ def generated(config: RunConfig, positive_classes: Sequence[int], num: int) -> n
         positive_classes: labels of what it should generate.
         num: how many.
     """
-    sampler = experiment.sampler_of(config)
+    sampler = run_results.sampler_of(config)
     label = positive_classes if sampler.conditional else None
     return sampler.sample(num, config.seed, label)

@@ -45,7 +45,7 @@ def main() -> None:
     alphas = _alphas(wanted.alphas, wanted.alpha)
     with _cli.quiet_import():
         from reproduce import _cells
-        from rumi_tf import experiment
+        from rumi_tf import building
     given = _cells.given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     compared = [_cells.Cell(_cells.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
@@ -58,7 +58,7 @@ def main() -> None:
         )
         for alpha in alphas
     ]
-    experiment.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
+    building.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
     outcomes = _grid.run(compared + weighted, wanted.jobs)
     _grid.end(_cells.failures(outcomes))
     with _cli.writing_to("out", out):
@@ -92,11 +92,11 @@ def _paths(out: Path, what: str) -> list[Path]:
 def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
     from figures._generated import generated
-    from rumi_tf import experiment, plotting
+    from rumi_tf import building, plotting
 
     config = outcomes[0].cell.config
-    images, split = experiment.prepare(config)
-    panels = {"real": experiment.real_positives(images, split, num, config.seed)}
+    images, split = building.prepare(config)
+    panels = {"real": building.real_positives(images, split, num, config.seed)}
     rows = []
     for found in outcomes:
         config = found.cell.config
@@ -114,9 +114,9 @@ def _classes(
 ) -> list[Path]:
     """Shares of the classes in what was generated, beside those that the lemma predicts."""
     from figures._shares import predicted_shares
-    from rumi_tf import experiment, plotting
+    from rumi_tf import building, plotting
 
-    images, split = experiment.prepare(outcomes[0].cell.config)
+    images, split = building.prepare(outcomes[0].cell.config)
     shares, rows = {}, []
     for found, alpha in zip(outcomes, alphas, strict=True):
         predicted = predicted_shares(images.labels, split.indices, alpha_pos, alpha)

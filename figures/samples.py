@@ -36,20 +36,20 @@ def main() -> None:
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures._generated import generated
-        from rumi_tf import experiment, plotting
+        from rumi_tf import building, experiment, plotting, resolving, run_results
     configs = [
-        experiment.resolve(RunConfig.from_flags(wanted, objective=name))
+        resolving.resolve(RunConfig.from_flags(wanted, objective=name))
         for name in wanted.objectives
     ]
-    images, split = experiment.prepare(configs[0])
-    real = experiment.real_positives(images, split, wanted.num, wanted.seed)
+    images, split = building.prepare(configs[0])
+    real = building.real_positives(images, split, wanted.num, wanted.seed)
     panels = {f"real: {len(split.indices['positive'])} images": real}
     rows = []
     for config in configs:
         run = experiment.train(config)
         print(f"{config.objective}: {run.directory}")
         title = f"{config.objective}, {config.iterations:,} iterations"
-        logged = experiment.last_logged(config)
+        logged = run_results.last_logged(config)
         panels[title] = generated(config, split.positive_classes, wanted.num)
         rows.append(
             {

@@ -97,9 +97,9 @@ def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]
 
 def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
     """Real images, a class per row, and the distance between two of them by class."""
-    from rumi_tf import evaluation, experiment, metrics
+    from rumi_tf import building, evaluation, metrics
 
-    images, split = experiment.prepare(config)
+    images, split = building.prepare(config)
     evaluator = evaluation.Evaluator.for_run(config, images, split)
     order = evaluator.protocol.reference_indices(images.labels, split)
     labels = images.labels[order]
@@ -113,9 +113,9 @@ def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
 
 def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     """What a run's generator makes of the same noise in every row."""
-    from rumi_tf import experiment
+    from rumi_tf import run_results
 
-    sampler = experiment.sampler_of(config)
+    sampler = run_results.sampler_of(config)
     return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
 
 

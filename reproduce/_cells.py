@@ -14,7 +14,7 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli
-from rumi_tf import experiment
+from rumi_tf import resolving, run_files, run_results
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
@@ -74,7 +74,7 @@ class Outcome:
     def milliseconds(self) -> float | None:
         """Mean time of an iteration, as the run measured it."""
         config = self.cell.config
-        summary = experiment.read_summary(experiment.run_directory(config), config.iterations) or {}
+        summary = run_files.read_summary(run_files.run_directory(config), config.iterations) or {}
         return summary.get("milliseconds_per_iteration")
 
 
@@ -116,7 +116,7 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
         fields = flagfile_fields(path)
     except (flags.Error, OSError, ValueError) as error:
         raise InvalidInput("objectives", f"{path}: {error}") from error
-    return experiment.resolve(RunConfig(**{**fields, **given}))
+    return resolving.resolve(RunConfig(**{**fields, **given}))
 
 
 def flagfile_fields(path: Path) -> dict[str, Any]:
@@ -204,9 +204,9 @@ def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) ->
 
 def finished(cell: Cell) -> Outcome | None:
     """What is there of a cell that was trained and evaluated before."""
-    directory = experiment.run_directory(cell.config)
-    done = experiment.read_summary(directory, cell.config.iterations)
-    rows = experiment.last_rows(cell.config) if done else []
+    directory = run_files.run_directory(cell.config)
+    done = run_files.read_summary(directory, cell.config.iterations)
+    rows = run_results.last_rows(cell.config) if done else []
     return Outcome(cell, "reused", rows) if rows else None
 
 
@@ -246,7 +246,7 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
     """What became of a cell; `None` if another process works on it."""
     if found := finished(cell):  # meanwhile
         return found
-    if experiment.is_busy(cell.config):
+    if run_files.is_busy(cell.config):
         return None
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
@@ -260,7 +260,7 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
         )  # fmt: skip
         code = process.wait()
     seconds = time.monotonic() - began
-    rows = experiment.last_rows(cell.config) if code == 0 else []
+    rows = run_results.last_rows(cell.config) if code == 0 else []
     if rows:
         return Outcome(cell, "done", rows, seconds)
     if code == BUSY:

@@ -78,12 +78,12 @@ def main() -> None:
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
     with _cli.quiet_import():
-        from rumi_tf import augmentation, experiment, verdicts
+        from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     trials = trials_of(wanted)
     for note in dict.fromkeys(t.images.note for t in trials if t.images.note):
         print(note)
-    experiment.check_writable(trials[0].config.runs_dir)
+    run_files.check_writable(trials[0].config.runs_dir)
     generated = {}
     for trial in trials:
         if trial.config not in generated:
@@ -115,7 +115,7 @@ def _check_out(wanted: flags.FlagValues, out: Path) -> None:
 
 def trials_of(wanted: flags.FlagValues) -> list:
     """`rumi_tf.augmentation.Trial` for every seed that the flags name."""
-    from rumi_tf import augmentation, experiment
+    from rumi_tf import augmentation, resolving
     from rumi_tf.data.sources import load_images
     from rumi_tf.embeddings import test_part
 
@@ -126,7 +126,7 @@ def trials_of(wanted: flags.FlagValues) -> list:
     decided = {"split": "unbalanced", "positive_classes": (), "negative_classes": ()}
     base = RunConfig.from_flags(wanted, **decided, holdout=share, seed=0)
     configs = [
-        experiment.resolve(
+        resolving.resolve(
             dataclasses.replace(base, seed=seed if wanted.seed is None else wanted.seed)
         )
         for seed in seeds

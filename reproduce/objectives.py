@@ -39,7 +39,7 @@ def main() -> None:
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from reproduce import _cells
-        from rumi_tf import experiment
+        from rumi_tf import building
     names = wanted.objectives or _cells.objective_names()
     given = _cells.given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
@@ -47,7 +47,7 @@ def main() -> None:
         _cells.Cell(_cells.objective_config(name, given), {"objective": Path(name).stem})
         for name in names
     ]
-    experiment.prepare(cells[0].config)  # what is wrong with the data is wrong with all of them
+    building.prepare(cells[0].config)  # what is wrong with the data is wrong with all of them
     outcomes = _grid.run(cells, wanted.jobs)
     rows = []
     for found in outcomes:

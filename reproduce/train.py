@@ -42,11 +42,11 @@ def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
     with _cli.quiet_import():
-        from rumi_tf import experiment
+        from rumi_tf import building, experiment, resolving, run_files, run_results
         from rumi_tf.data.splits import held_out
     if flags.FLAGS.dry_run:
-        config = experiment.resolve(config)
-        images, split = experiment.prepare(config)
+        config = resolving.resolve(config)
+        images, split = building.prepare(config)
         print(config.to_json(), end="")
         if images.note:
             print(images.note)
@@ -54,7 +54,7 @@ def main() -> None:
         print(f"negatives: {len(split.indices['negative'])} images")
         if config.holdout:
             print(f"held out:  {len(held_out(config, images.labels))} images")
-        print(f"run directory: {experiment.run_directory(config)}")
+        print(f"run directory: {run_files.run_directory(config)}")
         return
     run = experiment.train(config)
     for note in run.notes:
@@ -64,7 +64,7 @@ def main() -> None:
     print(f"run directory: {run.directory}")
     print(f"sample grid:   {run.last_grid}")
     if config.eval_every:
-        print(f"metrics:       {_summary(experiment.last_rows(experiment.resolve(config)))}")
+        print(f"metrics:       {_summary(run_results.last_rows(resolving.resolve(config)))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     print(f"to sample:     python -m reproduce.sample --saved_model={run.saved_model} --num=64 "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rumi_tf import experiment, plotting
+from rumi_tf import building, plotting, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.splits import Split
@@ -93,8 +93,8 @@ def assess(
     config = _config(known, given, needs_data=reference is None)
     data = split = None
     if config is not None:
-        config = experiment.resolve(config)
-        data, split = experiment.prepare(config)
+        config = resolving.resolve(config)
+        data, split = building.prepare(config)
     else:
         config = RunConfig(**{"embedding": "inception", **given})
     channels = data.image_shape[-1] if data is not None else None

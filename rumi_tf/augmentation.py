@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rumi_tf import experiment, metrics
+from rumi_tf import experiment, metrics, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory, joined
 from rumi_tf.data.splits import held_out, make_split
@@ -237,7 +237,7 @@ def generate(trial: Trial) -> np.ndarray:
     They depend on the run alone, not on the seed of the classifiers.
     """
     experiment.train(trial.config)
-    sampler = experiment.sampler_of(trial.config)
+    sampler = run_results.sampler_of(trial.config)
     label = trial.minority if sampler.conditional else None
     batches = sampler.batches(trial.num, trial.config.seed, label)
     return np.concatenate([to_bytes(batch) for batch in batches])

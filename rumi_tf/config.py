@@ -125,7 +125,7 @@ class Config:
 class RunConfig(Config):
     """Everything that decides a training run on images.
 
-    Fields that are `None` are filled in by `rumi_tf.experiment.resolve`, from the paper's values
+    Fields that are `None` are filled in by `rumi_tf.resolving.resolve`, from the paper's values
     for the dataset and objective.
     """
 

@@ -1,25 +1,14 @@
-"""A run from its configuration to its files: resolve, prepare, train or resume, export."""
+"""A run from its configuration to its files: built, trained or resumed, measured, exported."""
 
-import contextlib
 import dataclasses
-import datetime
-import hashlib
-import os
-import platform
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import filelock
 import keras
 import numpy as np
 import tensorflow as tf
 
-import rumi_tf
 from rumi_tf import randomness, workers
+from rumi_tf.building import make_batches, make_class_shares, make_model, prepare, real_positives
 from rumi_tf.callbacks import (
     Clock,
     Evaluate,
@@ -30,41 +19,22 @@ from rumi_tf.callbacks import (
     StopOnNaN,
     TensorBoard,
     diversity,
-    rows_until,
 )
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
-from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
-from rumi_tf.data.sources import IMAGE_SIZES, load_images
-from rumi_tf.data.splits import MINORITY_SIZES, Split, class_shares, default_split, make_split
-from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged, WorkerLost
-from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
+from rumi_tf.data.splits import Split
+from rumi_tf.environment import read_starts, record_environment
+from rumi_tf.errors import InvalidInput, WorkerLost
+from rumi_tf.evaluation import Evaluator
 from rumi_tf.export import export_generator
-from rumi_tf.files import (
-    is_foreseen,
-    read_json,
-    remove_temporaries,
-    write_json,
-    write_text,
-)
-from rumi_tf.metrics import prd_f_scores
-from rumi_tf.model import AdversarialModel, Schedule
-from rumi_tf.networks.dcgan import Discriminator, Generator, network_for, size_fits
-from rumi_tf.networks.families import conditional_pair
-from rumi_tf.objectives import OBJECTIVES, Objective
-from rumi_tf.protocols import protocol_for
+from rumi_tf.files import remove_temporaries, write_json
+from rumi_tf.measuring import evaluation_identity, generating, measure_once, measurer
+from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
-from rumi_tf.results import (
-    Row,
-    append_rows,
-    by_evaluation,
-    check_rows,
-    read_curve,
-    read_rows,
-    write_curve,
-)
-from rumi_tf.sampling import Sampler, evaluation_outputs, load_sampler
+from rumi_tf.resolving import check_parts, resolve
+from rumi_tf.run_files import check_writable, read_summary, run_directory, working_place
+from rumi_tf.run_results import check_measured, last_rows, sampler_of
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -97,254 +67,6 @@ class Run:
         return self.directory / "samples" / f"iteration_{self.summary['iterations']:06d}.png"
 
 
-# ----- resolving ----------------------------------------------------------------------------------
-
-
-def resolve(config: RunConfig) -> RunConfig:
-    """Fills in what the dataset and the objective decide, and checks what needs no data.
-
-    Raises:
-        InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
-    """
-    objective = _objective_class(config)
-    values: dict[str, Any] = {
-        "split": config.split or default_split(config),
-        "image_size": _image_size(config),
-        "data_dir": os.path.expanduser(config.data_dir),
-        "runs_dir": os.path.expanduser(config.runs_dir),
-    }
-    if len(objective.subsets) == 1:  # there is nothing to split
-        values["d_schedule"] = "joint"
-    if config.network == "auto":
-        values["network"] = network_for(config.dataset, values["image_size"])
-    if config.dataset == "celeba":
-        values["attribute"] = config.attribute or "Male"
-    if values["split"] == "unbalanced" and config.minority_size is None:
-        values["minority_size"] = MINORITY_SIZES[config.dataset]
-    for name, default in objective.defaults.items():
-        if getattr(config, name) is None:
-            values[name] = default
-    config = dataclasses.replace(config, **values)
-    _reject_unused(config, objective)
-    _check_devices(config)
-    _check_directories(config)
-    if not size_fits(config.network, config.image_size):
-        raise InvalidInput(
-            "network", f"{config.network} cannot make images of {config.image_size} pixels"
-        )
-    if config.network == "uac_resnet" and not objective.conditional:
-        conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
-        raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
-    made = make_objective(config)
-    made.schedule(config.d_schedule, config.d_steps)
-    if config.d_batch_norm == "joint" and any(p.shares_trunk for p in made.players().values()):
-        raise InvalidInput(
-            "d_batch_norm",
-            f"joint does not go with --objective={config.objective}: its statistics network reads "
-            "features that are normalised over generated images alone",
-        )
-    return config
-
-
-def make_objective(config: RunConfig) -> Objective:
-    """The objective of a resolved configuration, with its parameters."""
-    kind = _objective_class(config)
-    return kind(**{name: getattr(config, name) for name in kind.defaults})
-
-
-def _objective_class(config: RunConfig) -> type[Objective]:
-    try:
-        return OBJECTIVES[config.objective]
-    except KeyError:
-        known = ", ".join(OBJECTIVES)
-        raise InvalidInput("objective", f"{config.objective!r} is not one of {known}") from None
-
-
-def _image_size(config: RunConfig) -> int:
-    sizes = IMAGE_SIZES[config.dataset]
-    size = config.image_size or sizes[0]
-    if size not in sizes:
-        words = ", ".join(map(str, sorted(sizes)))
-        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
-    return size
-
-
-def _check_directories(config: RunConfig) -> None:
-    if config.dataset == "digits" or not config.data_dir:
-        return
-    data = Path(config.data_dir)
-    if not data.is_dir():
-        raise InvalidInput("data_dir", f"{config.data_dir} is not a directory")
-    if config.dataset == "folder" and Path(config.runs_dir).resolve().is_relative_to(
-        data.resolve()
-    ):
-        raise InvalidInput(
-            "runs_dir",
-            f"{config.runs_dir} lies in --data_dir, where it would be taken for a class; name "
-            "a directory elsewhere",
-        )
-
-
-def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
-    """Raises for a flag that was given and would have no effect."""
-    used = {
-        "positive_classes": config.split in ("classes", "single"),
-        "negative_classes": config.split == "classes",
-        "minority_class": config.split == "unbalanced",
-        "minority_size": config.split == "unbalanced",
-    }
-    for flag, effective in used.items():
-        if getattr(config, flag) not in (None, ()) and not effective:
-            raise InvalidInput(flag, f"has no effect with --split={config.split}")
-    if config.split == "all" and "negative" in objective.subsets.values():
-        raise InvalidInput(
-            "split", f"all has no negatives, and --objective={config.objective} needs them"
-        )
-    if config.network == "uac_resnet" and config.d_batch_norm == "joint":
-        raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
-    if config.attribute is not None and config.dataset != "celeba":
-        raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
-    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
-        if getattr(config, name) is not None and name not in objective.defaults:
-            raise InvalidInput(name, f"has no effect with --objective={config.objective}")
-
-
-def _check_devices(config: RunConfig) -> None:
-    if config.jit == "on" and config.strategy != "none":
-        raise InvalidInput("jit", f"XLA does not go with --strategy={config.strategy}")
-    if not config.sync_batch_norm and config.strategy == "none":
-        raise InvalidInput("sync_batch_norm", "has no effect with --strategy=none")
-    steps = config.steps_per_execution
-    if steps > 1 and config.strategy != "none":
-        raise InvalidInput("steps_per_execution", f"must be 1 with --strategy={config.strategy}")
-    for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "eval_every"):
-        if getattr(config, name) % steps:
-            raise InvalidInput(
-                "steps_per_execution",
-                f"is {steps}, which does not divide --{name}={getattr(config, name)}",
-            )
-
-
-# ----- preparing ----------------------------------------------------------------------------------
-
-
-def prepare(config: RunConfig) -> tuple[LabelledImages, Split]:
-    """Loads the data of a resolved configuration and splits it."""
-    images = load_images(config)
-    split = make_split(config, images.labels, images.class_names)
-    make_class_shares(config, images, split)  # raises if a conditional objective has no classes
-    return images, split
-
-
-def make_class_shares(config: RunConfig, images: LabelledImages, split: Split) -> np.ndarray | None:
-    """(K,) distribution of generated labels; `None` for an unconditional objective."""
-    if not _objective_class(config).conditional:
-        return None
-    return class_shares(
-        config.label_distribution, images.labels, split.indices["all"], len(images.class_names)
-    )
-
-
-def run_directory(config: RunConfig) -> Path:
-    """Where the run of a resolved configuration lives."""
-    return Path(config.runs_dir) / config.name()
-
-
-def make_model(
-    config: RunConfig,
-    image_shape: Sequence[int],
-    class_shares: np.ndarray | None = None,
-) -> AdversarialModel:
-    """Networks, objective, schedule and optimizers of a resolved configuration, compiled.
-
-    Args:
-        config: resolved.
-        image_shape: (H, W, C).
-        class_shares: for a conditional objective, what `make_class_shares` returns.
-    """
-    objective = make_objective(config)
-    common: dict[str, Any] = {
-        "network": config.network,
-        "image_shape": tuple(image_shape),
-        "width": config.width,
-        "seed": config.seed,
-        "dtype": config.precision,
-    }
-    judging: dict[str, Any] = {"batch_norm": config.d_batch_norm != "none"}
-    pair = Generator, Discriminator
-    if objective.conditional:
-        common["num_classes"] = len(class_shares)
-        judging["heads"] = objective.heads()
-        pair = conditional_pair(config.network)
-    generator = pair[0](latent_dim=config.latent_dim, **common)
-    discriminator = pair[1](**judging, **common)
-    networks = {
-        name: player.make(name=name, features=discriminator.features, **common)
-        for name, player in objective.players().items()
-    }
-    model = AdversarialModel(
-        generator,
-        discriminator,
-        objective,
-        Schedule(
-            objective.schedule(config.d_schedule, config.d_steps),
-            config.fakes,
-            config.update,
-            config.d_batch_norm,
-        ),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        networks=networks,
-        class_shares=class_shares,
-    )
-
-    def adam(player: str) -> keras.optimizers.Optimizer:
-        return keras.optimizers.Adam(
-            learning_rate=config.learning_rate, beta_1=config.beta_1, beta_2=config.beta_2,
-            name=f"{player}_adam",
-        )  # fmt: skip
-
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    if config.sync_batch_norm and not alone:
-        for network in (generator, discriminator, *networks.values()):
-            workers.synchronise_batch_norm(network)
-    on_gpu = alone and bool(tf.config.list_physical_devices("GPU"))
-    model.compile(
-        adam("generator"),
-        adam("discriminator"),
-        jit_compile={"auto": on_gpu, "on": True, "off": False}[config.jit],
-        player_optimizers={name: adam(name) for name in networks},
-        steps_per_execution=config.steps_per_execution,
-    )
-    return model
-
-
-def make_batches(
-    config: RunConfig, model: AdversarialModel, images: LabelledImages, split: Split, start: int
-) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The batches of iterations `start` to the last, divided over the model's replicas."""
-    subsets = model.objective.subsets
-    updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.updates]
-
-    def stream(parts: Sequence[int] = (0,), of: int = 1) -> tf.data.Dataset:
-        return batch_stream(
-            images, split.indices, updates, batch_size=config.batch_size, seed=config.seed,
-            start=start, stop=config.iterations, parts=parts, of=of,
-        )  # fmt: skip
-
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        each = context.num_replicas_in_sync // context.num_input_pipelines
-        first = context.input_pipeline_id * each
-        return stream(range(first, first + each), context.num_replicas_in_sync)
-
-    if config.strategy == "none":
-        return stream()
-    return model.distribute_strategy.distribute_datasets_from_function(of_worker)
-
-
-# ----- running ------------------------------------------------------------------------------------
-
-
 def train(config: RunConfig) -> Run:
     """Trains the run that `config` describes, resumes it, or returns it if it is finished.
 
@@ -363,7 +85,7 @@ def train(config: RunConfig) -> Run:
     config = resolve(config)
     # Before TensorFlow does anything else: that is when it connects to other workers.
     strategy = workers.make_strategy(config.strategy)
-    _check_parts(config, strategy.num_replicas_in_sync)
+    check_parts(config, strategy.num_replicas_in_sync)
     try:
         with memory_told("a smaller --batch_size or --width needs less"):
             return _reused_or_trained(config, strategy)
@@ -374,9 +96,39 @@ def train(config: RunConfig) -> Run:
         ) from error
 
 
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What there is before a run is trained.
+
+    Attributes:
+        config: resolved.
+        place: where this process writes: the run's directory, unless it is not the chief.
+        images, split: what is to be learnt.
+        evaluator: measures the generator; `None` if that is not asked for.
+        strategy: divides a batch over devices.
+    """
+
+    config: RunConfig
+    place: Path
+    images: LabelledImages
+    split: Split
+    evaluator: Evaluator | None
+    strategy: tf.distribute.Strategy
+
+    @property
+    def directory(self) -> Path:
+        """Of the run."""
+        return run_directory(self.config)
+
+    @property
+    def by_chief(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.place == self.directory
+
+
 def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
-    _check_measured(config)
+    check_measured(config)
     done = read_summary(directory, config.iterations)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
@@ -384,209 +136,156 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
         return Run(directory, done, reused=True)
     images, split = prepare(config)
     check_writable(config.runs_dir)
-    evaluator = None
-    if not measured:
-        evaluator = Evaluator.for_run(config, images, split)
-    with _place(config, images, strategy) as place:
+    evaluator = None if measured else Evaluator.for_run(config, images, split)
+    with working_place(config, images, strategy) as place:
         done = read_summary(directory, config.iterations)
-        if done:
-            notes: tuple[str, ...] = ()
-            # By the chief alone: the others cannot know what it finds there by then.
-            if evaluator is not None and place == directory and not last_rows(config):
-                _measure_once(config, evaluator, sampler_of(config).generate)
-                notes = ("it had not been evaluated so; that was done now",)
-            return Run(directory, done, reused=True, notes=notes)
-        return _train(config, place, images, split, evaluator, strategy)
+        if not done:
+            return _train(_Work(config, place, images, split, evaluator, strategy))
+        notes: tuple[str, ...] = ()
+        # By the chief alone: the others cannot know what it finds there by then.
+        if evaluator is not None and place == directory and not last_rows(config):
+            measure_once(config, evaluator, sampler_of(config).generate)
+            notes = ("it had not been evaluated so; that was done now",)
+        return Run(directory, done, reused=True, notes=notes)
 
 
-@contextlib.contextmanager
-def _place(
-    config: RunConfig, images: LabelledImages, strategy: tf.distribute.Strategy
-) -> Iterator[Path]:
-    """Where this process writes: the run's directory, claimed; if it is not the chief, elsewhere.
-
-    All processes of a run do the same, since they compute some of what they write together.
-    """
-    directory = run_directory(config)
-    if workers.is_chief(strategy):
-        with locked(directory):
-            _claim(config, directory, images)
-            workers.wait_for_all(strategy)
-            yield directory
-            workers.wait_for_all(strategy)
-    else:
-        with tempfile.TemporaryDirectory() as elsewhere:
-            workers.wait_for_all(strategy)
-            yield Path(elsewhere)
-            workers.wait_for_all(strategy)
-
-
-def _check_parts(config: RunConfig, replicas: int) -> None:
-    if config.batch_size % replicas:
-        raise InvalidInput(
-            "batch_size", f"is {config.batch_size}, not a multiple of the {replicas} devices"
-        )
-
-
-def evaluations(config: RunConfig) -> dict[int, list[Row]]:
-    """What was measured of a run, by iteration, in their order.
-
-    Evaluations under another protocol, embedding or number of samples than the configuration asks
-    for are left out; of several at one iteration the last counts. A file that is damaged has none.
-    """
-    protocol = protocol_for(config)
-    try:
-        rows: list[Row] = read_rows(run_directory(config) / "metrics.csv")
-    except ValueError:
-        return {}
-    found: dict[int, list[Row]] = {}
-    for evaluation in by_evaluation(rows):
-        first = evaluation[0]
-        if (
-            first.protocol == protocol.name
-            and first.n_generated == protocol.num_generated
-            and first.embedding.startswith(f"{protocol.embedding}-")
-        ):
-            found[first.iteration] = evaluation
-    return dict(sorted(found.items()))
+def _train(work: _Work) -> Run:
+    """Goes on from the last checkpoint, if there is one, to the end."""
+    config, directory, images = work.config, work.directory, work.images
+    remove_temporaries(work.place)
+    notes = [images.note] if images.note else []
+    notes += _record_start(work)
+    shares = make_class_shares(config, images, work.split)
+    with work.strategy.scope():
+        model = make_model(config, images.image_shape, shares)
+    checkpoints = Checkpoints(directory / "checkpoints", model.state(), work.place / "checkpoints")
+    notes += _restore(work, model, checkpoints)
+    start = int(model.iteration.numpy())
+    clock = _fit(work, model, checkpoints)
+    if not work.by_chief:
+        return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
+    _export(work, model.generator, shares)
+    if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
+        measure_once(config, work.evaluator, generating(model))
+    summary = {
+        "iterations": config.iterations,
+        "resumed_at": start,
+        "iterations_timed": clock.iterations,
+        "milliseconds_per_iteration": clock.milliseconds(),
+        "seconds_evaluating": clock.paused(),
+        "positives": len(work.split.indices["positive"]),
+        "negatives": len(work.split.indices["negative"]),
+    }
+    write_json(directory / "summary.json", summary)
+    return Run(directory, summary, reused=False, notes=tuple(notes))
 
 
-def last_rows(config: RunConfig) -> list[Row]:
-    """What `evaluations` finds of the last iteration; empty if it was not measured so."""
-    return evaluations(config).get(config.iterations, [])
-
-
-def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
-    """Precision and recall, each (n,), that belong to `last_rows`; `None` if they are not there.
-
-    A run keeps the curve of one evaluation. Its F scores tell whether it is that of the rows.
-    """
-    values = {row.metric: row.value for row in last_rows(config)}
-    try:
-        curve = read_curve(run_directory(config) / "prd.csv")
-        scores = prd_f_scores(*curve)
-    except ValueError:
-        return None
-    measured = [values.get(name) for name in ("prd_f8", "prd_f1/8")]
-    return curve if None not in measured and np.allclose(scores, measured, rtol=1e-9) else None
-
-
-def _check_measured(config: RunConfig) -> None:
-    """Raises now what would make rows that are added to metrics.csv be of no use."""
-    try:
-        if config.eval_every:
-            check_rows(run_directory(config) / "metrics.csv")
-    except ValueError as error:
-        raise RunDamaged(f"{error}; delete it to go on without its rows") from error
-
-
-def last_logged(config: RunConfig) -> dict[str, str]:
-    """The last row of log.csv of a finished run.
-
-    Raises:
-        RunDamaged: there is none.
-    """
-    path = run_directory(config) / "log.csv"
-    rows = rows_until(path, config.iterations)
-    if not rows:
-        raise RunDamaged(f"{path} has no rows")
-    return rows[-1]
-
-
-def sampler_of(config: RunConfig) -> Sampler:
-    """The exported generator of a finished run.
-
-    Raises:
-        RunDamaged: it cannot be used.
-    """
-    directory = run_directory(config)
-    try:
-        return load_sampler(directory / "saved_model")
-    except InvalidInput as error:
-        raise RunDamaged(
-            f"{error.problem}; delete {directory / 'summary.json'} and train once more, which "
-            "exports it anew"
-        ) from error
-
-
-def _measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
-    """Evaluates the generator of the last iteration and adds its rows to those of the run.
-
-    On one device, of the chief.
-    """
-    measure = _measurer(config, generate, evaluator, tf.distribute.get_strategy())
-    rows, prd = measure(config.iterations, True)
-    if prd is not None:
-        write_curve(run_directory(config) / "prd.csv", prd)
-    # Last, since they say that it was measured.
-    append_rows(run_directory(config) / "metrics.csv", rows)
-
-
-def _train(
-    config: RunConfig,
-    place: Path,
-    images: LabelledImages,
-    split: Split,
-    evaluator: Evaluator | None,
-    strategy: tf.distribute.Strategy,
-) -> Run:
-    directory = run_directory(config)
-    remove_temporaries(place)
-    starts = _starts(directory / "environment.json")
-    parts = strategy.num_replicas_in_sync
-    if not config.sync_batch_norm and starts and starts[0].get("replicas", parts) != parts:
+def _record_start(work: _Work) -> list[str]:
+    """Writes the environment down, if the run can go on in it; returns what is to be noted."""
+    parts = work.strategy.num_replicas_in_sync
+    starts = read_starts(work.directory / "environment.json")
+    before = starts[0].get("replicas", parts) if starts else parts
+    if before != parts and not work.config.sync_batch_norm:
         raise InvalidInput(
             "sync_batch_norm",
             f"is false, so that a run depends on the number of devices; this one was begun on "
-            f"{starts[0]['replicas']}, here are {parts}",
+            f"{before}, here are {parts}",
         )
-    notes = [images.note] if images.note else []
-    notes += record_environment(place / "environment.json", parts)
-    shares = make_class_shares(config, images, split)
-    with strategy.scope():
-        model = make_model(config, images.image_shape, shares)
-    checkpoints = Checkpoints(directory / "checkpoints", model.state(), place / "checkpoints")
-    notes += [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    return record_environment(work.place / "environment.json", parts)
+
+
+def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> list[str]:
+    """Takes the state from the last checkpoint, if there is one; returns what is to be noted."""
+    notes = [f"{name} was damaged and passed over" for name in checkpoints.restore()]
     checkpoints.remove_parts()
-    start = int(model.iteration.numpy())
+    start, steps = int(model.iteration.numpy()), work.config.steps_per_execution
     workers.check_agreement(
-        strategy, iteration=start, settings=_number(config.hash()),
-        images=_number(images.fingerprint), evaluation=_evaluation_number(config, evaluator),
-    )  # fmt: skip
-    if start % config.steps_per_execution:
+        work.strategy,
+        iteration=start,
+        settings=work.config.hash(),
+        images=work.images.fingerprint,
+        evaluation=evaluation_identity(work.config, work.evaluator),
+    )
+    if start % steps:
         raise InvalidInput(
             "steps_per_execution",
-            f"is {config.steps_per_execution}, and the run stands at iteration {start}, which is "
-            "no multiple of it",
+            f"is {steps}, and the run stands at iteration {start}, which is no multiple of it",
         )
-    if start:
-        notes.append(f"resumed at iteration {start}")
-    *callbacks, clock = _callbacks(config, place, model, checkpoints, images, split, evaluator)
-    if place != directory:
+    return [*notes, f"resumed at iteration {start}"] if start else notes
+
+
+def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Clock:
+    """Trains to the last iteration, if the model is not there yet; returns what timed it."""
+    config, start = work.config, int(model.iteration.numpy())
+    *callbacks, clock = _callbacks(work, model, checkpoints)
+    if not work.by_chief:
         callbacks = [own for own in callbacks if not isinstance(own, Progress)]
-    if start < config.iterations:
-        try:
-            model.fit(
-                make_batches(config, model, images, split, start),
-                steps_per_epoch=config.iterations - start,
-                epochs=1,
-                verbose=0,
-                shuffle=False,
-                callbacks=[*callbacks, clock],
-            )
-        except (tf.errors.UnavailableError, tf.errors.AbortedError):
-            raise  # another worker is lost
-        except tf.errors.OpError as error:
-            explain(error, images)
-    if place != directory:
-        return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
+    if start >= config.iterations:
+        return clock
+    try:
+        model.fit(
+            make_batches(config, model, work.images, work.split, start),
+            steps_per_epoch=config.iterations - start,
+            epochs=1,
+            verbose=0,
+            shuffle=False,
+            callbacks=[*callbacks, clock],
+        )
+    except (tf.errors.UnavailableError, tf.errors.AbortedError):
+        raise  # another worker is lost
+    except tf.errors.OpError as error:
+        explain(error, work.images)
+    return clock
+
+
+def _callbacks(
+    work: _Work, model: AdversarialModel, checkpoints: Checkpoints
+) -> list[keras.callbacks.Callback]:
+    """In the order in which they are to be called; the last one is the `Clock`."""
+    config, last = work.config, work.config.iterations
+    noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
+    labels = None
+    if model.class_shares is not None:  # the classes that are wanted, in turn
+        labels = tf.constant(np.resize(np.array(work.split.positive_classes, np.int32), GRID))
+    generate = tf.function(lambda: model.images(noise, labels, training=False))
+    real = real_positives(work.images, work.split, REAL_FOR_DIVERSITY, config.seed)
+    what = config.minority_class or config.split
+    title = f"{config.objective}, {config.dataset} {what}"
+    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
+
+    def sample() -> np.ndarray:
+        return generate().numpy()
+
+    board = TensorBoard(work.place)
+    evaluate = []
+    if work.evaluator is not None:
+        measure = measurer(config, generating(model), work.evaluator, model.distribute_strategy)
+        evaluate = [Evaluate(work.place, config.eval_every, last, measure, board, checkpoints)]
+
+    def paused() -> float:
+        return sum(callback.seconds for callback in evaluate)
+
+    return [
+        StopOnNaN(checkpoints),
+        Progress(last, taken, title, paused),
+        RunLog(work.place, config.log_every, last, sample, diversity(real), board),
+        SampleGrids(work.place, config.sample_every, last, sample, title, board),
+        *evaluate,
+        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
+        Clock(paused),
+    ]
+
+
+def _export(work: _Work, generator: keras.Model, shares: np.ndarray | None) -> None:
+    """Writes the generator for others, with what they should know of it."""
+    images, split = work.images, work.split
     export_generator(
-        model.generator,
-        directory / "saved_model",
-        directory / "generator.keras",
+        generator,
+        work.directory / "saved_model",
+        work.directory / "generator.keras",
         {
-            "config": dataclasses.asdict(config),
-            "config_hash": config.hash(),
+            "config": dataclasses.asdict(work.config),
+            "config_hash": work.config.hash(),
             "data_fingerprint": images.fingerprint,
             "image_shape": list(images.image_shape),
             "class_names": list(images.class_names),
@@ -596,237 +295,3 @@ def _train(
             "negative_classes": list(split.negative_classes),
         },
     )
-    if evaluator is not None and not last_rows(config):  # killed after the last checkpoint
-        _measure_once(config, evaluator, _generating(model))
-    summary = {
-        "iterations": config.iterations,
-        "resumed_at": start,
-        "iterations_timed": clock.iterations,
-        "milliseconds_per_iteration": clock.milliseconds(),
-        "seconds_evaluating": clock.paused(),
-        "positives": len(split.indices["positive"]),
-        "negatives": len(split.indices["negative"]),
-    }
-    write_json(directory / "summary.json", summary)
-    return Run(directory, summary, reused=False, notes=tuple(notes))
-
-
-def _callbacks(
-    config: RunConfig,
-    directory: Path,
-    model: AdversarialModel,
-    checkpoints: Checkpoints,
-    images: LabelledImages,
-    split: Split,
-    evaluator: Evaluator | None,
-) -> list[keras.callbacks.Callback]:
-    last = config.iterations
-    noise = randomness.normal((GRID, config.latent_dim), config.seed, "grid", 0)
-    labels = None
-    if model.class_shares is not None:  # the classes that are wanted, in turn
-        labels = tf.constant(np.resize(np.array(split.positive_classes, np.int32), GRID))
-    generate = tf.function(lambda: model.images(noise, labels, training=False))
-    real_std = diversity(real_positives(images, split, REAL_FOR_DIVERSITY, config.seed))
-    what = config.minority_class or config.split
-    title = f"{config.objective}, {config.dataset} {what}"
-    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
-
-    def sample() -> np.ndarray:
-        return generate().numpy()
-
-    board = TensorBoard(directory)
-    evaluate = []
-    if evaluator is not None:
-        strategy = model.distribute_strategy
-        measure = _measurer(config, _generating(model), evaluator, strategy)
-        evaluate = [Evaluate(directory, config.eval_every, last, measure, board, checkpoints)]
-
-    def paused() -> float:
-        return sum(callback.seconds for callback in evaluate)
-
-    return [
-        StopOnNaN(checkpoints),
-        Progress(last, taken, title, paused),
-        RunLog(directory, config.log_every, last, sample, real_std, board),
-        SampleGrids(directory, config.sample_every, last, sample, title, board),
-        *evaluate,
-        SaveCheckpoint(config.checkpoint_every, last, checkpoints),
-        Clock(paused),
-    ]
-
-
-def _generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
-    """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
-    return lambda noise, labels=None: model.images(noise, labels, training=False)
-
-
-def _measurer(
-    config: RunConfig, generate: Callable, evaluator: Evaluator, strategy: tf.distribute.Strategy
-) -> Callable:
-    """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time."""
-    total = evaluator.protocol.num_generated
-    labels = None
-    if _objective_class(config).conditional:
-        labels = wanted_classes(evaluator.protocol, evaluator.split)
-    outputs = evaluation_outputs(
-        generate, evaluator.embedding.embed, config.latent_dim, config.seed, labels, strategy
-    )
-
-    def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        found = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
-        return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
-
-    return measure
-
-
-def real_positives(images: LabelledImages, split: Split, num: int, seed: int) -> np.ndarray:
-    """At most `num` positive images, drawn at random: (n, H, W, C) float32 in [-1, 1]."""
-    order = randomness.numpy_generator(seed, "real").permutation(split.indices["positive"])
-    return images.gather(tf.constant(order[:num])).numpy()
-
-
-def check_writable(runs_dir: str) -> None:
-    """Raises `InvalidInput` before long work that could not be written down."""
-    place = Path(runs_dir).resolve()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK) or place.is_relative_to("/proc"):
-        raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {place} is not writable")
-
-
-def is_busy(config: RunConfig) -> bool:
-    """Whether a process is working on the run of a resolved configuration right now."""
-    path = run_directory(config) / "lock"
-    try:
-        with filelock.FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
-            return False
-    except filelock.Timeout:
-        return True
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; a killed holder's lock is free again.
-
-    Raises:
-        RunBusy: another process holds it.
-        InvalidInput: it cannot be written to.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(directory / "lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
-    except OSError as error:
-        if not is_foreseen(error):
-            raise
-        raise InvalidInput("runs_dir", f"cannot write to {directory}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
-    """Writes what the run is; raises if the directory holds another one or other data."""
-    data = {"fingerprint": images.fingerprint, "images": len(images)}
-    try:
-        before = read_json(directory / "data.json")
-        known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        write_text(directory / "config.json", config.to_json())
-        write_json(directory / "data.json", data)
-        return
-    except (ValueError, InvalidInput) as error:
-        raise RunDamaged(f"config.json or data.json in {directory} is damaged: {error}") from error
-    if known.identity() != config.identity():
-        raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
-    if before != data:
-        raise RunDamaged(
-            f"the images have changed since {directory} was begun; train with another --runs_dir, "
-            "or delete that directory"
-        )
-
-
-def read_summary(directory: Path, iterations: int) -> dict | None:
-    """What a run of so many iterations says of itself; `None` while it is not finished.
-
-    A summary that is damaged is none: it is written anew by what goes on from the checkpoint.
-    """
-    try:
-        found = read_json(directory / "summary.json")
-        return found if found["iterations"] == iterations else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def record_environment(path: Path, replicas: int = 1) -> list[str]:
-    """Adds this start to the list of the run's environments; returns what a resumer should know."""
-    starts = _starts(path)
-    now = {**environment(), "replicas": replicas}
-    changed = sorted(
-        name
-        for name, value in now.items()
-        if starts and name != "started" and starts[-1].get(name, value) != value
-    )
-    write_json(path, {"starts": [*starts, now]})
-    return [f"resumed with another {name} than before" for name in changed]
-
-
-def _starts(path: Path) -> list[dict]:
-    """The environments of a run's starts; empty if they cannot be read."""
-    try:
-        return [dict(start) for start in read_json(path)["starts"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def _number(text: str) -> int:
-    """A 63-bit number that stands for a text."""
-    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
-
-
-def _evaluation_number(config: RunConfig, evaluator: Evaluator | None) -> int:
-    """A number that stands for all that processes must have in common to evaluate together."""
-    if evaluator is None:
-        return 0
-    protocol, embedding = evaluator.protocol, evaluator.embedding
-    return _number(
-        f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
-    )
-
-
-def environment() -> dict:
-    """Versions, commit and device, for `environment.json`."""
-    packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
-    return {
-        "rumi_tf": rumi_tf.__version__,
-        "commit": _commit(),
-        **{name: metadata.version(name) for name in packages},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        # Sums are split by threads, so another number of them rounds differently.
-        "threads": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(os.cpu_count()),
-        "devices": [
-            tf.config.experimental.get_device_details(d).get("device_name", d.name)
-            for d in tf.config.list_physical_devices()
-        ],
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of the checkout this package lies in, if it lies in one."""
-    root = Path(rumi_tf.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        out = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True,
-            timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return out.stdout.strip()

@@ -16,8 +16,8 @@ import tensorflow as tf
 from rumi_tf import randomness
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.ensemble import Adam, Batches, Ensemble
+from rumi_tf.environment import record_environment
 from rumi_tf.errors import InvalidInput, RunDamaged
-from rumi_tf.experiment import check_writable, locked, read_summary, record_environment
 from rumi_tf.files import (
     atomic_path,
     read_npz,
@@ -32,6 +32,7 @@ from rumi_tf.networks.families import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.protocols import uac_mixture
 from rumi_tf.results import Row, read_rows, rows_as_text
+from rumi_tf.run_files import check_writable, locked, read_summary
 
 CLASSES = tuple(f"class_{k}" for k in range(NUM_CLASSES))
 TARGETS = (*CLASSES, "marginal")

@@ -1,6 +1,7 @@
 """Strategies of `tf.distribute`, and what tells several processes of one run apart."""
 
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -83,15 +84,15 @@ def wait_for_all(strategy: tf.distribute.Strategy) -> None:
         together().numpy()
 
 
-def check_agreement(strategy: tf.distribute.Strategy, **values: int) -> None:
-    """Makes sure that all processes of the run have the same values.
+def check_agreement(strategy: tf.distribute.Strategy, **values: int | str) -> None:
+    """Makes sure that all processes of the run have the same values, numbers or texts.
 
     Raises:
         InvalidInput: they have not; what they computed together would be of nothing.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
-    own = tf.constant([list(values.values())], tf.int64)
+    own = tf.constant([[_number(value) for value in values.values()]], tf.int64)
     gather = tf.function(lambda: strategy.gather(strategy.run(lambda: own), axis=0))
     for name, found in zip(values, gather().numpy().T, strict=True):
         if len(set(found.tolist())) > 1:
@@ -100,6 +101,13 @@ def check_agreement(strategy: tf.distribute.Strategy, **values: int) -> None:
                 f"the workers differ in their {name}; start all of them with the same flags and "
                 "images, and shared --runs_dir and --cache_dir",
             )
+
+
+def _number(value: int | str) -> int:
+    """A number itself, or one of 60 bits that stands for a text."""
+    if isinstance(value, int):
+        return value
+    return int(hashlib.sha256(value.encode()).hexdigest()[:15], 16)
 
 
 def _one() -> tf.Tensor:

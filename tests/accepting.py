@@ -13,7 +13,7 @@ import sys
 # in the importing module counts.
 PLACES = (
     "rumi_tf.data.sources:load_images",
-    "rumi_tf.experiment:load_images",
+    "rumi_tf.building:load_images",
     "rumi_tf.sampling:load_sampler",
     "rumi_tf.assessment:load_sampler",
     "rumi_tf.assessment:load_unlabelled",

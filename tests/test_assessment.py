@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf import assessment, experiment
+from rumi_tf import assessment, experiment, resolving, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import classifier
@@ -29,7 +29,7 @@ def places(tmp_path_factory):
         minority_class="5", width=0.05, batch_size=8, iterations=2, runs_dir=str(root / "runs")
     )
     run = experiment.train(config)
-    digits = load_images(experiment.resolve(config))
+    digits = load_images(resolving.resolve(config))
     real = to_bytes(digits.gather(np.arange(len(digits))).numpy())
     np.savez(root / "fives.npz", images=real[digits.labels == 5])
     np.savez(root / "threes.npz", images=real[digits.labels == 3])
@@ -157,7 +157,7 @@ def test_a_saved_model_without_metadata_needs_the_name_of_a_data_set(places, mon
 def test_another_split_takes_the_place_of_the_trained_one(places):
     given = {"split": "even", "eval_samples": 20}
     row = assess(places, saved_model=places["saved_model"], given=given).rows[0]
-    even = int(np.sum(load_images(experiment.resolve(RunConfig())).labels % 2 == 0))
+    even = int(np.sum(load_images(resolving.resolve(RunConfig())).labels % 2 == 0))
     assert (row.split, row.target, row.n_reference) == ("even", "even", even)
     assert row.config_hash == load_sampler(places["saved_model"]).metadata["config_hash"]
 
@@ -194,11 +194,11 @@ def test_a_finished_run_is_evaluated_when_it_is_asked_for(places, tmp_path):
     assert not experiment.train(wanted).notes and len(
         read_rows(run.directory / "metrics.csv")
     ) == len(rows)
-    assert [row.metric for row in experiment.last_rows(experiment.resolve(wanted))] == [
+    assert [row.metric for row in run_results.last_rows(resolving.resolve(wanted))] == [
         r.metric for r in rows
     ]
-    other = experiment.resolve(RunConfig(**settings, eval_every=5, eval_samples=61))
-    assert experiment.last_rows(other) == []
+    other = resolving.resolve(RunConfig(**settings, eval_every=5, eval_samples=61))
+    assert run_results.last_rows(other) == []
 
 
 def test_a_conditional_model_is_asked_for_the_wanted_class(places, tmp_path, monkeypatch):

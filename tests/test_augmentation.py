@@ -8,7 +8,7 @@ from PIL import Image
 from scipy import stats
 from sklearn.utils.class_weight import compute_class_weight
 
-from rumi_tf import augmentation, experiment, verdicts
+from rumi_tf import augmentation, building, resolving, verdicts
 from rumi_tf.augmentation import ARMS, METRICS, ArmRow
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import from_memory
@@ -60,10 +60,10 @@ def test_what_is_tested_on_was_in_no_training():
 
 
 def test_the_gan_is_trained_on_the_real_images_of_the_classifiers():
-    resolved = experiment.resolve(
+    resolved = resolving.resolve(
         RunConfig(minority_class="5", minority_size=20, holdout=0.3, seed=3)
     )
-    images, split = experiment.prepare(resolved)
+    images, split = building.prepare(resolved)
     made = augmentation.make_trial(resolved, images, part_to_test_on(resolved))
     assert made.train.tolist() == split.indices["all"].tolist()
     assert len(made.kept) == 20 and len(made.images) == 1797 and len(made.test) == 425 + 360

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment
-from rumi_tf.callbacks import diversity, rows_until
+from rumi_tf import building, experiment, resolving, run_files
+from rumi_tf.callbacks import SaveCheckpoint, diversity, rows_until
+from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput, TrainingDiverged
 from rumi_tf.files import read_csv, write_csv
@@ -13,7 +14,7 @@ TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "chec
 
 def config(tmp_path, **values):
     values = {"split": "even", "iterations": 5, "runs_dir": str(tmp_path), **TINY, **values}
-    return experiment.resolve(RunConfig(**values))
+    return resolving.resolve(RunConfig(**values))
 
 
 def test_diversity_of_known_images():
@@ -59,7 +60,7 @@ def test_tensorboard_of_a_resumed_run_has_every_point_once(tmp_path, monkeypatch
     class Killed(Exception):
         pass
 
-    act = experiment.SaveCheckpoint.act
+    act = SaveCheckpoint.act
 
     def die_after_the_second(self, iteration, logs):
         act(self, iteration, logs)
@@ -67,7 +68,7 @@ def test_tensorboard_of_a_resumed_run_has_every_point_once(tmp_path, monkeypatch
             raise Killed
 
     settings = config(tmp_path, iterations=9, log_every=3)
-    monkeypatch.setattr(experiment.SaveCheckpoint, "act", die_after_the_second)
+    monkeypatch.setattr(SaveCheckpoint, "act", die_after_the_second)
     with pytest.raises(Killed):
         experiment.train(settings)
     monkeypatch.undo()
@@ -107,19 +108,19 @@ def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
         experiment.train(settings)
     message = str(caught.value)
     assert "iteration 1;" in message and "g_loss" in message and "none was written" in message
-    assert not (experiment.run_directory(settings) / "summary.json").exists()
+    assert not (run_files.run_directory(settings) / "summary.json").exists()
 
 
 def test_bad_weights_are_never_saved(tmp_path):
     """The loss of an iteration is from before its update: the weights can be worse."""
     settings = config(tmp_path)
-    images, _ = experiment.prepare(settings)
-    model = experiment.make_model(settings, images.image_shape)
-    checkpoints = experiment.Checkpoints(tmp_path / "c", model.state())
+    images, _ = building.prepare(settings)
+    model = building.make_model(settings, images.image_shape)
+    checkpoints = Checkpoints(tmp_path / "c", model.state())
     model.generator.trainable_variables[0].assign(
         np.full(model.generator.trainable_variables[0].shape, np.nan)
     )
-    save = experiment.SaveCheckpoint(1, 1, checkpoints)
+    save = SaveCheckpoint(1, 1, checkpoints)
     with pytest.raises(TrainingDiverged, match="a weight became NaN"):
         save.act(1, {})
     assert checkpoints.latest() is None

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from reproduce import _cells
-from rumi_tf import experiment
+from rumi_tf import resolving, run_files
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from tests.conftest import ROOT
@@ -33,7 +33,7 @@ def test_flags_mean_the_configuration_they_were_made_of(config):
 def test_a_resolved_configuration_resolves_to_itself(name):
     """Else a process would train another run than its cell names."""
     config = _cells.objective_config(name, {"minority_class": "3"})
-    assert experiment.resolve(config) == config
+    assert resolving.resolve(config) == config
 
 
 def test_flagfiles_give_way_to_what_is_given():
@@ -77,9 +77,9 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
 ):
     given = {"minority_class": "5", "runs_dir": str(tmp_path)}
     cell = _cells.Cell(_cells.objective_config("lsgan", given), {"model": "m"})
-    directory = experiment.run_directory(cell.config)
+    directory = run_files.run_directory(cell.config)
     directory.mkdir(parents=True)
-    assert not experiment.is_busy(cell.config)
+    assert not run_files.is_busy(cell.config)
     worker = subprocess.Popen(
         [sys.executable, "-c", "import filelock, sys\n"
          "with filelock.FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()",
@@ -87,7 +87,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert worker.stdout.readline() == "held\n"
-    assert experiment.is_busy(cell.config)
+    assert run_files.is_busy(cell.config)
     told, done = [], _cells.Outcome(cell, "reused", ["row"])
     monkeypatch.setattr(_cells, "PATIENCE", 0.01)
     monkeypatch.setattr(_cells, "_line", lambda found: found.status)
@@ -101,7 +101,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
 
     assert _cells.run([cell], 1, tell) == [done]
     assert told == ["waiting for 1 that other processes work on", "[1/1] reused, left 0 s"]
-    assert not experiment.is_busy(cell.config)
+    assert not run_files.is_busy(cell.config)
 
 
 def test_after_stop_no_process_starts_and_those_that_ran_end():

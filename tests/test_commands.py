@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf import experiment
+from rumi_tf import resolving, run_files
 from rumi_tf.config import RunConfig
 from rumi_tf.files import read_csv
 from rumi_tf.results import Row
@@ -523,7 +523,7 @@ def test_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
     text, _, rest = done.stdout.partition("\n}\n")
     config = RunConfig.from_json(text + "\n}")
     assert (config.split, config.label_c, config.image_size) == ("unbalanced", 1.5, 28)
-    assert "positives: 50 images" in rest and str(experiment.run_directory(config)) in rest
+    assert "positives: 50 images" in rest and str(run_files.run_directory(config)) in rest
     assert os.listdir(tmp_path) == []
 
 
@@ -551,7 +551,7 @@ def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
     if path.parent.name in ("cases", "figures"):
         config = RunConfig.from_json(case_as_json(path))
         least = 10_000 if path.parent.name == "cases" else 1000
-        assert experiment.resolve(config).iterations >= least
+        assert resolving.resolve(config).iterations >= least
         return
     done = command(
         "figures.samples" if path.name == "demo.flags" else "reproduce.train",

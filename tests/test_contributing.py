@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment
+from rumi_tf import building, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.objectives import OBJECTIVES
 from tests.conftest import ROOT
@@ -37,13 +37,11 @@ def test_its_losses_are_those_of_its_docstring(example):
 
 
 def test_it_trains_by_its_name(example):
-    config = experiment.resolve(
-        RunConfig(objective="hinge", width=0.05, batch_size=8, iterations=2)
-    )
-    images, split = experiment.prepare(config)
-    model = experiment.make_model(config, images.image_shape)
+    config = resolving.resolve(RunConfig(objective="hinge", width=0.05, batch_size=8, iterations=2))
+    images, split = building.prepare(config)
+    model = building.make_model(config, images.image_shape)
     before = [v.numpy() for v in model.generator.trainable_variables]
-    for batches in experiment.make_batches(config, model, images, split, 0):
+    for batches in building.make_batches(config, model, images, split, 0):
         model.train_step(batches)
     for old, new in zip(before, model.generator.trainable_variables, strict=True):
         assert np.isfinite(new.numpy()).all() and not np.array_equal(old, new)

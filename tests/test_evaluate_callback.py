@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import evaluation, experiment
+from rumi_tf import building, evaluation, experiment, measuring, resolving
+from rumi_tf.callbacks import Evaluate
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
 from rumi_tf.files import read_csv
@@ -34,7 +35,7 @@ def small_embedding(monkeypatch):
 
 def config(tmp_path, **values):
     places = {"runs_dir": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
-    return experiment.resolve(RunConfig(**{**TINY, **places, **values}))
+    return resolving.resolve(RunConfig(**{**TINY, **places, **values}))
 
 
 def weights(run):
@@ -92,15 +93,15 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
 
 def test_every_evaluation_draws_its_own_samples(tmp_path):
     settings = config(tmp_path, eval_every=2)
-    images, split = experiment.prepare(settings)
-    model = experiment.make_model(settings, images.image_shape)
+    images, split = building.prepare(settings)
+    model = building.make_model(settings, images.image_shape)
     evaluator = evaluation.Evaluator.for_run(settings, images, split)
     traces = []
     evaluator.embedding = dataclasses.replace(
         SMALL, embed=lambda images: traces.append(images.shape) or embed(images)
     )
-    measure = experiment._measurer(
-        settings, experiment._generating(model), evaluator, tf.distribute.get_strategy()
+    measure = measuring.measurer(
+        settings, measuring.generating(model), evaluator, tf.distribute.get_strategy()
     )
     values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
@@ -113,7 +114,7 @@ def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
         pass
 
     settings = config(tmp_path, eval_every=1)
-    act = experiment.Evaluate.act
+    act = Evaluate.act
 
     def die(self, iteration, logs):
         act(self, iteration, logs)
@@ -121,7 +122,7 @@ def test_a_killed_run_ends_with_the_same_rows(tmp_path, monkeypatch, whole):
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(experiment.Evaluate, "act", die)
+        patch.setattr(Evaluate, "act", die)
         experiment.train(settings)
     resumed = experiment.train(settings)
     assert "resumed at iteration 2" in resumed.notes

@@ -9,9 +9,9 @@ from rumi_tf.config import RunConfig
 from rumi_tf.data.splits import Split
 from rumi_tf.embeddings import Embedding
 from rumi_tf.evaluation import Evaluator, compare, provenance_of
-from rumi_tf.experiment import resolve
 from rumi_tf.features import extract
 from rumi_tf.protocols import Protocol
+from rumi_tf.resolving import resolve
 
 DRAW = np.random.default_rng(0)
 REAL = DRAW.uniform(-1, 1, (400, 2, 2, 1))

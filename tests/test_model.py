@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf import randomness
+from rumi_tf.building import make_batches, make_model, prepare
 from rumi_tf.config import RunConfig
-from rumi_tf.experiment import make_batches, make_model, prepare, resolve
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.objectives import OBJECTIVES
+from rumi_tf.resolving import resolve
 
 RATE, BATCH, SEED = 0.1, 6, 3
 

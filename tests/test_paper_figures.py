@@ -8,7 +8,7 @@ import pytest
 
 from figures import _cases, _compared
 from reproduce import _grid
-from rumi_tf import experiment, metrics
+from rumi_tf import metrics, run_files, run_results
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import provenance_of
 from rumi_tf.files import read_csv, write_json
@@ -41,7 +41,7 @@ def measured(config, iteration, fid, prd=None, **other):
 
 def finish(cell, fids, prd):
     """Leaves behind what a finished run leaves: the last of `fids`, by iteration, with a curve."""
-    directory = experiment.run_directory(cell.config)
+    directory = run_files.run_directory(cell.config)
     *before, last = fids.items()
     for iteration, fid in before:
         append_rows(directory / "metrics.csv", measured(cell.config, iteration, fid))
@@ -91,22 +91,22 @@ def test_curves_are_those_of_the_last_evaluation_and_their_mean(case):
     mean = np.mean([curve(0.5 + 0.1 * seed) for seed in SEEDS], axis=0)
     np.testing.assert_allclose(drawn.curves["ACGAN"], mean)
     # Another evaluation of the run has taken the place of its curve.
-    write_curve(experiment.run_directory(case.cells[0].config) / "prd.csv", curve(0.9))
+    write_curve(run_files.run_directory(case.cells[0].config) / "prd.csv", curve(0.9))
     assert len(_compared.comparison(found, published=False).runs["LSGAN"]) == 2
 
 
 def test_evaluations_of_another_kind_are_left_out(case):
     config = case.cells[0].config
-    path = experiment.run_directory(config) / "metrics.csv"
-    before = experiment.evaluations(config)
+    path = run_files.run_directory(config) / "metrics.csv"
+    before = run_results.evaluations(config)
     for other in ({"embedding": "inception-1"}, {"protocol": "uac_images"}, {"n_generated": 7}):
         append_rows(path, measured(config, 20, 1.0, curve(0.9), **other))
-    assert experiment.evaluations(config) == before and len(before) == 10
+    assert run_results.evaluations(config) == before and len(before) == 10
     again = measured(config, 20, 3.0)
     append_rows(path, again)
-    assert experiment.last_rows(config) == again
+    assert run_results.last_rows(config) == again
     wanted = dataclasses.replace(config, embedding="inception")
-    assert experiment.last_rows(wanted)[0].value == 1.0
+    assert run_results.last_rows(wanted)[0].value == 1.0
 
 
 def test_published_curves_are_the_authors_without_what_was_not_measured():
@@ -134,7 +134,7 @@ def test_panels_show_what_the_runs_generate_and_conditional_models_the_wanted_cl
             return np.zeros((num, 4, 4, 1), np.float32)
 
     asked, shown = [], []
-    monkeypatch.setattr(experiment, "load_sampler", Sampler)
+    monkeypatch.setattr(run_results, "load_sampler", Sampler)
     monkeypatch.setattr(_compared.plotting, "save_panel_rows", lambda *args: shown.append(args))
     (found,), _ = _cases.find([case], jobs=1)
     real = _cases.Real(np.ones((5, 4, 4, 1), np.float32), 12345, (0, 2, 4, 6, 8))

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf import losses
+from rumi_tf.building import make_batches, make_class_shares, make_model, prepare
 from rumi_tf.config import RunConfig
-from rumi_tf.experiment import make_batches, make_class_shares, make_model, prepare, resolve
+from rumi_tf.resolving import resolve
 
 
 def config(**values):

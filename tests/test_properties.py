@@ -23,11 +23,12 @@ from rumi_tf.data.folder import checked, decode, load_folder
 from rumi_tf.data.splits import make_split
 from rumi_tf.data.unlabelled import RANGES, load_unlabelled
 from rumi_tf.errors import InvalidInput
-from rumi_tf.experiment import read_summary, resolve
 from rumi_tf.files import file_name
 from rumi_tf.mixture_config import MixtureConfig
 from rumi_tf.objectives import OBJECTIVES
+from rumi_tf.resolving import resolve
 from rumi_tf.results import Row, append_rows, check_rows, read_rows
+from rumi_tf.run_files import read_summary
 from rumi_tf.saved_models import read_metadata
 from tests.properties import JSON, JSON_TEXT, holds
 

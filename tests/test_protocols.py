@@ -3,7 +3,7 @@ import numpy as np
 from rumi_tf import protocols
 from rumi_tf.config import RunConfig
 from rumi_tf.data.splits import make_split
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 
 LABELS = np.repeat(np.arange(10), 500)
 NAMES = tuple("0123456789")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from absl import flags
 
-from rumi_tf import experiment
+from rumi_tf import resolving, run_files
 from rumi_tf.config import RunConfig, define_flags
 from tests.conftest import ROOT
 
@@ -51,11 +51,11 @@ def test_train_commands_parse(line, monkeypatch):
     config = resolved(line)
     assert f"--dataset={config.dataset}" in line or "--flagfile" in line
     if config.dataset == "digits":
-        assert experiment.resolve(config).split in ("unbalanced", "all")
+        assert resolving.resolve(config).split in ("unbalanced", "all")
 
 
 def test_the_sample_command_names_the_run_of_the_train_command():
-    directory = experiment.run_directory(experiment.resolve(resolved(TRAIN[0])))
+    directory = run_files.run_directory(resolving.resolve(resolved(TRAIN[0])))
     (sample,) = [line for line in LINES if "reproduce.sample" in line]
     assert f"--saved_model={directory}/saved_model" in sample
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import experiment
+from rumi_tf import experiment, resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import RunDamaged
 from tests.conftest import command, start
@@ -133,7 +133,7 @@ def tiny(tmp_path, **values):
         "split": "even", "width": 0.05, "batch_size": 8, "iterations": 2,
         "runs_dir": str(tmp_path), **values,
     }  # fmt: skip
-    return experiment.resolve(RunConfig(**settings))
+    return resolving.resolve(RunConfig(**settings))
 
 
 def test_other_settings_in_a_runs_directory_are_refused(tmp_path):

@@ -172,7 +172,8 @@ def test_sampling_never_imports_the_training_code(exported):
         f"load_sampler({str(exported[1] / 'saved_model')!r}).sample(2, 0); "
         "import reproduce.sample; "
         "print([m for m in sys.modules if m.startswith('rumi_tf.') and m.split('.')[1] in "
-        "('model', 'objectives', 'losses', 'networks', 'experiment', 'data', 'callbacks')])"
+        "('model', 'objectives', 'losses', 'networks', 'resolving', 'building', 'run_files', "
+        "'experiment', 'data', 'callbacks')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr

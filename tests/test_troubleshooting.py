@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from rumi_tf import experiment, mixture, workers
+from rumi_tf import building, experiment, mixture, resolving, run_files, workers
 from rumi_tf.callbacks import StopOnNaN
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
@@ -106,7 +106,7 @@ def no_quota(place, patch):
 
 
 def faces(place, **values) -> RunConfig:
-    return experiment.resolve(
+    return resolving.resolve(
         config(place, dataset="celeba", data_dir=str(place), minority_class="Female", **values)
     )
 
@@ -166,7 +166,7 @@ def diverging(place, patch):
 
 
 def busy(place, patch):
-    directory = experiment.run_directory(experiment.resolve(config(place)))
+    directory = run_files.run_directory(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
     with filelock.FileLock(directory / "lock"):
         return trained(place)
@@ -174,10 +174,10 @@ def busy(place, patch):
 
 def claimed(place, **before):
     """The directory of a run, begun with other settings."""
-    directory = experiment.run_directory(experiment.resolve(config(place)))
-    images, _ = experiment.prepare(experiment.resolve(config(place)))
+    directory = run_files.run_directory(resolving.resolve(config(place)))
+    images, _ = building.prepare(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
-    other = dataclasses.replace(experiment.resolve(config(place)), **before)
+    other = dataclasses.replace(resolving.resolve(config(place)), **before)
     (directory / "config.json").write_text(other.to_json())
     data = {"fingerprint": images.fingerprint, "images": len(images) - (not before)}
     (directory / "data.json").write_text(json.dumps(data))
@@ -221,7 +221,7 @@ def unequal_workers(place, patch):
 
 
 def odd_batch(place, patch):
-    return experiment._check_parts(config(place, batch_size=9), 2)
+    return resolving.check_parts(config(place, batch_size=9), 2)
 
 
 def lost_worker(place, patch):

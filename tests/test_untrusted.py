@@ -365,13 +365,11 @@ def test_weights_that_lie_elsewhere_or_are_too_many_are_refused(
 
 
 def test_a_keras_file_is_no_file_of_weights_and_its_code_does_not_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # making the network runs its code
-    network = keras.Sequential(
-        [keras.Input((2,)), keras.layers.Lambda(lambda x: open("victim", "w").close() or x)]
-    )
-    (tmp_path / "victim").unlink(missing_ok=True)
+    victim = str(tmp_path / "victim")  # whole, since the code runs wherever the network is called
+    writing = keras.layers.Lambda(lambda x: open(victim, "w").close() or x)
+    network = keras.Sequential([keras.Input((2,)), writing])
     network.save(tmp_path / "m.keras")
-    (tmp_path / "victim").unlink(missing_ok=True)
+    (tmp_path / "victim").unlink()  # making the network ran its code
     (tmp_path / "m.weights.json").write_text(json.dumps({"weight_map": {"/": "../w.weights.h5"}}))
     for name in ("m.keras", "m.weights.json"):
         with pytest.raises(ValueError, match=r"does not end in \.h5"):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import evaluation, experiment, workers
+from rumi_tf import building, evaluation, experiment, resolving, run_files, run_results, workers
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
@@ -77,7 +77,7 @@ def _moments(directory, iteration):
 
 def assert_equal_runs(config, other):
     """The same losses and the same generator, to 1e-5."""
-    one, two = (experiment.run_directory(experiment.resolve(c)) for c in (config, other))
+    one, two = (run_files.run_directory(resolving.resolve(c)) for c in (config, other))
     assert one.name == two.name
     logs = [
         [[float(v) for v in row.values()] for row in read_csv(d / "log.csv")] for d in (one, two)
@@ -98,10 +98,10 @@ def assert_equal_runs(config, other):
 
 def assert_measured_as_on_one_device(config):
     """Its rows are those of the images of its exported generator, made by one device."""
-    config = experiment.resolve(config)
-    images, split = experiment.prepare(config)
+    config = resolving.resolve(config)
+    images, split = building.prepare(config)
     evaluator = evaluation.Evaluator.for_run(config, images, split)
-    sampler = load_sampler(experiment.run_directory(config) / "saved_model")
+    sampler = load_sampler(run_files.run_directory(config) / "saved_model")
     labels = None
     if sampler.conditional:
         labels = evaluation.wanted_classes(evaluator.protocol, split)
@@ -110,7 +110,7 @@ def assert_measured_as_on_one_device(config):
         labels,
     )  # fmt: skip
     found = evaluator(batches, labels=labels)
-    rows = {row.metric: row for row in experiment.last_rows(config)}
+    rows = {row.metric: row for row in run_results.last_rows(config)}
     assert rows["fid"].n_generated == config.eval_samples
     assert len(rows) == len(found.measurements)
     for m in found.measurements:
@@ -128,7 +128,7 @@ def test_two_devices_train_what_one_trains(name, tmp_path):
     ends(start(tmp_path, 2, [both]))
     assert_equal_runs(alone, both)
     assert_measured_as_on_one_device(both)
-    environment = experiment.run_directory(experiment.resolve(both)) / "environment.json"
+    environment = run_files.run_directory(resolving.resolve(both)) / "environment.json"
     assert json.loads(environment.read_text())["starts"][0]["replicas"] == 2
 
 
@@ -142,7 +142,7 @@ def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
     ]
     ends(start(tmp_path, 2, runs))
     whole, parts = (
-        float(read_csv(experiment.run_directory(experiment.resolve(c)) / "log.csv")[0]["d_loss"])
+        float(read_csv(run_files.run_directory(resolving.resolve(c)) / "log.csv")[0]["d_loss"])
         for c in runs
     )
     assert abs(whole - parts) > 1e-3
@@ -172,7 +172,7 @@ def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(ev
     both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
     experiment.train(alone)
     pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
-    run, until = experiment.run_directory(experiment.resolve(both)), time.monotonic() + 200
+    run, until = run_files.run_directory(resolving.resolve(both)), time.monotonic() + 200
     while not list(run.glob("checkpoints/ckpt-*5.index")) and time.monotonic() < until:
         assert pair[0].poll() is None, pair[0].stderr.read()
         time.sleep(0.01)
@@ -211,7 +211,7 @@ def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
 
 def test_a_batch_must_be_divisible_over_the_devices():
     with pytest.raises(InvalidInput, match="--batch_size: is 8, not a multiple of the 3 devices"):
-        experiment._check_parts(config_of("rumi_lsgan", "runs"), 3)
+        resolving.check_parts(config_of("rumi_lsgan", "runs"), 3)
 
 
 def test_what_does_not_go_with_a_strategy_is_refused():
@@ -220,7 +220,7 @@ def test_what_does_not_go_with_a_strategy_is_refused():
         ("sync_batch_norm", {"sync_batch_norm": False}),
     ):
         with pytest.raises(InvalidInput, match=f"--{flag}: "):
-            experiment.resolve(config_of("rumi_lsgan", "runs", **values))
+            resolving.resolve(config_of("rumi_lsgan", "runs", **values))
 
 
 def test_the_strategy_is_no_part_of_what_a_run_is():

@@ -11,7 +11,7 @@ import tensorflow as tf
 from reproduce import _grid
 from reproduce._benchmarks.metrics import random_inception
 from reproduce._benchmarks.steps import ITERATIONS, stepper
-from rumi_tf import experiment
+from rumi_tf import building
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory
 from rumi_tf.embeddings import Embedding
@@ -95,7 +95,7 @@ def _median(step: Callable[[], None], repetitions: int) -> float:
 def _evaluation(config: RunConfig, names: tuple[str, ...], embedding: Embedding) -> float:
     """Seconds to generate, embed and measure as Section 5 does, with what comes once left out."""
     images = random_images(config, names)
-    model = experiment.make_model(config, images.image_shape)
+    model = building.make_model(config, images.image_shape)
     generate = tf.function(lambda noise: model.images(noise, None, training=False))
     protocol = rumi_unbalanced(dataset=config.dataset)
     draw = np.random.default_rng(1)

@@ -12,6 +12,7 @@ from sklearn.cluster import MiniBatchKMeans
 
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
+from rumi_tf.building import prepare
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import (
     Embedding,
@@ -21,9 +22,9 @@ from rumi_tf.embeddings import (
     load_inception,
 )
 from rumi_tf.evaluation import Evaluator
-from rumi_tf.experiment import prepare, resolve
 from rumi_tf.features import extract
 from rumi_tf.protocols import Protocol
+from rumi_tf.resolving import resolve
 
 DIMENSION, GENERATED, REFERENCE = 2048, 10_000, 6_000
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from reproduce._cells import ROOT, objective_config
-from rumi_tf import experiment
+from rumi_tf import experiment, run_results
 from rumi_tf.errors import TrainingDiverged
 from rumi_tf.files import read_csv
 
@@ -39,7 +39,7 @@ def runs(place: Path, iterations: int, cache_dir: str) -> Iterator[dict[str, str
             yield {**row, **found, "losses": str(error)}
             continue
         log = read_csv(run.directory / "log.csv")
-        measured = {m.metric: m for m in experiment.last_rows(config)}
+        measured = {m.metric: m for m in run_results.last_rows(config)}
         kid = measured["kid"]
         yield {
             **row,

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from reproduce._benchmarks.steps import ITERATIONS, prepared
-from rumi_tf import experiment
 from rumi_tf.config import RunConfig
+from rumi_tf.environment import environment
 from rumi_tf.networks.dcgan import DISCRIMINATORS, GENERATORS, KERNEL, scaled
 
 EPSILON = 1e-3  # of Keras's batch normalisation
@@ -134,7 +134,7 @@ def as_torch(images: tf.Tensor) -> torch.Tensor:
 
 def stepper(config: RunConfig) -> Callable[[], None]:
     """As `steps.stepper`: trains for `ITERATIONS` iterations, on as many threads as TensorFlow."""
-    torch.set_num_threads(int(experiment.environment()["threads"]))
+    torch.set_num_threads(int(environment()["threads"]))
     _, batches = prepared(config)
     trainer = Trainer(config, next(batches)[0]["positive"]["image"].shape[1:])
 

@@ -9,7 +9,7 @@ from typing import Any
 from reproduce import _grid, _table1, uac_table2
 from reproduce._cells import Cell, Outcome
 from reproduce._report.reading import Run, measure
-from rumi_tf import experiment
+from rumi_tf import resolving
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
@@ -48,7 +48,7 @@ def settings(config: RunConfig) -> list[Setting]:
 def _defaults(task: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
     config = RunConfig(**dict(task))
     with contextlib.suppress(InvalidInput):  # such as an objective that this version does not know
-        config = experiment.resolve(config)
+        config = resolving.resolve(config)
     return dataclasses.asdict(config)
 
 

@@ -69,7 +69,7 @@ class Player:
     """A network besides G and D that an objective trains, after D and before G.
 
     Attributes:
-        make: keyword arguments (see `rumi_tf.experiment.make_model`) -> the network.
+        make: keyword arguments (see `rumi_tf.building.make_model`) -> the network.
         loss: view -> the scalar it minimises; of the roles the view has `fake` alone.
         steps: updates per iteration.
         shares_trunk: whether its updates, by its own optimizer, train D's trunk as well.

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from rumi_tf import experiment
+from rumi_tf import building, experiment, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
 from rumi_tf.data.images import unreadable
@@ -15,7 +15,7 @@ from rumi_tf.data.sources import load_images
 from rumi_tf.data.splits import make_split
 from rumi_tf.embeddings import classifier
 from rumi_tf.errors import InvalidInput
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 from rumi_tf.sampling import load_sampler
 
 # A short list, with the three that are used far from their official columns.
@@ -237,11 +237,11 @@ def test_both_genders_train_and_are_evaluated_on_hundreds_of_files(
         width=0.02, batch_size=8, iterations=2, eval_every=2, eval_samples=20,
         runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"),
     )  # fmt: skip
-    _, split = experiment.prepare(settings)
+    _, split = building.prepare(settings)
     sizes = {subset: len(index) for subset, index in split.indices.items()}
     assert (sizes["positive"], sizes["negative"]) == (minority, majority)
     run = experiment.train(settings)
-    rows = experiment.last_rows(settings)
+    rows = run_results.last_rows(settings)
     fid = next(row for row in rows if row.metric == "fid")
     # Against all images of the minority class, of which the training saw 5 %.
     assert (fid.target, fid.n_reference) == (gender, 300 - majority)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import load_images
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 
 
 def pixels(count, **values):

@@ -5,7 +5,7 @@ from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import load_images
 from rumi_tf.data.splits import held_out, make_split, stratified
 from rumi_tf.errors import InvalidInput
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 
 TEN = tuple("0123456789")
 LABELS = np.repeat(np.arange(10), 30)

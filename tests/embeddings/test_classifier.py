@@ -8,7 +8,7 @@ from rumi_tf.data.images import from_memory
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import classifier as module
 from rumi_tf.embeddings import image_batches, load_classifier
-from rumi_tf.experiment import resolve
+from rumi_tf.resolving import resolve
 
 
 def blobs(n, seed, classes=3):

@@ -1,5 +1,6 @@
 """Damaged files: whoever reads them gets what was written, or says which file is damaged."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -7,7 +8,16 @@ import shutil
 import numpy as np
 import pytest
 
-from rumi_tf import callbacks, experiment, mixture
+from rumi_tf import (
+    building,
+    callbacks,
+    environment,
+    experiment,
+    mixture,
+    resolving,
+    run_files,
+    run_results,
+)
 from rumi_tf.augmentation import check_output
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import from_memory
@@ -121,13 +131,13 @@ def test_results_of_classifiers_that_are_damaged_are_not_added_to(tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of two iterations, and what loaded its images."""
-    config = experiment.resolve(
+    config = resolving.resolve(
         RunConfig(
             split="even", objective="lsgan", width=0.05, batch_size=8, iterations=2,
             runs_dir=str(tmp_path_factory.mktemp("runs")),
         )
     )  # fmt: skip
-    return config, experiment.train(config), experiment.prepare(config)[0]
+    return config, experiment.train(config), building.prepare(config)[0]
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json"])
@@ -135,7 +145,7 @@ def test_what_a_run_is_is_known_or_refused(run, name):
     config, done, images = run
     for damage in damages(done.directory / name, 60):
         try:
-            experiment._claim(config, done.directory, images)
+            run_files.claim(config, done.directory, images)
             found = (done.directory / name).read_bytes()
             # A digit of what is no part of a run's identity, or white space.
             known = json.loads(found)
@@ -143,25 +153,25 @@ def test_what_a_run_is_is_known_or_refused(run, name):
             assert RunConfig(**known).identity() == config.identity(), damage
         except (RunDamaged, OSError) as error:
             one_line(error, str(done.directory))
-    experiment._claim(config, done.directory, images)
+    run_files.claim(config, done.directory, images)
 
 
 def test_a_damaged_summary_is_none(run):
     config, done, _ = run
     for damage in damages(done.directory / "summary.json", 60):
-        found = experiment.read_summary(done.directory, config.iterations)
+        found = run_files.read_summary(done.directory, config.iterations)
         assert found is None or found["iterations"] == 2, damage
         assert found is None or "turned" in damage, damage
-    assert experiment.read_summary(done.directory, 2) == done.summary
-    assert experiment.read_summary(done.directory, 3) is None
+    assert run_files.read_summary(done.directory, 2) == done.summary
+    assert run_files.read_summary(done.directory, 3) is None
 
 
 def test_damaged_environments_are_none(run):
     path = run[1].directory / "environment.json"
     for damage in damages(path, 60):
-        assert all(isinstance(start, dict) for start in experiment._starts(path)), damage
+        assert all(isinstance(start, dict) for start in environment.read_starts(path)), damage
     path.write_text('{"starts": [1, "x"]}')
-    assert experiment._starts(path) == []
+    assert environment.read_starts(path) == []
 
 
 def test_a_saved_model_makes_the_same_images_or_is_named(run):
@@ -178,7 +188,7 @@ def test_a_saved_model_makes_the_same_images_or_is_named(run):
                 one_line(error, str(done.saved_model))
             if "cut" in damage:
                 with pytest.raises(RunDamaged, match=r"delete .*summary\.json"):
-                    experiment.sampler_of(config)
+                    run_results.sampler_of(config)
     np.testing.assert_array_equal(load_sampler(done.saved_model).sample(3, 0), expected)
 
 
@@ -197,7 +207,7 @@ def test_damaged_metrics_of_a_run_are_named_before_anything_is_done(run, tmp_pat
     shutil.copytree(done.directory, tmp_path / done.directory.name)
     path = tmp_path / done.directory.name / "metrics.csv"
     append_rows(path, [ROW, ROW])
-    measured = experiment.dataclasses.replace(config, runs_dir=str(tmp_path), eval_every=1)
+    measured = dataclasses.replace(config, runs_dir=str(tmp_path), eval_every=1)
     for damage in damages(path, 10):
         with pytest.raises(RunDamaged) as caught:
             experiment.train(measured)

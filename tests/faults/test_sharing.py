@@ -9,7 +9,7 @@ import time
 import filelock
 import pytest
 
-from rumi_tf import experiment
+from rumi_tf import run_files
 from rumi_tf.errors import RunBusy
 from rumi_tf.files import read_csv
 from tests.conftest import command, start
@@ -34,12 +34,12 @@ def test_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_path):
     )  # fmt: skip
     assert holder.stdout.readline() == "held\n"
     os.utime(lock, (date, date))
-    with pytest.raises(RunBusy, match="another process is working"), experiment.locked(lock.parent):
+    with pytest.raises(RunBusy, match="another process is working"), run_files.locked(lock.parent):
         pass
     holder.kill()
     holder.communicate()
     os.utime(lock, (date, date))
-    with experiment.locked(lock.parent), pytest.raises(filelock.Timeout):
+    with run_files.locked(lock.parent), pytest.raises(filelock.Timeout):
         filelock.FileLock(lock, timeout=0).acquire()
 
 
