@@ -1,7 +1,7 @@
 """Samples of the UAC-GAN paper's models, a class per row, and how different those of a class are.
 
 Usage: python -m figures.uac_figure1 --datasets=mnist --data_dir=DIR --out=pictures
-       python -m figures.uac_figure1 --datasets=digits --iterations=800 --width=0.25 --batch_size=64
+       python -m figures.uac_figure1 --datasets=digits --iterations=800 --width=0.2 --batch_size=64
 
 The runs are the cells of reproduce.uac_table2, of the first of --seeds; missing ones are trained.
 Diversity within a class is the mean distance between two of its images in the features of the

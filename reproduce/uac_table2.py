@@ -1,7 +1,7 @@
 """Table 2 of the UAC-GAN paper: Inception score and FID of conditional models of images.
 
 Usage: python -m reproduce.uac_table2 --datasets=mnist --data_dir=DIR --seeds=0,1,2
-       python -m reproduce.uac_table2 --datasets=digits --iterations=800 --width=0.25 --batch_size=64
+       python -m reproduce.uac_table2 --datasets=digits --iterations=800 --width=0.2 --batch_size=64
        python -m reproduce.uac_table2 --embedding=inception_299
 
 A cell is a data set, a model and a seed: one run of reproduce.train under --runs_dir on all images
