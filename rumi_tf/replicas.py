@@ -51,14 +51,14 @@ def all_rows(rows: tf.Tensor) -> tf.Tensor:
 
 
 def addends(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Gradients of this replica's loss -> what adds up over replicas to that of the batch's.
+    """Gradients of this replica's loss -> what adds up over replicas to that of the batch's, dense.
 
-    Keras optimizers add the replicas' gradients, and a loss is a mean.
+    Keras optimizers add the replicas' gradients, and a loss is a mean. The gradient of an embedding
+    is sparse, with an entry for every image of a class; Keras's Adam squares these entries before
+    it adds them up, so that its second moment would be too small.
     """
-    if count() == 1:
-        return gradients
-    # Those of embeddings are sparse.
-    return [tf.convert_to_tensor(gradient) / count() for gradient in gradients]
+    dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    return dense if count() == 1 else [gradient / count() for gradient in dense]
 
 
 def reported(value: tf.Tensor) -> tf.Tensor:

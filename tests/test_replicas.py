@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,9 +63,17 @@ def test_means_are_the_same_in_every_replica(found):
 
 def test_one_replica_has_everything():
     rows = tf.constant(WHOLE)
-    sparse = tf.IndexedSlices(rows[:1], tf.constant([1]), tf.constant([4, WIDTH]))
     assert (replicas.count(), replicas.number()) == (1, 0)
     for function in (replicas.own_rows, replicas.all_rows, replicas.mean, replicas.reported):
         assert function(rows) is rows
     assert replicas.whole_shape((4, 2)) == (4, 2)
-    assert replicas.addends([rows, sparse])[0] is rows
+    assert replicas.addends([rows])[0] is rows
+
+
+def test_adam_sees_what_the_images_of_a_class_add_up_to():
+    table = keras.Variable(np.zeros((3, 1), np.float32))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.gather(table.value, [0, 0, 2]))
+    adam = keras.optimizers.Adam(beta_2=0.75)
+    adam.apply(replicas.addends([tape.gradient(loss, table.value)]), [table])
+    np.testing.assert_allclose(adam.variables[3].numpy()[:, 0], [1.0, 0.0, 0.25])  # (2, 0, 1)² / 4
