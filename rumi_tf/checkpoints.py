@@ -13,6 +13,7 @@ from rumi_tf.errors import RunDamaged
 from rumi_tf.refusals import refusals_as_os_errors
 
 KEPT = 3
+WRITING = "writing"  # directory of what is being written
 ON_READ = tf.VariableSynchronization.ON_READ
 
 
@@ -46,16 +47,23 @@ class Checkpoints:
 
     def save(self) -> str:
         """Writes the state as it is now; returns the checkpoint's path prefix."""
-        self._written_to.mkdir(parents=True, exist_ok=True)
-        prefix = str(self._written_to / f"ckpt-{int(self._iteration.numpy())}")
+        name = f"ckpt-{int(self._iteration.numpy())}"
+        prefix = str(self._written_to / name)
+        # TensorFlow writes an index in place: one that was cut short would count as whole.
+        place = self._written_to / WRITING
+        place.mkdir(parents=True, exist_ok=True)
         with refusals_as_os_errors(prefix):
-            self._checkpoint.write(prefix)
+            self._checkpoint.write(str(place / name))
+        for path in sorted(place.glob(f"{name}.*"), key=lambda path: path.suffix == ".index"):
+            os.replace(path, self._written_to / path.name)
+        shutil.rmtree(place, ignore_errors=True)
         for old in _prefixes(self._written_to)[KEPT:]:
             _delete(old)
         return prefix
 
     def remove_parts(self) -> None:
         """Deletes what killed writers left; call it only while holding the run's lock."""
+        shutil.rmtree(self._written_to / WRITING, ignore_errors=True)
         paths = list(self._written_to.glob("ckpt-*"))
         whole = {path.stem for path in paths if path.suffix in (".index", ".damaged")}
         for path in paths:

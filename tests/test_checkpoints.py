@@ -64,6 +64,26 @@ def test_damaged_newest_is_passed_over(tmp_path, damage):
     assert checkpoints.latest() == str(tmp_path / "ckpt-10")
 
 
+def test_what_was_cut_short_while_it_was_written_is_no_checkpoint(tmp_path, monkeypatch):
+    """Not even if the index is there already, as on a disk that fills up with it."""
+    checkpoints, _ = make(tmp_path)
+    write = tf.train.Checkpoint.write
+
+    def cut_short(self, prefix):
+        write(self, prefix)
+        index = Path(f"{prefix}.index")
+        index.write_bytes(index.read_bytes()[:20])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(tf.train.Checkpoint, "write", cut_short)
+        checkpoints.save()
+    assert checkpoints.latest() is None and checkpoints.restore() == []
+    checkpoints.save()
+    checkpoints.remove_parts()
+    assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"ckpt-0"}
+
+
 def test_newest_is_by_number_and_other_files_are_no_checkpoints(tmp_path):
     make(tmp_path, (9, 10))
     (tmp_path / "checkpoint").write_bytes(b"\xff\xfe nonsense")

@@ -100,7 +100,7 @@ def test_no_file_may_grow_beyond_a_size_and_then_it_may(quick_command, tmp_path)
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("limit", [100, 2_000, 30_000, 300_000])
+@pytest.mark.parametrize("limit", [600, 2_000, 30_000, 300_000])
 def test_training_goes_on_when_there_is_room_again(limit, whole, quick_command, tmp_path):
     place = whole.begin(tmp_path / "place")
     done = disturb(quick_command, whole.command, place, limit=limit)
