@@ -54,12 +54,12 @@ def test_two_runs_of_a_command_leave_the_same(quick_command, wholes, tmp_path):
 
 
 def test_training_is_killed(quick_command, wholes, tmp_path):
-    """Before a change of a file, at any moment, and while it resumes."""
+    """Before a change of a file, while it resumes, and at any moment, if it has not ended."""
     whole = wholes("train")
     faults = [
         {"kill_at": whole.changes // 2},
-        {"kill_after": whole.seconds / 2},
         {"kill_at": whole.changes // 8},
+        {"kill_after": whole.seconds / 2},
     ]
     assert kills_and_finish(quick_command, whole, tmp_path / "killed", faults) >= 2
 
