@@ -34,6 +34,7 @@ PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table2.csv"
 # The published code's: 200 epochs in batches of 256, the last of which is smaller, 100 for UAC-GAN.
 BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
 EPOCHS = {"uacgan": 100}
+# The published code's as well; elsewhere the default is false, see `rumi_tf.objectives.auxiliary`.
 RECIPES = {"acgan": {"classifier_on_fakes": True}, "tacgan": {"classifier_on_fakes": True}}
 OTHER_EPOCHS = 200
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rumi_tf import randomness
+from rumi_tf import randomness, replicas
 from rumi_tf.objectives import Objective, View
 
 JUDGES = "judges"  # D and the objective's own players, who share an optimizer
@@ -381,5 +381,4 @@ class Ensemble:
 
 def _dense(tape: tf.GradientTape, loss: tf.Tensor, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Gradients by the values, zero where the loss does not depend on them."""
-    found = tape.gradient(loss, values, unconnected_gradients="zero")
-    return [tf.convert_to_tensor(gradient) for gradient in found]
+    return replicas.dense(tape.gradient(loss, values, unconnected_gradients="zero"))

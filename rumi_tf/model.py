@@ -365,16 +365,13 @@ class AdversarialModel(keras.Model):
         self.trackers["g_loss"].update_state(tf.add_n(list(losses.values())))
         # The chain rule by hand: through D to the images, then through the pass that made them.
         gradients = {
-            name: [
-                # The gradient of an embedding is sparse, with a row for every label of the
-                # batch; added up, so that norms and sums of gradients are those of weights.
-                tf.convert_to_tensor(gradient)
-                for gradient in tape_of_images.gradient(
+            name: replicas.dense(
+                tape_of_images.gradient(
                     made.images,
                     self.generator.trainable_variables,
                     output_gradients=tape.gradient(loss, made.images),
                 )
-            ]
+            )
             for name, loss in losses.items()
         }
         if len(gradients) > 1:  # combined by what they are for the whole batch

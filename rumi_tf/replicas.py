@@ -5,6 +5,7 @@ What is drawn is drawn for the whole batch, of which each replica takes its rows
 does not depend on how many there are. Without a strategy there is one replica, and nothing is done.
 """
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import tensorflow as tf
@@ -50,15 +51,23 @@ def all_rows(rows: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_gather(rows, axis=0)
 
 
-def addends(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+def dense(gradients: Iterable[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
+    """Gradients in the shapes of their weights.
+
+    That of an embedding is sparse, with an entry for every image of a class. Norms and sums are to
+    be those of what the entries add up to, and so are squares: Keras's Adam squares the entries
+    before it adds them up, which makes its second moment too small.
+    """
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def addends(gradients: Iterable[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
     """Gradients of this replica's loss -> what adds up over replicas to that of the batch's, dense.
 
-    Keras optimizers add the replicas' gradients, and a loss is a mean. The gradient of an embedding
-    is sparse, with an entry for every image of a class; Keras's Adam squares these entries before
-    it adds them up, so that its second moment would be too small.
+    Keras optimizers add the replicas' gradients, and a loss is a mean.
     """
-    dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-    return dense if count() == 1 else [gradient / count() for gradient in dense]
+    whole = dense(gradients)
+    return whole if count() == 1 else [gradient / count() for gradient in whole]
 
 
 def reported(value: tf.Tensor) -> tf.Tensor:
