@@ -21,7 +21,7 @@ setup(
     },
     install_requires=[
         "absl-py>=2.1,<3",
-        "filelock>=3.13,<5",
+        "filelock>=3.32,<5",  # leases that expire
         "h5py>=3.11,<4",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
         "jinja2>=3.1.4,<4",

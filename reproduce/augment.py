@@ -104,7 +104,9 @@ def main() -> None:
 
 
 def _check_out(wanted: flags.FlagValues, out: Path) -> None:
-    _cli.check_output("out", out / "generated.png", *(out / f"augment{end}" for end in ENDS))
+    made = out / "generated" / "CLASS" / "image.png"
+    ours = [out / "generated.png", *(out / f"augment{end}" for end in ENDS)]
+    _cli.check_output("out", made, *ours)
     data = _cli.path(wanted.data_dir).resolve()
     if wanted.dataset == "folder" and wanted.data_dir and out.resolve().is_relative_to(data):
         raise InvalidInput(

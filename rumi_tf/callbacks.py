@@ -1,8 +1,10 @@
 """What happens between iterations: logs, pictures, checkpoints, a stop on NaN, a progress bar.
 
-Every callback reads the iteration from the model, so it does the same after a restart. They are
+Every callback counts in iterations of the whole run, so it does the same after a restart. They are
 called in the order that `experiment` lists them in: the log empties the running means before the
-checkpoint stores them.
+checkpoint stores them. Between two things that are due they read nothing from the device, whose
+work they would otherwise wait for. (Keras's `fit` reads one flag per call of the step: whether
+there was a batch.)
 """
 
 import abc
@@ -29,7 +31,37 @@ from rumi_tf.refusals import refusals_as_os_errors
 from rumi_tf.results import Row, rows_as_text, write_curve
 
 
-class Periodic(keras.callbacks.Callback, abc.ABC):
+class Callbacks(keras.callbacks.CallbackList):
+    """A list of callbacks that are given the means as tensors, for them to read when they need to.
+
+    Keras's own makes numbers of them after every call of the step, and so waits for the device.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Calls every callback."""
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+
+class Counting(keras.callbacks.Callback, abc.ABC):
+    """Knows how many iterations of the whole run are done, without asking the device."""
+
+    start = 0
+
+    def on_train_begin(self, logs=None):
+        """Reads where the run stands."""
+        self.start = int(self.model.iteration.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts on; `batch` is the number of the last step of this call, from 0."""
+        self.on_iteration(self.start + batch + 1, logs)
+
+    @abc.abstractmethod
+    def on_iteration(self, iteration: int, logs: Mapping[str, tf.Tensor]) -> None:
+        """What to do after an iteration; `logs` are the running means."""
+
+
+class Periodic(Counting):
     """Calls `act` after every `every`-th iteration and after the last one."""
 
     def __init__(self, every: int, last: int):
@@ -37,11 +69,14 @@ class Periodic(keras.callbacks.Callback, abc.ABC):
         self.every = every
         self.last = last
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Counts in iterations of the whole run, not of this process."""
-        iteration = int(self.model.iteration.numpy())
-        if iteration % self.every == 0 or iteration == self.last:
-            self.act(iteration, logs)
+    def on_iteration(self, iteration, logs):
+        """Acts if it is due, and only then reads the means."""
+        if self.is_due(iteration):
+            self.act(iteration, {name: float(value) for name, value in logs.items()})
+
+    def is_due(self, iteration: int) -> bool:
+        """Whether to act after this iteration."""
+        return iteration % self.every == 0 or iteration == self.last
 
     @abc.abstractmethod
     def act(self, iteration: int, logs: dict[str, float]) -> None:
@@ -49,11 +84,25 @@ class Periodic(keras.callbacks.Callback, abc.ABC):
 
 
 class StopOnNaN(Periodic):
-    """Ends training with `TrainingDiverged` as soon as a loss is not finite."""
+    """Ends training with `TrainingDiverged` if a loss has not been finite.
 
-    def __init__(self, checkpoints: Checkpoints):
-        super().__init__(every=1, last=0)
+    The losses are running means, which stay NaN until the log starts new ones. So it is enough to
+    look whenever that, or anything else that is to be kept, is due.
+
+    Args:
+        periods: of the log and of what else is written.
+        last: see `Periodic`.
+        checkpoints: of the run.
+    """
+
+    def __init__(self, periods: Sequence[int], last: int, checkpoints: Checkpoints):
+        super().__init__(min(periods), last)
+        self._periods = periods
         self._checkpoints = checkpoints
+
+    def is_due(self, iteration):
+        """Whether anything is written after this iteration."""
+        return iteration == self.last or any(iteration % every == 0 for every in self._periods)
 
     def act(self, iteration, logs):
         """Names the losses and the checkpoint to go back to."""
@@ -66,7 +115,7 @@ def diverged(checkpoints: Checkpoints, iteration: int, what: str) -> TrainingDiv
     """The error that names the iteration, what is not finite, and the last good checkpoint."""
     last = checkpoints.latest() or "none was written yet"
     return TrainingDiverged(
-        f"{what} became NaN or infinite at iteration {iteration}; last good checkpoint: {last}; "
+        f"{what} became NaN or infinite by iteration {iteration}; last good checkpoint: {last}; "
         "a smaller --learning_rate is the usual remedy"
     )
 
@@ -157,14 +206,15 @@ class RunLog(Periodic):
 
     def on_train_begin(self, logs=None):
         """Keeps the rows up to the checkpoint that training goes on from."""
-        self._rows = rows_until(self._path, int(self.model.iteration.numpy()))
+        super().on_train_begin(logs)
+        self._rows = rows_until(self._path, self.start)
         write_csv(self._path, self._rows, sealed=True)
         for row in self._rows:
             self._board.scalars(row)
 
     def act(self, iteration, logs):
         """Appends a row of the means since the last one, and starts new means."""
-        row = {"iteration": iteration, **{name: float(value) for name, value in logs.items()}}
+        row = {"iteration": iteration, **logs}
         row["sample_std"] = diversity(self._sample())
         row["real_std"] = self._real_std
         self._rows.append(row)
@@ -222,9 +272,10 @@ class SampleGrids(Periodic):
 
     def on_train_begin(self, logs=None):
         """Shows the grids up to the checkpoint that training goes on from."""
+        super().on_train_begin(logs)
         for path in sorted(self._directory.glob("iteration_*[0-9].png")):
             iteration = int(path.stem.removeprefix("iteration_"))
-            if iteration <= int(self.model.iteration.numpy()):
+            if iteration <= self.start:
                 self._board.grid(iteration, path)
 
     def act(self, iteration, logs):
@@ -269,8 +320,9 @@ class Evaluate(Periodic):
 
     def on_train_begin(self, logs=None):
         """Keeps the rows up to the checkpoint that training goes on from."""
+        super().on_train_begin(logs)
         path = self._directory / "metrics.csv"
-        self._rows = rows_until(path, int(self.model.iteration.numpy()))
+        self._rows = rows_until(path, self.start)
         write_csv(path, self._rows, sealed=True)
         self._show(self._rows)
 
@@ -298,7 +350,7 @@ class Evaluate(Periodic):
             self._board.scalars(points)
 
 
-class Clock(keras.callbacks.Callback):
+class Clock(Counting):
     """Times the iterations after the first call of the step, which is mostly compilation.
 
     What happens between iterations (logs, grids, checkpoints) is part of the time.
@@ -315,10 +367,9 @@ class Clock(keras.callbacks.Callback):
         self._began: float | None = None
         self._last = 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_iteration(self, iteration, logs):
         """Starts the clock after the first call of the compiled step."""
         self._last = time.monotonic() - self.paused()
-        iteration = int(self.model.iteration.numpy())
         if self._began is None:
             self._first, self._began = iteration, self._last
         self.iterations = iteration - self._first
@@ -341,6 +392,7 @@ class Progress(Periodic):
     """
 
     LINES = 20  # without a terminal: about so many lines for a whole run
+    PAUSE = 0.5  # on a terminal: seconds between two looks at the means
 
     def __init__(
         self, last: int, images: int, title: str, paused: Callable[[], float] = lambda: 0.0
@@ -351,26 +403,33 @@ class Progress(Periodic):
         self._title = title
         self._paused = paused
         self._bar = None
+        self._shown = -math.inf
         self._terminal = terminal
 
     def on_train_begin(self, logs=None):
         """Starts the bar where the run stands."""
-        start = int(self.model.iteration.numpy())
+        super().on_train_begin(logs)
         self._first = 0
         self._began = 0.0
         if self._terminal:
-            self._bar = tqdm(desc=self._title, total=self.last, initial=start, unit="it")
+            self._bar = tqdm(desc=self._title, total=self.last, initial=self.start, unit="it")
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Starts the clock after the first iteration, which is mostly compilation."""
+    def on_iteration(self, iteration, logs):
+        """Starts the clock after the first call of the step, which is mostly compilation."""
         if not self._began:
-            self._first = int(self.model.iteration.numpy())
-            self._began = time.monotonic() - self._paused()
-        super().on_train_batch_end(batch, logs)
+            self._first, self._began = iteration, time.monotonic() - self._paused()
+        super().on_iteration(iteration, logs)
+
+    def is_due(self, iteration):
+        """On a terminal by time."""
+        if self._bar is None:
+            return super().is_due(iteration)
+        return iteration == self.last or time.monotonic() - self._shown >= self.PAUSE
 
     def act(self, iteration, logs):
         """Shows the running means."""
-        seconds = time.monotonic() - self._paused() - self._began
+        self._shown = time.monotonic()
+        seconds = self._shown - self._paused() - self._began
         rate = (iteration - self._first) / max(seconds, 1e-9)
         shown = {
             "d_loss": f"{logs['d_loss']:.3f}",

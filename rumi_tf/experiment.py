@@ -10,6 +10,7 @@ import tensorflow as tf
 from rumi_tf import randomness, workers
 from rumi_tf.building import make_batches, make_class_shares, make_model, prepare, real_positives
 from rumi_tf.callbacks import (
+    Callbacks,
     Clock,
     Evaluate,
     Progress,
@@ -229,7 +230,7 @@ def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Cloc
             epochs=1,
             verbose=0,
             shuffle=False,
-            callbacks=[*callbacks, clock],
+            callbacks=Callbacks([*callbacks, clock], add_history=True, model=model),
         )
     except (tf.errors.UnavailableError, tf.errors.AbortedError):
         raise  # another worker is lost
@@ -257,16 +258,17 @@ def _callbacks(
         return generate().numpy()
 
     board = TensorBoard(work.place)
-    evaluate = []
+    evaluate, periods = [], [config.log_every, config.sample_every, config.checkpoint_every]
     if work.evaluator is not None:
         measure = measurer(config, generating(model), work.evaluator, model.distribute_strategy)
         evaluate = [Evaluate(work.place, config.eval_every, last, measure, board, checkpoints)]
+        periods.append(config.eval_every)
 
     def paused() -> float:
         return sum(callback.seconds for callback in evaluate)
 
     return [
-        StopOnNaN(checkpoints),
+        StopOnNaN(periods, last, checkpoints),
         Progress(last, taken, title, paused),
         RunLog(work.place, config.log_every, last, sample, diversity(real), board),
         SampleGrids(work.place, config.sample_every, last, sample, title, board),

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import filelock
 import numpy as np
 
+from rumi_tf import leases
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.embeddings import Embedding, image_batches
 from rumi_tf.errors import InvalidInput
@@ -135,7 +135,7 @@ def reference_features(
     text = json.dumps([*names, protocol.name, protocol.seed])
     key = hashlib.sha256(text.encode() + indices.tobytes()).hexdigest()
     path = cache_dir / f"reference-{protocol.name}-{key[:16]}.npz"
-    with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
+    with leases.held(path.with_suffix(".lock")):  # of two processes, one waits and reuses
         found = None if refresh else _read(path, key)
         if found is None:
             remove_temporaries(path.parent, path.name)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 import numpy as np
 
+from rumi_tf import leases
 from rumi_tf.files import read_csv, read_header, remove_temporaries, seal_of, write_csv
 
 
@@ -87,7 +87,7 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = Tru
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+    with leases.held(path.with_name(f".{path.name}.lock")):
         for name in (path.name, seal_of(path).name):
             remove_temporaries(path.parent, name)
         write_csv(path, read_csv(path) + rows_as_text(rows), sealed)

@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
 import tensorflow as tf
 
-from rumi_tf import workers
+from rumi_tf import leases, workers
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.errors import InvalidInput, RunBusy, RunDamaged
@@ -32,36 +31,35 @@ def check_writable(runs_dir: str) -> None:
 
 def is_busy(config: RunConfig) -> bool:
     """Whether a process is working on the run of a resolved configuration right now."""
-    path = run_directory(config) / "lock"
-    try:
-        with filelock.FileLock(path, timeout=0) if path.exists() else contextlib.nullcontext():
-            return False
-    except filelock.Timeout:
-        return True
+    return leases.is_taken(run_directory(config) / "lock")
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; a killed holder's lock is free again.
+    """Makes the directory and holds its lock; one whose holder has ended is free again (`leases`).
 
     Raises:
-        RunBusy: another process holds it.
+        RunBusy: another process holds it, or has taken it from this one.
         InvalidInput: it cannot be written to.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(directory / "lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
+        with contextlib.ExitStack() as stack:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(leases.held_alone(directory / "lock"))
+            except OSError as error:
+                if not is_foreseen(error):
+                    raise
+                reason = f"cannot write to {directory}: {error.strerror}"
+                raise InvalidInput("runs_dir", reason) from error
+            yield
+    except leases.Taken:
         raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
-    except OSError as error:
-        if not is_foreseen(error):
-            raise
-        raise InvalidInput("runs_dir", f"cannot write to {directory}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        lock.release()
+    except leases.Lost:
+        raise RunBusy(
+            f"another process has taken over {directory}, since this one stood still for "
+            f"{leases.LEASE:g} seconds"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -244,6 +244,8 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
             raise
         except (tf.errors.OpError, TypeError, ValueError) as error:
             raise no_generator from error
+        if not isinstance(images, tf.Tensor):
+            raise no_generator
         if images.dtype != tf.float32 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):
             raise no_generator
         return images

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 
 from rumi_tf.files import digest_of, read_json
 
@@ -76,11 +76,27 @@ def check_saved_model(directory: str | os.PathLike) -> None:
         if node.registered_name or node.registered_saver or node.saveable_objects:
             raise ValueError("it holds an object with code of its own to load it")
     functions = {function.signature.name: function for function in graph.library.function}
-    runs = _reachable(functions, objects.concrete_functions)
+    for name in functions:
+        if name in COMPUTES | SAVES:  # TensorFlow would call it wherever the operation stands
+            raise ValueError(f"it holds a function that is named like the operation {name}")
+    # What saves is called by the graph's own nodes, which the loader never runs; and by nothing
+    # else that could be loaded.
+    of_saver = _reachable(functions, _called_by(graph.node))
+    named = {*_named(objects), *(each.gradient_func for each in graph.library.gradient)}
+    named |= {each.gradient_func for each in graph.library.registered_gradients}
+    runs = _reachable(functions, named | (functions.keys() - of_saver))
     _check(graph.node, COMPUTES | SAVES)
-    for function in graph.library.function:
-        used = function.signature.name in runs
-        _check(function.node_def, COMPUTES if used else COMPUTES | SAVES)
+    for name, function in functions.items():
+        _check(function.node_def, COMPUTES if name in runs else COMPUTES | SAVES)
+
+
+def _named(objects: saved_object_graph_pb2.SavedObjectGraph) -> Iterator[str]:
+    """Names of the functions that the loader makes something of."""
+    yield from objects.concrete_functions
+    for node in objects.nodes:
+        yield from node.function.concrete_functions
+        yield node.bare_concrete_function.concrete_function_name
+        yield node.captured_tensor.concrete_function
 
 
 def _check(nodes: Iterable[node_def_pb2.NodeDef], allowed: frozenset[str]) -> None:
@@ -97,10 +113,14 @@ def _reachable(functions: dict[str, function_pb2.FunctionDef], roots: Iterable[s
         if name in found or name not in functions:
             continue
         found.add(name)
-        for node in functions[name].node_def:
-            for value in node.attr.values():
-                waiting.extend(_called(value))
+        waiting.extend(_called_by(functions[name].node_def))
     return found
+
+
+def _called_by(nodes: Iterable[node_def_pb2.NodeDef]) -> Iterator[str]:
+    for node in nodes:
+        for value in node.attr.values():
+            yield from _called(value)
 
 
 def _called(value: attr_value_pb2.AttrValue) -> Iterator[str]:

@@ -1,12 +1,16 @@
 """Fixtures that the tests share."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from rumi_tf import leases
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,3 +73,30 @@ def quick_command(tmp_path_factory):
     yield run
     server.stdin.close()
     server.wait(timeout=60)
+
+
+HOLDER = """
+import socket, sys
+from rumi_tf import leases
+leases.LEASE, host = float(sys.argv[2]), sys.argv[3]
+socket.gethostname = lambda: host
+with leases.held_alone(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def holder(lock, host=None, lease=leases.LEASE):
+    """A process that holds a claim, on a machine of that name."""
+    words = [sys.executable, "-c", HOLDER, str(lock), str(lease), host or socket.gethostname()]
+    lock.parent.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 
 # Left to right: a module imports only from its left, or from its own entry.
 ORDER = (
-    "errors", "classes", "files", "progress", "tables", "results", "metrics", "theory", "plotting",
-    "config", "mixture_config",
+    "errors", "classes", "files", "progress", "leases", "tables", "results", "metrics", "theory",
+    "plotting", "config", "mixture_config",
     "refusals", "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
     "evaluation", "networks", "losses", "objectives", "resolving", "model", "building",
     "ensemble", "saved_models", "sampling", "export", "checkpoints", "callbacks", "environment",

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf import building, experiment, resolving, run_files
-from rumi_tf.callbacks import SaveCheckpoint, diversity, rows_until
+from rumi_tf.callbacks import Callbacks, Progress, SaveCheckpoint, diversity, rows_until
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput, TrainingDiverged
@@ -109,6 +109,36 @@ def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
     message = str(caught.value)
     assert "iteration 1;" in message and "g_loss" in message and "none was written" in message
     assert not (run_files.run_directory(settings) / "summary.json").exists()
+
+
+def test_nan_between_two_looks_is_found_at_the_next_one(tmp_path):
+    """The means that are logged keep it."""
+    settings = config(tmp_path, iterations=12, label_c=1e30, checkpoint_every=8, sample_every=8)
+    with pytest.raises(TrainingDiverged, match=r"by iteration 2; .* none was written"):
+        experiment.train(settings)
+    assert not read_csv(run_files.run_directory(settings) / "log.csv")
+
+
+def test_nothing_is_read_from_the_device_between_what_is_due(tmp_path, monkeypatch):
+    from tensorflow.python.framework import ops
+
+    reads, of_callbacks = [], []
+    to_host, count = ops._EagerTensorBase._numpy, Callbacks.on_train_batch_end
+    monkeypatch.setattr(
+        ops._EagerTensorBase, "_numpy", lambda self: reads.append(1) or to_host(self)
+    )
+
+    def counted(self, batch, logs=None):
+        before = len(reads)
+        count(self, batch, logs)
+        of_callbacks.append(len(reads) - before)
+
+    monkeypatch.setattr(Callbacks, "on_train_batch_end", counted)
+    monkeypatch.setattr(Progress, "LINES", 1)
+    periods = {"iterations": 9, "log_every": 4, "sample_every": 8, "checkpoint_every": 8}
+    experiment.train(config(tmp_path, **periods))
+    due = [iteration in (4, 8, 9) for iteration in range(1, 10)]
+    assert [read > 0 for read in of_callbacks] == due
 
 
 def test_bad_weights_are_never_saved(tmp_path):

@@ -1,5 +1,6 @@
 """Many runs at once: from configurations to processes and back to rows."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -13,7 +14,7 @@ from reproduce import _cells
 from rumi_tf import resolving, run_files
 from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
-from tests.conftest import ROOT
+from tests.conftest import ROOT, holder
 from tests.test_config import OTHER
 
 
@@ -80,13 +81,8 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
     directory = run_files.run_directory(cell.config)
     directory.mkdir(parents=True)
     assert not run_files.is_busy(cell.config)
-    worker = subprocess.Popen(
-        [sys.executable, "-c", "import filelock, sys\n"
-         "with filelock.FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()",
-         str(directory / "lock")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert worker.stdout.readline() == "held\n"
+    held = contextlib.ExitStack()
+    held.enter_context(holder(directory / "lock"))
     assert run_files.is_busy(cell.config)
     told, done = [], _cells.Outcome(cell, "reused", ["row"])
     monkeypatch.setattr(_cells, "PATIENCE", 0.01)
@@ -95,8 +91,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
     def tell(line):
         told.append(line)
         if line.startswith("waiting"):  # the other finishes, and is killed before it says so
-            worker.kill()
-            worker.communicate()
+            held.close()
             monkeypatch.setattr(_cells, "finished", lambda cell: done)
 
     assert _cells.run([cell], 1, tell) == [done]

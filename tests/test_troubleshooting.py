@@ -5,7 +5,6 @@ import json
 import re
 import socket
 
-import filelock
 import keras
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from rumi_tf.errors import RumiError
 from rumi_tf.files import write_csv, write_json
 from rumi_tf.results import rows_as_text
 from tests import pages
-from tests.conftest import ROOT
+from tests.conftest import ROOT, holder
 from tests.data import test_celeba
 
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
@@ -162,13 +161,13 @@ def no_memory(place, patch):
 
 def diverging(place, patch):
     checkpoints = Checkpoints(place, {"iteration": [tf.Variable(0)]})
-    return StopOnNaN(checkpoints).act(7, {"d_loss": 0.5, "g_loss": float("nan")})
+    return StopOnNaN([1], 9, checkpoints).act(7, {"d_loss": 0.5, "g_loss": float("nan")})
 
 
 def busy(place, patch):
     directory = run_files.run_directory(resolving.resolve(config(place)))
     directory.mkdir(parents=True)
-    with filelock.FileLock(directory / "lock"):
+    with holder(directory / "lock"):
         return trained(place)
 
 

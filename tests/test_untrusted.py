@@ -211,24 +211,58 @@ def with_a_registered_class(graph):
 
 def with_the_saver_called(graph):
     """The functions that write and read checkpoints are in every model, called by nobody."""
-    (saver,) = (f for f in graph.graph_def.library.function if "traced_save" in f.signature.name)
-    graph.object_graph_def.concrete_functions[saver.signature.name].SetInParent()
+    graph.object_graph_def.concrete_functions[_saver(graph)].SetInParent()
 
 
 def with_the_saver_called_by_another(graph):
+    known = graph.object_graph_def.concrete_functions
+    used = next(f for f in graph.graph_def.library.function if f.signature.name in known)
+    call = used.node_def.add(name="call", op="PartitionedCall")
+    call.attr["f"].func.name = _saver(graph)
+
+
+def _saver(graph):
     functions = graph.graph_def.library.function
     (saver,) = (f.signature.name for f in functions if "traced_save" in f.signature.name)
-    used = next(
-        f for f in functions if f.signature.name in graph.object_graph_def.concrete_functions
-    )
-    call = used.node_def.add(name="call", op="PartitionedCall")
-    call.attr["f"].func.name = saver
+    return saver
+
+
+def with_the_saver_as_an_object(graph):
+    """The loader makes something of it without a look at the table of concrete functions."""
+    objects = graph.object_graph_def
+    node = next(n for n in objects.nodes if n.WhichOneof("kind") == "function")
+    node.bare_concrete_function.concrete_function_name = _saver(graph)
+
+
+def with_the_saver_in_a_function(graph):
+    objects = graph.object_graph_def
+    node = next(n for n in objects.nodes if n.WhichOneof("kind") == "function")
+    node.function.concrete_functions.append(_saver(graph))
+
+
+def with_a_saver_that_is_named_like_an_operation(graph):
+    """TensorFlow calls a function where an operation of that name stands."""
+    (saver,) = (f for f in graph.graph_def.library.function if f.signature.name == _saver(graph))
+    saver.signature.name = "Tanh"
+
+
+def with_a_function_that_saves_and_that_nobody_calls(graph):
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "lonely"
+    function.node_def.add(name="save", op="SaveV2")
+
+
+def with_the_saver_as_a_gradient(graph):
+    pair = graph.graph_def.library.gradient.add()
+    pair.function_name, pair.gradient_func = "f", _saver(graph)
 
 
 @pytest.mark.parametrize(
     "change",
     [as_of_tensorflow_1, with_code_to_restore_it, with_a_registered_class, with_the_saver_called,
-     with_the_saver_called_by_another],
+     with_the_saver_called_by_another, with_the_saver_as_an_object, with_the_saver_in_a_function,
+     with_a_saver_that_is_named_like_an_operation,
+     with_a_function_that_saves_and_that_nobody_calls, with_the_saver_as_a_gradient],
 )  # fmt: skip
 def test_a_model_that_was_changed_by_hand_is_refused(change, tmp_path, plain_model):
     shutil.copytree(plain_model, tmp_path / "m")

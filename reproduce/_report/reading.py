@@ -170,7 +170,7 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
     def attempt(name: str, read: Callable[[Path], Value], default: Value) -> Value:
         path = directory / name
         try:
-            return read(path) if path.exists() else default
+            return read(_contained(path)) if path.exists() else default
         except (
             OSError,
             ValueError,
@@ -207,9 +207,16 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
     )
 
 
+def _contained(path: Path) -> Path:
+    """The path, unless it is of a pipe or a device, from which reading might never end."""
+    if not (path.is_file() or path.is_dir()):
+        raise ValueError("is neither a file nor a directory")
+    return path
+
+
 def _is_mixture(path: Path) -> bool:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _contained(path).read_text(encoding="utf-8")
         return bool(parse_json(text)) and bool(MixtureConfig.from_json(text))
     except (OSError, ValueError, InvalidInput):
         return False
@@ -274,7 +281,8 @@ def _evaluations(path: Path) -> list[list[Row]]:
 
 
 def _grid(directory: Path, width: int) -> Grid | None:
-    numbers = {path.stem.removeprefix("iteration_"): path for path in directory.glob("*.png")}
+    pictures = [path for path in directory.glob("*.png") if path.is_file()]
+    numbers = {path.stem.removeprefix("iteration_"): path for path in pictures}
     known = {int(text): path for text, path in numbers.items() if text.isdecimal()}
     if not known:
         return None
@@ -318,9 +326,9 @@ def _written(directory: Path) -> datetime.datetime | None:
 
 def _last_words(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(_contained(path), "rb") as file:
             file.seek(max(0, os.path.getsize(path) - TAIL))
             lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
-    except OSError:
+    except (OSError, ValueError):
         return ""
     return lines[-1][-200:] if lines else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader, from_memory
@@ -21,6 +21,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
 MEMORY_LIMIT = 2 * 2**30
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+# By the value of the EXIF tag Orientation: what undoes it.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -109,9 +115,7 @@ def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
         if file.width * file.height > Image.MAX_IMAGE_PIXELS:
             raise ValueError(f"{file.width}x{file.height} pixels are more than Pillow's limit")
         file.load()
-        image: Image.Image = ImageOps.exif_transpose(
-            file
-        )  # a phone's photo is stored as its sensor lies
+        image = _upright(file)
         if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
         elif image.has_transparency_data:
@@ -121,6 +125,19 @@ def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
         if size is not None:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
         return np.asarray(image, np.uint8).reshape(image.height, image.width, channels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as it is to be looked at: a phone's photo is stored as its sensor lies.
+
+    Pillow's `exif_transpose` also writes the other tags anew, and fails at one that is damaged.
+    """
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # Pillow raises half a dozen types, by which byte is damaged
+        return image
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def is_image(path: Path) -> bool:

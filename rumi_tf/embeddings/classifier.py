@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import filelock
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from rumi_tf import leases
 from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import stratified
@@ -84,7 +84,7 @@ def load_classifier(
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
     network = classifier_network(train, seed)
-    with filelock.FileLock(path.with_suffix(".lock")):  # of two processes, one waits and reuses
+    with leases.held(path.with_suffix(".lock")):  # of two processes, one waits and reuses
         found = None if refresh else _from_cache(network, path)
         if found is None:
             for file in (path, path.with_suffix(".json")):

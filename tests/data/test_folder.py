@@ -88,6 +88,31 @@ def test_exif_orientation_is_applied(tmp_path):
     assert (seen[:, 9:] > 200).all() and (seen[:, :7] < 50).all()
 
 
+TURNS = {  # by EXIF orientation: from the stored image to the one that is seen
+    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
+    6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_every_exif_orientation_is_undone(orientation, tmp_path):
+    stored = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = write(tmp_path, "x/p.png", stored, exif=exif)
+    np.testing.assert_array_equal(decode(path, None, 1)[..., 0], TURNS[orientation](stored))
+
+
+@pytest.mark.parametrize("cut", [10, 30, 45])
+def test_a_photo_whose_exif_tags_are_damaged_is_still_read(cut, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E], exif[0x0132] = 6, "a description of it", "2020:01:01 00:00:00"
+    whole = exif.tobytes()
+    damaged = whole[:cut] + bytes(b ^ 0x55 for b in whole[cut : cut + 6]) + whole[cut + 6 :]
+    path = write(tmp_path, "x/p.jpg", colour(100), exif=damaged)
+    assert decode(path, 16, 3).shape == (16, 16, 3)
+
+
 def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
     (tree / "cats" / "1.png").write_bytes((tree / "cats" / "1.png").read_bytes()[:60])
     (tree / "dogs" / "zero.jpg").write_bytes(b"")

@@ -2,17 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
+import threading
 import time
 
-import filelock
 import pytest
 
-from rumi_tf import run_files
+from rumi_tf import leases, run_files
 from rumi_tf.errors import RunBusy
 from rumi_tf.files import read_csv
-from tests.conftest import command, start
+from tests.conftest import command, holder, start
 from tests.faults.commands import TRAIN
 
 SWEEP = (
@@ -22,25 +20,65 @@ SWEEP = (
 
 
 @pytest.mark.parametrize("date", [0, 4e9])
-def test_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_path):
-    """It needs no expiry: what held it is dead, or is still at work."""
-    (tmp_path / "run").mkdir()
+def test_on_one_machine_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_path):
     lock = tmp_path / "run" / "lock"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", "import filelock, sys\n"
-         "with filelock.FileLock(sys.argv[1]): print('held', flush=True); sys.stdin.read()",
-         str(lock)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert holder.stdout.readline() == "held\n"
+    with holder(lock):
+        os.utime(lock, (date, date))
+        busy = pytest.raises(RunBusy, match="another process is working")
+        with busy, run_files.locked(lock.parent):
+            pass
     os.utime(lock, (date, date))
-    with pytest.raises(RunBusy, match="another process is working"), run_files.locked(lock.parent):
-        pass
-    holder.kill()
-    holder.communicate()
-    os.utime(lock, (date, date))
-    with run_files.locked(lock.parent), pytest.raises(filelock.Timeout):
-        filelock.FileLock(lock, timeout=0).acquire()
+    with run_files.locked(lock.parent):
+        assert leases.is_taken(lock)
+    assert not lock.exists()
+
+
+def test_the_lock_of_another_machine_expires_when_its_holder_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "LEASE", 3.0)
+    lock = tmp_path / "run" / "lock"
+    with holder(lock, "elsewhere", 3.0):
+        for _ in range(4):  # it is at work for longer than a claim lasts
+            time.sleep(1)
+            assert leases.is_taken(lock)
+        began = time.monotonic()
+        with pytest.raises(RunBusy), run_files.locked(lock.parent):
+            pass
+        assert time.monotonic() - began < 3  # it was seen to touch its claim
+    began = time.monotonic()
+    with run_files.locked(lock.parent):
+        assert time.monotonic() - began >= 2.9
+
+
+def test_a_table_passes_by_the_lock_of_a_machine_that_has_ended_until_it_expires(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leases, "LEASE", 2.0)
+    lock = tmp_path / "run" / "lock"
+    with holder(lock, "elsewhere", 2.0):
+        assert leases.is_taken(lock)
+    assert leases.is_taken(lock)
+    time.sleep(2.1)
+    assert not leases.is_taken(lock)
+
+
+def test_a_process_that_stood_still_is_told_that_another_took_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "LEASE", 1.0)
+    directory = tmp_path / "run"
+    told = pytest.raises(RunBusy, match=r"another process has taken over .* stood still for 1 sec")
+    with told, run_files.locked(directory):
+        (directory / "lock").unlink()  # as who takes over does
+        (directory / "lock").write_text("another")
+        time.sleep(10)
+    assert (directory / "lock").read_text() == "another"
+
+
+def test_a_claim_is_waited_for_where_work_is_to_be_reused(tmp_path):
+    lock = tmp_path / "cache" / "network.lock"
+    with holder(lock) as process:
+        began, gave_up = time.monotonic(), 1.0
+        threading.Timer(gave_up, process.kill).start()
+        with leases.held(lock):
+            assert time.monotonic() - began >= gave_up
 
 
 @pytest.mark.slow

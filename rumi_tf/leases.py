@@ -1,0 +1,116 @@
+"""Who may write: a claim that its holder keeps young, so that a dead holder's claim expires.
+
+A claim is a file, made at once or not at all, that names its holder and is touched by it every
+`LEASE` / 3 seconds. A holder on the same machine that has ended is seen at once. One on another
+machine counts as ended when its claim has not changed for `LEASE` seconds, measured on the clock
+of who waits for it. So claims work on any file system that machines share, whatever it knows of
+locks, and no claim outlives its holder for long.
+"""
+
+import _thread
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from rumi_tf.progress import tracked
+
+LEASE = 60.0  # seconds; every process that shares a directory must have the same
+_watched: dict[str, filelock.SoftFileLease] = {}
+
+
+class Taken(Exception):
+    """Another process holds the claim."""
+
+
+class Lost(Exception):
+    """Another process has taken the claim, since its holder stood still for too long."""
+
+
+@contextlib.contextmanager
+def held(path: str | os.PathLike) -> Iterator[None]:
+    """Holds a claim, after waiting for whoever holds it now.
+
+    Args:
+        path: of its file; the directory is made.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with filelock.SoftFileLease(path, lease_duration=LEASE).acquire(poll_interval=0.1):
+        yield
+
+
+@contextlib.contextmanager
+def held_alone(path: str | os.PathLike) -> Iterator[None]:
+    """Holds a claim that nobody else may hold meanwhile, and does not wait for who works.
+
+    A holder on another machine is watched until it touches its claim, or the claim expires.
+
+    Args:
+        path: of its file; the directory exists.
+
+    Raises:
+        Taken: another process holds it.
+        Lost: the claim was lost to another process. What is done inside is interrupted, as by the
+            user, when that is noticed, for which the program must be in its main thread.
+        OSError: it cannot be written.
+    """
+    lease = filelock.SoftFileLease(
+        path, lease_duration=LEASE, timeout=0, on_compromise=lambda _: _thread.interrupt_main()
+    )
+    _acquire(lease)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if lease.compromise is None:
+            raise
+        raise Lost from None
+    finally:
+        lease.release()
+
+
+def is_taken(path: str | os.PathLike) -> bool:
+    """Whether a process holds the claim; that of a machine which has ended is not taken any more
+    if this was asked before, more than `LEASE` seconds ago.
+    """
+    name = os.fspath(path)
+    if not os.path.lexists(name):
+        return False
+    lease = _watched.setdefault(name, filelock.SoftFileLease(name, lease_duration=LEASE))
+    try:
+        with lease.acquire(timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def _acquire(lease: filelock.SoftFileLease) -> None:
+    try:
+        lease.acquire()
+        return
+    except filelock.Timeout:
+        owner, before = lease.owner, _sign_of_life(lease.lock_file)
+    if owner is not None and owner.hostname == socket.gethostname():
+        raise Taken  # and it lives: filelock would have seen that it has ended
+    where = "its holder" if owner is None else owner.hostname
+    for _ in tracked(range(round(1.5 * LEASE) + 5), 0, f"looking whether {where} works", "s"):
+        with contextlib.suppress(filelock.Timeout):
+            lease.acquire(timeout=1, poll_interval=0.1)
+            return
+        if _sign_of_life(lease.lock_file) not in (before, None):
+            break
+    raise Taken
+
+
+def _sign_of_life(path: str) -> tuple[int, int] | None:
+    """What changes when a holder touches its claim; `None` where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
