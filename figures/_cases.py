@@ -117,7 +117,7 @@ def unbalanced_cases(
         dataset, minority = _parts(name)
         cells = _grid.unbalanced_cells("cases", dataset, minority, _grid.MODELS, seeds, chosen)
         minority = cells[0].config.minority_class
-        title = f"{TITLES[dataset]}, {minority}"
+        title = f"{TITLES[dataset]}, {'digit ' if minority.isdecimal() else ''}{minority}"
         found[title] = Case(f"{dataset}_{minority}", title, cells)
     return list(found.values())
 

@@ -70,7 +70,7 @@ def main() -> None:
         ]  # fmt: skip
     with _cli.writing_to("out", out):
         for path in paths[:2]:
-            plotting.save_curves(path, {**first, **spread}, len(points), "x", "density", TOP)
+            plotting.save_curves(path, {**first, **spread}, len(points), "x", ["density"], TOP)
         write_csv(paths[2], rows)
     _cli.show(paths)
 

@@ -79,7 +79,7 @@ def main() -> None:
         ]  # fmt: skip
     with _cli.writing_to("out", out):
         for path in paths[:2]:
-            plotting.save_curves(path, {**posterior, **classes}, 3, "x", "")
+            plotting.save_curves(path, {**posterior, **classes}, 3, "x", ["probability", "density"])
         write_csv(paths[2], rows)
     _cli.show(paths)
 

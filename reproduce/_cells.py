@@ -79,7 +79,16 @@ class Outcome:
 
 
 def given_flags() -> dict[str, Any]:
-    """The fields of `RunConfig` whose flags were given on the command line, with their values."""
+    """The fields of `RunConfig` whose flags were given on the command line, with their values.
+
+    Raises:
+        InvalidInput: they ask that several processes train one run, of which this one starts many.
+    """
+    if flags.FLAGS.strategy == "multi_worker":
+        raise InvalidInput(
+            "strategy", "multi_worker is for reproduce.train alone; machines share many runs "
+            "if they are given the same command and the same --runs_dir"
+        )  # fmt: skip
     return _present(flags.FLAGS)
 
 

@@ -24,10 +24,10 @@ NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is wr
 def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> None:
     """Parses the flags, runs `main`, and ends the process.
 
-    Exit codes: 0 done; 2 a flag, or what it points to, cannot be used; 3 another process works
-    on the run; 4 files of a run are damaged; 5 training diverged; 6 another worker of the run
-    ended; 7 memory ran out; 8 the system refused a file, or its clock is wrong; 130 interrupted;
-    141 the output's reader went away.
+    Exit codes: 0 done; 1 some of many runs have no result; 2 a flag, or what it points to, cannot
+    be used; 3 another process works on the run; 4 files of a run are damaged; 5 training diverged;
+    6 another worker of the run ended; 7 memory ran out; 8 the system refused a file, or its clock
+    is wrong; 130 interrupted; 141 the output's reader went away.
 
     Args:
         main: takes nothing, or a topic; may raise `RumiError`.

@@ -38,9 +38,11 @@ flags.DEFINE_list(
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_boolean("list", False, "List the cells and what became of them; stop.", **_SECTION)
-flags.DEFINE_string("only", "", "Only cells with these words in what --list shows.", **_SECTION)
 flags.DEFINE_string(
-    "shard", "1/1", "i/n: every n-th cell from the i-th, for several machines.", **_SECTION
+    "only", "", "Only cells with these words, whole, in what --list shows.", **_SECTION
+)
+flags.DEFINE_string(
+    "shard", "1/1", "i/n: one of n equal parts of the cells, for several machines.", **_SECTION
 )
 _grid.define_grid_flags("Table 1", "table1")
 
@@ -89,7 +91,9 @@ def _shard(cells: list, shard: str) -> list:
     part, parts = map(int, found.groups()) if found else (0, 0)
     if not 1 <= part <= parts:
         raise InvalidInput("shard", f"{shard!r} is not i/n with i from 1 to n")
-    return cells[part - 1 :: parts]
+    # By hash: in the order of the table a part might be all of one model, and some take longer.
+    dealt = sorted(cells, key=lambda cell: cell.config.hash())[part - 1 :: parts]
+    return [cell for cell in cells if cell in dealt]
 
 
 def cells_of(wanted: flags.FlagValues) -> list:
@@ -107,7 +111,9 @@ def cells_of(wanted: flags.FlagValues) -> list:
             "classes", dataset, minority, wanted.models, _grid.seeds(wanted.seeds), given
         )
     ]
-    chosen = [cell for cell in cells if all(w in cell.title for w in wanted.only.split())]
+    cells = list({cell.config: cell for cell in cells}.values())  # each once
+    words = set(wanted.only.split())
+    chosen = [cell for cell in cells if words <= set(cell.title.split())]
     if not chosen:
         raise InvalidInput("only", f"no cell has {wanted.only!r} in its name")
     return chosen

@@ -63,16 +63,18 @@ def test_a_stepper_trains_so_many_iterations(monkeypatch):
 
 
 def test_the_hours_of_a_table_are_those_of_its_cells():
-    found = cost.row("mnist", 2, {"LSGAN": 0.36, "ACGAN": 0.72}, evaluation=72.0)
-    assert found["cells"] == "4" and found["LSGAN, ms"] == "360" and found["evaluation, s"] == "72"
-    # 10,000 iterations and 10 evaluations: 4,320 and 7,920 s, each twice.
+    runs = cost.durations(2, {"LSGAN": 0.36, "ACGAN": 0.72}, evaluation=60.0, last=180.0)
+    # 10,000 iterations, 9 evaluations and a last one: 4,320 and 7,920 s, each twice.
+    assert runs[10_000] == pytest.approx([4320, 7920] * 2)
+    found = cost.row("mnist", {"LSGAN, ms": "360"}, runs)
+    assert found["cells"] == "4" and found["LSGAN, ms"] == "360"
     assert found["hours, 10,000 iterations, 1 at once"] == "6.8"
     assert found["hours, 10,000 iterations, 110 at once"] == "2.2"
     assert found["hours, 50,000 iterations, 1 at once"] == "30.8"
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 15), (2, 9), (3, 7), (5, 5), (9, 5)])
-def test_workers_take_cells_in_turn(workers, seconds):
+def test_workers_take_the_next_cell_when_they_are_free(workers, seconds):
     assert cost.makespan([1, 2, 3, 4, 5], workers) == seconds
 
 

@@ -134,6 +134,10 @@ BAD = [
     ("seeds", ("reproduce.table1", "--seeds=a", "--out={out}/o")),
     ("shard", ("reproduce.table1", "--shard=3/2", "--out={out}/o")),
     ("only", ("reproduce.table1", "--only=VAE", "--out={out}/o")),
+    ("strategy", ("reproduce.table1", "--datasets=digits", "--strategy=multi_worker",
+                  "--out={out}/o")),
+    ("strategy", ("figures.figure3", "--strategy=multi_worker", "--out={out}/o")),
+    ("generated", ("reproduce.augment", "--minority_class=5", "--out={taken}")),
     ("eval_every", ("reproduce.table1", "--eval_every=0", "--out={out}/o")),
     ("cases", ("figures.figure2", "--cases=mnist_odd", "--out={out}/o")),
     ("num", ("figures.figure2", "--num=0", "--out={out}/o")),
@@ -430,13 +434,15 @@ def places(tmp_path_factory):
     # What commands write last of all.
     for name in LAST:
         (root / "a_file_is_a_directory" / name).mkdir(parents=True)
+    (root / "taken").mkdir()
+    (root / "taken" / "generated").write_text("")
     (root / "flagfiles").mkdir()
     shutil.copy(places["images"] / "a" / "0.png", root / "flagfiles" / "png.flags")
     for name, text in FLAGFILE_TEXTS.items():
         text = text.format(place=root / "flagfiles")
         (root / "flagfiles" / name).write_text(text)
     names = ("bad_celeba", "bad_model", "other_metrics", "damaged_metrics",
-             "a_file_is_a_directory", "flagfiles")  # fmt: skip
+             "a_file_is_a_directory", "flagfiles", "taken")  # fmt: skip
     return places | {name: root / name for name in names} | {"float_npz": root / "float.npz"}
 
 

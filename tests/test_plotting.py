@@ -77,7 +77,7 @@ def test_curves_are_drawn_on_one_scale_with_their_bands(tmp_path):
     gone = Curve("b $x^$", x, np.full(50, np.nan), 1)
     for suffix in ("png", "pdf"):
         save_curves(
-            tmp_path / f"c.{suffix}", {"one": [flat_curve], "two": [gone]}, 2, "x", "y", 1.0
+            tmp_path / f"c.{suffix}", {"one": [flat_curve], "two": [gone]}, 2, "x", ["y"], 1.0
         )
     pixels = np.asarray(Image.open(tmp_path / "c.png").convert("RGB")).astype(int)
     half = pixels.shape[1] // 2

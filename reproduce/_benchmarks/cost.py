@@ -1,6 +1,7 @@
 """Hours that Table 1 of the Rumi-GAN paper takes, from a few iterations of each of its networks."""
 
 import gc
+import heapq
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from rumi_tf.protocols import rumi_unbalanced
 from rumi_tf.sampling import evaluation_batches
 
 IMAGES = 4_000  # random ones: what they show does not matter to the time
-REFERENCE = 5_000  # real images that an evaluation compares with
-EVALUATIONS = 10  # of a run, as reproduce.table1 has them
+REFERENCE = {"mnist": 6_000, "cifar10": 5_000, "celeba": 10_000}  # real images compared with
+EVALUATIONS = 10  # of a run, as reproduce.table1 has them; the last one measures everything
 LENGTHS = (10_000, 50_000)
 DATASETS = ("mnist", "cifar10", "celeba")
 WORKERS = (1, 10, 110)
@@ -36,6 +37,7 @@ def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, 
         repetitions: of `ITERATIONS` iterations, whose median counts.
     """
     embedding = random_inception("inception")
+    everything: dict[int, list[float]] = {length: [] for length in LENGTHS}
     chosen = {"width": width, "batch_size": batch_size, "cache_dir": ""}
     for dataset in DATASETS:
         names = _grid.class_names(dataset)
@@ -46,33 +48,46 @@ def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, 
             seconds[cell.place["model"]] = _median(step, repetitions) / ITERATIONS
             del step
             gc.collect()
-        evaluation = _evaluation(cells[0].config, names, embedding)
-        yield row(dataset, len(names), seconds, evaluation)
+        evaluations = _evaluations(cells[0].config, names, embedding)
+        runs = durations(len(names), seconds, *evaluations)
+        everything = {length: everything[length] + runs[length] for length in LENGTHS}
+        measured = {f"{model}, ms": f"{1000 * value:.0f}" for model, value in seconds.items()}
+        for name, value in zip(("evaluation, s", "last one, s"), evaluations, strict=True):
+            measured[name] = f"{value:.0f}"
+        yield row(dataset, measured, runs)
+    yield row("all", dict.fromkeys(measured, ""), everything)
 
 
-def row(dataset: str, classes: int, seconds: dict[str, float], evaluation: float) -> dict[str, str]:
-    """What the cells of a data set cost: measured seconds, and hours made of them.
+def durations(
+    classes: int, seconds: dict[str, float], evaluation: float, last: float
+) -> dict[int, list[float]]:
+    """Iterations -> seconds of every run of a data set.
 
     Args:
-        dataset: its name.
         classes: that are a cell each, for each of the models.
         seconds: of an iteration, by model.
-        evaluation: seconds of one.
+        evaluation, last: seconds of an evaluation, and of the last one.
     """
-    found = {"data set": dataset, "cells": str(classes * len(seconds))}
-    found |= {f"{model}, ms": f"{1000 * value:.0f}" for model, value in seconds.items()}
-    found["evaluation, s"] = f"{evaluation:.0f}"
+    evaluating = (EVALUATIONS - 1) * evaluation + last
+    return {n: [n * value + evaluating for value in seconds.values()] * classes for n in LENGTHS}
+
+
+def row(dataset: str, measured: dict[str, str], runs: dict[int, list[float]]) -> dict[str, str]:
+    """What was measured, and the hours that runs of several lengths take."""
+    found = {"data set": dataset, "cells": str(len(runs[LENGTHS[0]])), **measured}
     for length in LENGTHS:
-        runs = [length * value + EVALUATIONS * evaluation for value in seconds.values()]
         for workers in WORKERS:
-            hours = makespan(runs * classes, workers) / 3600
+            hours = makespan(runs[length], workers) / 3600
             found[f"hours, {length:,} iterations, {workers} at once"] = f"{hours:.1f}"
     return found
 
 
 def makespan(durations: list[float], workers: int) -> float:
-    """Time until the last of `workers` is done, if each takes every n-th as --shard does."""
-    return max(sum(durations[k::workers]) for k in range(workers))
+    """Time until the last is done, if each of `workers` takes the next that nobody works on."""
+    busy_until = [0.0] * workers
+    for duration in durations:
+        heapq.heappush(busy_until, heapq.heappop(busy_until) + duration)
+    return max(busy_until)
 
 
 def random_images(config: RunConfig, names: tuple[str, ...]) -> LabelledImages:
@@ -92,19 +107,25 @@ def _median(step: Callable[[], None], repetitions: int) -> float:
     return statistics.median(seconds)
 
 
-def _evaluation(config: RunConfig, names: tuple[str, ...], embedding: Embedding) -> float:
-    """Seconds to generate, embed and measure as Section 5 does, with what comes once left out."""
+def _evaluations(
+    config: RunConfig, names: tuple[str, ...], embedding: Embedding
+) -> tuple[float, float]:
+    """Seconds of an evaluation, and of the last one, with what comes once left out."""
     images = random_images(config, names)
     model = building.make_model(config, images.image_shape)
     generate = tf.function(lambda noise: model.images(noise, None, training=False))
     protocol = rumi_unbalanced(dataset=config.dataset)
     draw = np.random.default_rng(1)
     shape = (100, *images.image_shape)
+    real = REFERENCE[config.dataset] // 100
     reference = extract(
-        embedding,
-        (draw.uniform(-1, 1, shape).astype(np.float32) for _ in range(REFERENCE // 100)),
+        embedding, (draw.uniform(-1, 1, shape).astype(np.float32) for _ in range(real))
     )
     evaluator = Evaluator(protocol, embedding, reference, None)
     total = protocol.num_generated
-    batches = evaluation_batches(generate, config.latent_dim, total, 0, 1)
-    return evaluator(batches, total=total, complete=False).seconds
+
+    def seconds(complete: bool) -> float:
+        batches = evaluation_batches(generate, config.latent_dim, total, 0, 1)
+        return evaluator(batches, total=total, complete=complete).seconds
+
+    return seconds(False), seconds(True)

@@ -1,6 +1,5 @@
 """Peak memory of commands, each measured as a process of its own."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,13 @@ from reproduce._cells import ROOT
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
 TARGET = 1.1
+# A process counts the memory of the one that started it as its own, so a small one has to start it.
+LAUNCHER = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
 
 
 def peaks(place: Path, cache_dir: str) -> Iterator[dict[str, str]]:
@@ -49,13 +55,10 @@ def _peak(words: Sequence[str]) -> int:
     Raises:
         RuntimeError: it failed.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", LAUNCHER, sys.executable, "-m", *words],
+        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
     )  # fmt: skip
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(errors.decode(errors="replace")[-500:])
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-500:])
+    return int(done.stdout) * (1 if sys.platform == "darwin" else 1024)

@@ -13,6 +13,7 @@ from rumi_tf.plotting.base import COLOURS, LINES, MARKERS, canvas, save
 
 # The light colours come last: they are weak in grey.
 PALETTE = (*COLOURS[:4], *reversed(COLOURS[4:]))
+CUT = 0.2  # of the mean: where a spread ends at the latest on a logarithmic axis
 DECADE = 10.0  # values that span more are drawn on a logarithmic axis
 
 
@@ -132,8 +133,7 @@ def _draw_bands(
     for number, (label, band) in enumerate(bands.items()):
         style = styles[label]
         # A deviation may be wider than the mean, and a logarithmic axis has no place for that.
-        floor = 0.5 * min(b.mean.min() for b in bands.values()) if logarithmic else -np.inf
-        lower = np.maximum(band.lower, floor)
+        lower = np.maximum(band.lower, CUT * band.mean) if logarithmic else band.lower
         every = 1 if len(band.mean) <= 25 else (0.03 * number, 0.14)
         axes.plot(band.iterations, band.mean, markevery=every, zorder=3, **style)
         if np.any(band.upper > band.lower):
@@ -169,7 +169,7 @@ def _make_logarithmic(axes: Any) -> None:
 
 
 def _unite(*pair: Any) -> None:
-    """Gives axes the range of values, and the kind of scale, that fits them all."""
+    """Gives axes the range of iterations and values, and the kind of scale, that fits them all."""
     logarithmic = any(axes.get_yscale() == "log" for axes in pair)
     limits = np.array([axes.get_ylim() for axes in pair])
     lowest = limits[limits > 0].min() if logarithmic else limits.min()
@@ -177,6 +177,7 @@ def _unite(*pair: Any) -> None:
         if logarithmic:
             _make_logarithmic(axes)
         axes.set_ylim(lowest, limits.max())
+        axes.set_xlim(0, max(other.get_xlim()[1] for other in pair))
 
 
 def _draw_curves(axes: Any, comparison: Comparison, styles: Mapping[str, dict]) -> None:

@@ -34,7 +34,7 @@ def save_curves(
     panels: Mapping[str, Sequence[Curve]],
     columns: int,
     xlabel: str,
-    ylabel: str,
+    ylabels: Sequence[str],
     top: float | None = None,
 ) -> None:
     """Writes titled panels of curves under one legend, a row on one scale; PNG or PDF.
@@ -43,7 +43,8 @@ def save_curves(
         path: the file.
         panels: title -> curves.
         columns: panels in a row.
-        xlabel, ylabel: of every panel.
+        xlabel: of every column.
+        ylabels: of the rows; the last one is that of the rows that follow as well.
         top: upper end of the vertical axes; by default what the curves need.
     """
     rows = math.ceil(len(panels) / columns)
@@ -65,8 +66,8 @@ def save_curves(
         axes.set_axis_off()
     for axes in grid[-1]:
         axes.set_xlabel(xlabel, fontsize=8)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(ylabel, fontsize=8)
+    for row, axes in enumerate(grid[:, 0]):
+        axes.set_ylabel(ylabels[min(row, len(ylabels) - 1)], fontsize=8)
     ends = [curve.x[[0, -1]] for curves in panels.values() for curve in curves]
     grid.flat[0].set_xlim(np.min(ends), np.max(ends))
     for axes in grid[:, 0]:
