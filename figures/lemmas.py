@@ -5,7 +5,7 @@ Usage: python -m figures.lemmas --out=pictures
 For each of --settings, a pair of densities with an objective and its parameters, a generator of
 points is trained with the library's own training step, in about 15 seconds on a free core. Writes
 to --out: lemmas.png and lemmas.pdf; lemmas.csv, the total variation distance between the learnt
-and the predicted density of every setting; and lemmas_densities.csv, the curves. README, "Theory",
+and the predicted density of every setting; and lemmas_densities.csv, the curves. docs/theory.md
 says what the prediction is.
 """
 

@@ -141,11 +141,14 @@ def show(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split())
-    # A name of a file may hold what a terminal would obey, or what is no text.
-    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    sys.stderr.write("".join(shown) + "\n")
+    sys.stderr.write(printable(message) + "\n")
     sys.exit(code)
+
+
+def printable(text: str) -> str:
+    """One line: a name of a file or class may hold what a terminal would obey, or is no text."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:

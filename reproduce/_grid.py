@@ -167,9 +167,11 @@ def unbalanced_cells(
 
 def run(wanted: Sequence, jobs: int) -> list:
     """Outcomes of the cells, trained where they are missing; a line on stderr for each."""
-    from reproduce import _cells
+    from reproduce import _cells, _cli
 
-    return _cells.run(wanted, jobs, lambda line: print(line, file=sys.stderr, flush=True))
+    return _cells.run(
+        wanted, jobs, lambda line: print(_cli.printable(line), file=sys.stderr, flush=True)
+    )
 
 
 def by_model(outcomes: Iterable) -> dict[tuple[str, str], list]:

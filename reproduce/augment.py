@@ -92,10 +92,10 @@ def main() -> None:
         pictures = _save_generated(out, trials[0], generated)
     rows = augmentation.compare(
         trials, generated, out / "augment_runs.csv",
-        lambda line: print(line, file=sys.stderr, flush=True),
+        lambda line: print(_cli.printable(line), file=sys.stderr, flush=True),
     )  # fmt: skip
     table = verdicts.summarise(rows)
-    said = verdicts.verdict(rows, trials[0].class_name)
+    said = verdicts.verdict(rows, _cli.printable(trials[0].class_name))
     with _cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
@@ -144,9 +144,9 @@ def trials_of(wanted: flags.FlagValues) -> list:
 
 def _heading(trial: Any) -> tuple[str, str]:
     """What the GAN had and made, and what the classifiers had."""
-    config = trial.config
+    config, name = trial.config, _cli.printable(trial.class_name)
     return (
-        f"{config.dataset}, class {trial.class_name}: {len(trial.kept):,} of {len(trial.train):,} "
+        f"{config.dataset}, class {name}: {len(trial.kept):,} of {len(trial.train):,} "
         f"training images, {trial.num:,} added ({config.objective}, {config.iterations:,} "
         "iterations)",
         f"tested on {len(trial.test):,} images, {len(trial.tested):,} of them of the class; "

@@ -1,6 +1,5 @@
 """Checkpoints of a training state, of which a damaged one is passed over."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -87,8 +86,8 @@ class Checkpoints:
         """Restores the newest checkpoint that can be read; without any, leaves the state alone.
 
         Returns:
-            Names of the newer checkpoints that had to be passed over; their indices are renamed
-            to `.damaged`, so that they are not tried again.
+            Names of the newer checkpoints that had to be passed over; the process that writes
+            there renames their indices to `.damaged`, so that they are not tried again.
 
         Raises:
             RunDamaged: there are checkpoints, and none of them can be read.
@@ -98,12 +97,14 @@ class Checkpoints:
         for prefix in _prefixes(self._directory):
             try:
                 self._checkpoint.read(prefix).assert_consumed()
+            except (MemoryError, tf.errors.ResourceExhaustedError):
+                raise  # that says nothing of the file
             except Exception:
                 # TensorFlow raises a dozen different types here, by which byte is damaged.
                 damaged.append(prefix)
                 continue
-            for newer in damaged:
-                with contextlib.suppress(FileNotFoundError):  # another process was faster
+            if self._written_to == self._directory:  # else they are another process's
+                for newer in damaged:
                     os.replace(f"{newer}.index", f"{newer}.damaged")
             return [os.path.basename(newer) for newer in damaged]
         for variable, value in zip(self._variables, before, strict=True):

@@ -22,6 +22,8 @@ def run_directory(config: RunConfig) -> Path:
 
 def check_writable(runs_dir: str) -> None:
     """Raises `InvalidInput` before long work that could not be written down."""
+    if not runs_dir:
+        raise InvalidInput("runs_dir", "is empty; name a directory, . for this one")
     place = Path(runs_dir).resolve()
     while not place.exists():
         place = place.parent

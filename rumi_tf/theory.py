@@ -355,13 +355,13 @@ def _check_least_squares(
         raise ValueError(
             f"label_b_pos is {b_pos:g}; Lemma 3.2 needs label_b_pos > label_b_neg = {b_neg:g}"
         )
-    if a > (b_pos + b_neg) / 2:
+    if a > (b_pos + b_neg) / 2 + ROUNDING:
         raise ValueError(
             f"label_a is {a:g}; Lemma 3.2 needs label_a <= (label_b_pos + label_b_neg) / 2 = "
             f"{(b_pos + b_neg) / 2:g}"
         )
     denominator = beta_pos * (a - b_pos) + beta_neg * (a - b_neg)
-    if denominator >= 0:
+    if denominator >= -ROUNDING:
         raise ValueError(
             "the denominator of Lemma 3.2, beta_pos (label_a - label_b_pos) + beta_neg (label_a - "
             f"label_b_neg), is {denominator:g}; needs < 0"

@@ -16,6 +16,7 @@ from rumi_tf.config import RunConfig
 from rumi_tf.errors import InvalidInput
 from tests.conftest import ROOT, holder
 from tests.test_config import OTHER
+from tests.test_results import ROW
 
 
 @pytest.mark.parametrize("config", [RunConfig(), RunConfig(**OTHER)], ids=["defaults", "others"])
@@ -71,6 +72,34 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     (again,) = _cells.run(cells[1:], jobs=1, tell=told.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
     assert told[-1] == "1 of 1 were there"
+
+
+def test_a_process_that_fails_is_told_with_its_last_words_and_stops_no_other(tmp_path, monkeypatch):
+    """Small programs stand in for training; another test has the real ones."""
+    given = {"minority_class": "5", "runs_dir": str(tmp_path)}
+    bad, good = (_cells.Cell(_cells.objective_config(n, given), {"model": n})
+                 for n in ("acgan", "lsgan"))  # fmt: skip
+    program = (
+        "import sys; print('begun'); sys.exit('--lr: too large' if sys.argv[1] == 'acgan' else 0)"
+    )
+    start = _cells._Processes.start
+
+    def start_program(self, words, **how):
+        (objective,) = (w.partition("=")[2] for w in words if w.startswith("--objective="))
+        return start(self, [sys.executable, "-c", program, objective], **how)
+
+    monkeypatch.setattr(_cells._Processes, "start", start_program)
+    monkeypatch.setattr(
+        _cells.run_results, "last_rows",
+        lambda config: [ROW] if config.objective == "lsgan" else [],
+    )  # fmt: skip
+    told = []
+    failed, done = _cells.run([bad, good], 2, told.append)
+    assert (failed.status, done.status) == ("failed", "done")
+    assert failed.reason == f"--lr: too large (exit code 1, {bad.log})"
+    assert bad.log.read_text() == "begun\n--lr: too large\n"
+    assert list(_cells.failures([failed, done])) == [f"acgan: failed: {failed.reason}"]
+    assert len(told) == 2
 
 
 def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(

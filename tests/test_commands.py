@@ -51,6 +51,7 @@ BAD = [
     ("iterations", ("reproduce.train", "--iterations=0")),
     ("d_steps", (*TRAIN, "--d_steps=3")),
     ("seed", (*TRAIN, "--seed=-1")),
+    ("runs_dir", ("reproduce.train", "--split=even", "--iterations=2", "--runs_dir=")),
     ("label_a", (*TRAIN, "--label_a=1")),
     ("label_b_pos", (*TRAIN, "--label_b_pos=-2")),
     ("beta_pos", (*TRAIN, "--objective=lsgan", "--beta_pos=2")),

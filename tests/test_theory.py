@@ -467,3 +467,30 @@ def test_the_metric_and_f_gan_objectives_have_predictions():
     assert distance(made["rumi_sgan"], made["rumi_wgan_gp"]) > 0.05
     with pytest.raises(KeyError):
         predict("rumi_dragan", positive, negative, edges, **weights)
+
+
+# In binary the first has a label that seems to be beyond the middle, the second a denominator that
+# is not quite 0.
+@pytest.mark.parametrize(
+    ("labels", "weights", "admitted"),
+    [((-2.0, -0.3, 1.4), (2.0, 1.0), True), ((-2.0, -1.6, -1.2), (1.0, 1.0), False)],
+)
+def test_bounds_are_those_of_decimal_numbers_here_and_in_training(labels, weights, admitted):
+    from rumi_tf.errors import InvalidInput
+    from rumi_tf.objectives import OBJECTIVES
+
+    b_neg, a, b_pos = labels
+    values = {
+        "label_b_neg": b_neg, "label_a": a, "label_b_pos": b_pos, "label_c": 99.0,
+        "beta_pos": weights[0], "beta_neg": weights[1],
+    }  # fmt: skip
+    density = np.full(4, 0.25)
+    for make, error in (
+        (lambda: rumi_lsgan_optimum(density, density, **values), ValueError),
+        (lambda: OBJECTIVES["rumi_lsgan"](**values), InvalidInput),
+    ):
+        if admitted:
+            make()
+        else:
+            with pytest.raises(error, match=r"denominator|too large"):
+                make()

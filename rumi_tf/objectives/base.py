@@ -14,6 +14,8 @@ from rumi_tf.errors import InvalidInput
 Outputs = Mapping[str, tf.Tensor]
 Gradients = Sequence[tf.Tensor]
 
+ROUNDING = 1e-9  # slack of a bound: 0.8 - 1 is not -0.2 in binary
+
 
 @dataclasses.dataclass(frozen=True)
 class View:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from rumi_tf import losses
 from rumi_tf.errors import InvalidInput
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import ROUNDING, Objective
 
 
 class LSGAN(Objective):
@@ -68,7 +68,7 @@ class RumiLSGAN(LSGAN):
                 f"{self.label_b_neg:g} (Lemma 3.2)",
             )
         middle = (self.label_b_pos + self.label_b_neg) / 2
-        if self.label_a > middle:
+        if self.label_a > middle + ROUNDING:
             raise InvalidInput(
                 "label_a",
                 f"is {self.label_a:g}, must be at most (label_b_pos + label_b_neg) / 2 = "
@@ -78,7 +78,7 @@ class RumiLSGAN(LSGAN):
         # weights of the densities change their signs, and the negatives would be learnt.
         denominator = self.beta_pos * (self.label_a - self.label_b_pos)
         denominator += self.beta_neg * (self.label_a - self.label_b_neg)
-        if denominator >= 0:
+        if denominator >= -ROUNDING:
             raise InvalidInput(
                 "beta_neg",
                 f"is {self.beta_neg:g}, too large: beta_pos (label_a - label_b_pos) + beta_neg "

@@ -6,7 +6,7 @@ Each class here is put before the base objective: `class RumiSGAN(RumiDivergence
 from typing import ClassVar
 
 from rumi_tf.errors import InvalidInput
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import ROUNDING, Objective
 
 
 class Rumi(Objective):
@@ -50,7 +50,7 @@ class RumiDivergence(Rumi):
                 f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1); at 0, "
                 "which the lemma admits, nothing is learnt",
             )
-        if self.alpha_neg < self.alpha_pos - 1 - 1e-9:  # 0.8 - 1 is not -0.2 in binary
+        if self.alpha_neg < self.alpha_pos - 1 - ROUNDING:
             raise InvalidInput(
                 "alpha_neg",
                 f"is {self.alpha_neg:g}, must be at least alpha_pos - 1 = "

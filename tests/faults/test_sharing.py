@@ -1,7 +1,10 @@
 """Processes that work on one run, or on one table."""
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
 import threading
 import time
 
@@ -104,6 +107,17 @@ def shared(tmp_path, out, *words):
     )  # fmt: skip
 
 
+def kill_all_of(process):
+    """A command and the processes that it has begun, which train."""
+    trained = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
+    for pid in (process.pid, *map(int, trained)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.communicate()
+
+
 def wait_for_a_result(tmp_path):
     until = time.monotonic() + 400
     while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < until:
@@ -126,8 +140,7 @@ def test_two_commands_share_a_table_and_one_is_killed_in_the_middle(tmp_path):
     """Nothing is lost, nothing is done twice."""
     first, second = (shared(tmp_path, str(k)) for k in range(2))
     wait_for_a_result(tmp_path)
-    first.kill()
-    first.communicate()
+    kill_all_of(first)
     _, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
     complete(tmp_path / "1" / "table1.csv")
@@ -141,8 +154,7 @@ def test_two_shards_make_one_table_and_one_is_killed_in_the_middle(tmp_path):
     """Each does its own part, and whichever ends last writes the table of both."""
     first, second = (shared(tmp_path, "out", f"--shard={k}/2") for k in (1, 2))
     wait_for_a_result(tmp_path)
-    first.kill()
-    first.communicate()
+    kill_all_of(first)
     _, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
     first = shared(tmp_path, "out", "--shard=1/2")
