@@ -69,7 +69,7 @@ flags.DEFINE_integer(
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
-    "iterations", 400, "Of each run (topic precision).", lower_bound=20, **_SECTION
+    "iterations", 1200, "Of each run (topic precision).", lower_bound=20, **_SECTION
 )
 flags.DEFINE_integer("num_runs", 100, "Runs at once (topic mixture).", lower_bound=1, **_SECTION)
 
@@ -104,8 +104,13 @@ def _precision(wanted: flags.FlagValues, out: Path) -> None:
     with _cli.quiet_import():
         from reproduce._benchmarks import precision
     with tempfile.TemporaryDirectory() as place:
-        rows = precision.runs(Path(place), wanted.iterations, wanted.cache_dir)
+        curves: list[dict[str, str]] = []
+        rows = precision.runs(Path(place), wanted.iterations, wanted.cache_dir, curves)
         _tabulate(rows, out / "precision.csv")
+    paths = out / "precision_curves.csv", out / "precision.png"
+    if curves:
+        precision.save_curves(curves, *paths)
+        _cli.show(paths)
 
 
 def _metrics(wanted: flags.FlagValues, out: Path) -> None:
@@ -199,7 +204,8 @@ def _tabulate(rows: Iterable[Mapping[str, str]], path: Path) -> None:
 
 
 _TABLES = {
-    "train": ["train.csv"], "input": ["input.csv"], "precision": ["precision.csv"],
+    "train": ["train.csv"], "input": ["input.csv"],
+    "precision": ["precision.csv", "precision_curves.csv", "precision.png"],
     "metrics": ["speed.csv", "sanity.csv"], "objectives": ["objectives.csv"],
     "mixture": ["mixture.csv"], "memory": ["memory.csv"], "cost": ["cost.csv"],
     "samples": ["samples.csv"],

@@ -21,6 +21,7 @@ from reproduce._benchmarks import (
 )
 from rumi_tf import randomness
 from rumi_tf.data.sources import load_images
+from rumi_tf.files import read_csv
 
 
 def test_medians_are_of_the_times_in_turn(monkeypatch):
@@ -122,6 +123,18 @@ def test_generated_faces_are_read_like_celeba(tmp_path):
     assert images.labels.tolist() == [1, 0, 1, 0, 1, 0]
     pixels = images.gather(np.arange(6)).numpy()
     assert pixels.min() < -0.5 and pixels.max() > 0.5 and np.ptp(pixels[0] - pixels[1]) > 0.5
+
+
+def test_curves_of_losses_are_those_of_the_logs(tmp_path):
+    curves = [
+        {"precision": p, "seed": str(s), "iteration": str(k), "d_loss": str(k / 10), "g_loss": "2"}
+        for p, s in precision.RUNS[:2]  # the third has diverged at once
+        for k in (5, 10)
+    ]
+    precision.save_curves(curves[:2], tmp_path / "a.csv", tmp_path / "a.png")
+    precision.save_curves(curves, tmp_path / "b.csv", tmp_path / "b.png")
+    assert read_csv(tmp_path / "b.csv") == curves
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
 
 
 def test_the_last_quarter_is_weighted_by_iterations():

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from reproduce._cells import ROOT, objective_config
-from rumi_tf import experiment, run_results
+from rumi_tf import experiment, plotting, run_results
 from rumi_tf.errors import TrainingDiverged
-from rumi_tf.files import read_csv
+from rumi_tf.files import read_csv, write_csv
 
 TASK = ROOT / "flags" / "demo.flags"
 SAMPLES = 5000  # generated images that a run is judged by
@@ -16,11 +16,17 @@ SAMPLES = 5000  # generated images that a run is judged by
 RUNS = (("float32", 0), ("mixed_bfloat16", 0), ("float32", 1))
 
 
-def runs(place: Path, iterations: int, cache_dir: str) -> Iterator[dict[str, str]]:
+LOSSES = ("d_loss", "g_loss")
+
+
+def runs(
+    place: Path, iterations: int, cache_dir: str, curves: list[dict[str, str]]
+) -> Iterator[dict[str, str]]:
     """Yields a row per run: mean losses of its last quarter, and FID and KID by the classifier.
 
     Args:
         place: directory for the runs.
+        curves: is given the rows of their logs, of the run that is yielded next.
         iterations: of each.
         cache_dir: keeps the classifier.
     """
@@ -39,16 +45,33 @@ def runs(place: Path, iterations: int, cache_dir: str) -> Iterator[dict[str, str
             yield {**row, **found, "losses": str(error)}
             continue
         log = read_csv(run.directory / "log.csv")
+        curves += [{"precision": precision, "seed": str(seed), **line} for line in log]
         measured = {m.metric: m for m in run_results.last_rows(config)}
         kid = measured["kid"]
         yield {
             **row,
-            **{name: f"{last_quarter(log, name):.4f}" for name in ("d_loss", "g_loss")},
+            **{name: f"{last_quarter(log, name):.4f}" for name in LOSSES},
             "fid": f"{measured['fid'].value:.4g}",
             "kid": f"{kid.value:.4g} ± {kid.std:.2g}",
             "milliseconds": f"{run.summary['milliseconds_per_iteration']:.0f}",
             "losses": "finite at every iteration",  # else training would have ended
         }
+
+
+def save_curves(curves: Sequence[Mapping[str, str]], table: Path, picture: Path) -> None:
+    """Writes the logs of `runs` as a table, and their losses as a picture."""
+    write_csv(table, curves)
+    panels: dict[str, list] = {name: [] for name in LOSSES}
+    for style, (precision, seed) in enumerate(RUNS):
+        key = precision, str(seed)
+        own = [line for line in curves if (line["precision"], line["seed"]) == key]
+        if not own:  # it has diverged
+            continue
+        iterations = np.array([int(line["iteration"]) for line in own])
+        for name, lines in panels.items():
+            values = np.array([float(line[name]) for line in own])
+            lines.append(plotting.Curve(f"{precision}, seed {seed}", iterations, values, style))
+    plotting.save_curves(picture, panels, len(panels), "iteration", ["mean loss"])
 
 
 def last_quarter(log: Sequence[Mapping[str, str]], name: str) -> float:
