@@ -10,9 +10,12 @@ locks, and no claim outlives its holder for long.
 import _thread
 import contextlib
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -26,8 +29,11 @@ class Taken(Exception):
     """Another process holds the claim."""
 
 
-class Lost(Exception):
-    """Another process has taken the claim, since its holder stood still for too long."""
+class Lost(BaseException):
+    """Another process has taken the claim, since its holder stood still for too long.
+
+    As an interrupt by the user it is no `Exception`, which what is interrupted might catch.
+    """
 
 
 @contextlib.contextmanager
@@ -56,22 +62,40 @@ def held_alone(path: str | os.PathLike) -> Iterator[None]:
 
     Raises:
         Taken: another process holds it.
-        Lost: the claim was lost to another process. What is done inside is interrupted, as by the
-            user, when that is noticed, for which the program must be in its main thread.
+        Lost: the claim was lost to another process. What is done inside is interrupted when that
+            is noticed, if it is done in the program's main thread.
         OSError: it cannot be written.
     """
     lease = filelock.SoftFileLease(
-        path, lease_duration=LEASE, timeout=0, on_compromise=lambda _: _thread.interrupt_main()
-    )
+        path, lease_duration=LEASE, timeout=0,
+        on_compromise=lambda _: _thread.interrupt_main(signal.SIGUSR1),
+    )  # fmt: skip
     _acquire(lease)
     try:
-        yield
-    except KeyboardInterrupt:
-        if lease.compromise is None:
-            raise
-        raise Lost from None
+        with _interrupted_by_loss():
+            yield
     finally:
         lease.release()
+
+
+@contextlib.contextmanager
+def _interrupted_by_loss() -> Iterator[None]:
+    """Raises `Lost` in the main thread when a thread says so.
+
+    By a signal of its own: what runs in the background of a shell ignores the user's interrupt.
+    """
+
+    def lost(*_: Any) -> None:
+        raise Lost
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGUSR1, lost)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def is_taken(path: str | os.PathLike) -> bool:

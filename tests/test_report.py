@@ -342,7 +342,7 @@ def test_table_1_has_the_mean_over_seeds_of_runs_with_the_same_settings(tmp_path
     same = next(line for line in ours if "width" not in line["settings"])
     other = next(line for line in ours if line is not same)
     assert same["fid"] == f"15 ± {np.std([10, 14, 21], ddof=1):.2g}"
-    assert float(same["difference"]) == pytest.approx(15 - 128.55, abs=0.06)  # four digits
+    assert same["difference"] == "not all classes"
     assert other["fid"] == "500" and other["difference"] == "other embedding"
     assert other["embedding"] == "classifier" and "width=0.5" in other["settings"]
     missing = {line["model"]: line["paper's fid"] for line in lines if not line["fid"]}
