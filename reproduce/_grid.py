@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from reproduce import _cli
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
 
@@ -167,7 +168,7 @@ def unbalanced_cells(
 
 def run(wanted: Sequence, jobs: int) -> list:
     """Outcomes of the cells, trained where they are missing; a line on stderr for each."""
-    from reproduce import _cells, _cli
+    from reproduce import _cells
 
     return _cells.run(
         wanted, jobs, lambda line: print(_cli.printable(line), file=sys.stderr, flush=True)

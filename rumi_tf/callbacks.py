@@ -96,13 +96,8 @@ class StopOnNaN(Periodic):
     """
 
     def __init__(self, periods: Sequence[int], last: int, checkpoints: Checkpoints):
-        super().__init__(min(periods), last)
-        self._periods = periods
+        super().__init__(math.gcd(*periods), last)
         self._checkpoints = checkpoints
-
-    def is_due(self, iteration):
-        """Whether anything is written after this iteration."""
-        return iteration == self.last or any(iteration % every == 0 for every in self._periods)
 
     def act(self, iteration, logs):
         """Names the losses and the checkpoint to go back to."""

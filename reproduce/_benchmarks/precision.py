@@ -14,8 +14,6 @@ TASK = ROOT / "flags" / "demo.flags"
 SAMPLES = 5000  # generated images that a run is judged by
 # The last is what another seed, and nothing else, makes of the first.
 RUNS = (("float32", 0), ("mixed_bfloat16", 0), ("float32", 1))
-
-
 LOSSES = ("d_loss", "g_loss")
 
 
