@@ -16,16 +16,15 @@ import numpy as np
 from absl import flags
 
 from figures._mixtures import ITERATIONS, SETTINGS, Setting
-from reproduce import _cli
-from rumi_tf.errors import InvalidInput
+from reproduce import _cli, _grid
 from rumi_tf.files import write_csv
 
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
 flags.DEFINE_list(
     "settings",
-    [],
-    f"What to train, comma-separated; default: all of {', '.join(SETTINGS)}.",
+    list(SETTINGS),
+    f"What to train, of {', '.join(SETTINGS)}.",
     **_SECTION,
 )
 flags.DEFINE_integer(
@@ -46,10 +45,8 @@ def main() -> None:
     """Trains, draws, and prints what was written."""
     wanted = flags.FLAGS
     out = _cli.path(wanted.out)
-    unknown = [name for name in wanted.settings if name not in SETTINGS]
-    if unknown:
-        raise InvalidInput("settings", f"{unknown[0]!r} is not one of {', '.join(SETTINGS)}")
-    names = list(dict.fromkeys(wanted.settings or SETTINGS))
+    _grid.check_names("settings", wanted.settings, SETTINGS)
+    names = list(dict.fromkeys(wanted.settings))
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures import _toy

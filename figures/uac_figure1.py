@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags
 
+from figures._cases import TITLES
 from reproduce import _cli, _grid, uac_table2
 from rumi_tf.config import RunConfig
 from rumi_tf.files import write_csv
@@ -42,7 +43,7 @@ def main() -> None:
     with _cli.quiet_import():
         from reproduce import _cells
         from rumi_tf import plotting
-    panels, lines = {}, []
+    panels, labels, lines = {}, {}, []
     missing: list[str] = []
     for dataset in dict.fromkeys(wanted.datasets):
         cells = uac_table2.cells_of(wanted, dataset)
@@ -50,9 +51,11 @@ def main() -> None:
         missing += _cells.failures(outcomes)
         done = {o.cell.place["model"]: o for o in outcomes if o.rows}
         if done:
-            real, distances = _real(cells[0].config, wanted.num)
-            panels[dataset] = {"real": real} | {
-                model: _generated(found.cell.config, len(real) // wanted.num, wanted.num)
+            real, names, distances = _real(cells[0].config, wanted.num)
+            title = TITLES[dataset]
+            labels[title] = names
+            panels[title] = {"real": real} | {
+                model: _generated(found.cell.config, len(names), wanted.num)
                 for model, found in done.items()
             }
             lines += diversity(dataset, distances, {m: found.rows for m, found in done.items()})
@@ -61,7 +64,7 @@ def main() -> None:
         columns = list(dict.fromkeys(name for row in panels.values() for name in row))
         with _cli.writing_to("out", out):
             for path in paths[:2]:
-                plotting.save_panel_rows(path, panels, columns, across=wanted.num)
+                plotting.save_panel_rows(path, panels, columns, wanted.num, labels)
             write_csv(paths[2], lines)
         print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
         _cli.show(paths)
@@ -95,8 +98,8 @@ def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]
     return [{name: line.get(name, "") for name in columns} for line in lines]
 
 
-def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
-    """Real images, a class per row, and the distance between two of them by class."""
+def _real(config: RunConfig, num: int) -> tuple[np.ndarray, tuple[str, ...], dict[str, float]]:
+    """Real images, a class per row; the classes; and the distance between two images by class."""
     from rumi_tf import building, evaluation, metrics
 
     images, split = building.prepare(config)
@@ -108,7 +111,7 @@ def _real(config: RunConfig, num: int) -> tuple[np.ndarray, dict[str, float]]:
     rows = [order[labels == k][:num] for k in range(len(images.class_names))]
     shown = np.concatenate([np.resize(row, num) for row in rows])
     named = {images.class_names[k]: distance for k, distance in distances.items()}
-    return images.gather(shown).numpy(), named
+    return images.gather(shown).numpy(), images.class_names, named
 
 
 def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:

@@ -16,6 +16,7 @@ from absl import app, flags, logging
 
 from rumi_tf.errors import InvalidInput, RumiError
 from rumi_tf.files import is_foreseen, is_text
+from rumi_tf.tables import printable
 
 FLAGS = flags.FLAGS
 NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is written under
@@ -143,12 +144,6 @@ def show(paths: Iterable[str | os.PathLike]) -> None:
 def _fail(message: str, code: int) -> None:
     sys.stderr.write(printable(message) + "\n")
     sys.exit(code)
-
-
-def printable(text: str) -> str:
-    """One line: a name of a file or class may hold what a terminal would obey, or is no text."""
-    line = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:

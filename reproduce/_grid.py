@@ -9,9 +9,9 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
+from rumi_tf.tables import printable
 
 MODELS = {
     "lsgan": "LSGAN", "acgan": "ACGAN", "tacgan": "TAC-GAN", "cgan_pd": "CGAN-PD",
@@ -171,7 +171,7 @@ def run(wanted: Sequence, jobs: int) -> list:
     from reproduce import _cells
 
     return _cells.run(
-        wanted, jobs, lambda line: print(_cli.printable(line), file=sys.stderr, flush=True)
+        wanted, jobs, lambda line: print(printable(line), file=sys.stderr, flush=True)
     )
 
 

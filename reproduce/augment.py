@@ -24,7 +24,7 @@ from reproduce import _cli, _grid
 from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv, write_text
-from rumi_tf.tables import aligned, markdown
+from rumi_tf.tables import aligned, markdown, printable
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
 _SECTION: dict[str, Any] = {"module_name": "Augmentation"}
@@ -81,7 +81,8 @@ def main() -> None:
         from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     trials = trials_of(wanted)
-    for note in dict.fromkeys(t.images.note for t in trials if t.images.note):
+    notes = (verdicts.small_test_note(len(trials[0].tested)), *(t.images.note for t in trials))
+    for note in dict.fromkeys(filter(None, notes)):
         print(note)
     run_files.check_writable(trials[0].config.runs_dir)
     generated = {}
@@ -92,10 +93,10 @@ def main() -> None:
         pictures = _save_generated(out, trials[0], generated)
     rows = augmentation.compare(
         trials, generated, out / "augment_runs.csv",
-        lambda line: print(_cli.printable(line), file=sys.stderr, flush=True),
+        lambda line: print(printable(line), file=sys.stderr, flush=True),
     )  # fmt: skip
     table = verdicts.summarise(rows)
-    said = verdicts.verdict(rows, _cli.printable(trials[0].class_name))
+    said = verdicts.verdict(rows, printable(trials[0].class_name), len(trials[0].tested))
     with _cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
@@ -144,7 +145,7 @@ def trials_of(wanted: flags.FlagValues) -> list:
 
 def _heading(trial: Any) -> tuple[str, str]:
     """What the GAN had and made, and what the classifiers had."""
-    config, name = trial.config, _cli.printable(trial.class_name)
+    config, name = trial.config, printable(trial.class_name)
     return (
         f"{config.dataset}, class {name}: {len(trial.kept):,} of {len(trial.train):,} "
         f"training images, {trial.num:,} added ({config.objective}, {config.iterations:,} "

@@ -82,6 +82,8 @@ def main() -> None:
 def _check(wanted: flags.FlagValues) -> None:
     _grid.check_names("datasets", wanted.datasets, _grid.DATASETS)
     _grid.check_names("models", wanted.models, _grid.MODELS)
+    if wanted["classes"].present and not wanted.classes:
+        raise InvalidInput("classes", "names none; without it all classes are taken")
     _grid.seeds(wanted.seeds)
     _shard([], wanted.shard)
 

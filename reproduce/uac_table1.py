@@ -6,7 +6,7 @@ Usage: python -m reproduce.uac_table1 --num_runs=100
 All runs of a model are trained at once. Finished ones under --runs_dir are reused, an interrupted
 set goes on from its last epoch. Writes to --out: runs.csv, a row per run and target with its
 provenance; uac_table1.csv and uac_table1.md, mean and deviation over the runs beside the paper's,
-and what perfect generators would have.
+and what perfect generators would have; times.csv, the seconds that training each model took.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ MODELS = {
     "perfect": "perfect generator",
 }  # fmt: skip
 TRAINED = tuple(MODELS)[:-1]
-FILES = ("runs.csv", "uac_table1.csv", "uac_table1.md")
+FILES = ("runs.csv", "uac_table1.csv", "uac_table1.md", "times.csv")
 PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table1.csv"
 
 _SECTION: dict[str, Any] = {"module_name": "Table"}
@@ -106,20 +106,32 @@ def main() -> None:
     with _cli.quiet_import():
         from rumi_tf import mixture
     configs = [mixture.config_for(name, **given) for name in names]
-    rows = [row for runs in trained(configs) for row in runs.rows]
+    done = list(trained(configs))
+    rows = [row for runs in done for row in runs.rows]
     rows += [
         dataclasses.replace(row, objective="perfect", iteration=0, config_hash="")
         for row in mixture.evaluate(configs[0], mixture.perfect_points(configs[0]))
     ]
     table = summarise(rows)
-    shown = [as_text(line) for line in table]
+    shown, spent = [as_text(line) for line in table], times(done)
     with _cli.writing_to("out", out):
         write_csv(out / "runs.csv", [dataclasses.asdict(row) for row in rows])
         write_csv(out / "uac_table1.csv", table)
         write_text(out / "uac_table1.md", markdown(shown) + "\n" + verdict(table) + "\n")
-    print(aligned([list(shown[0]), *(list(line.values()) for line in shown)]))
+        write_csv(out / "times.csv", spent)
+    for lines in (shown, spent):
+        print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
     print(verdict(table))
     _cli.show(out / name for name in FILES)
+
+
+def times(done: Sequence["MixtureRuns"]) -> list[dict[str, str]]:
+    """Seconds that training took, over all starts, of every model and of all."""
+    seconds = {MODELS[runs.config.objective]: runs.seconds for runs in done}
+    return [
+        {"model": model, "runs": str(done[0].config.num_runs), "seconds": f"{spent:.0f}"}
+        for model, spent in {**seconds, "all": sum(seconds.values())}.items()
+    ]
 
 
 def summarise(rows: Sequence[Row]) -> list[dict]:

@@ -9,11 +9,12 @@ with their classes, with the networks and settings of flags/uac_authors_code.fla
 of reproduce.train, which hold for all cells. 10,240 images are compared with all training images;
 by the classifier, unless --embedding=inception_299, the paper's, is given. Finished cells are
 reused and interrupted ones resumed. Writes to --out: cells.csv, a row per cell and metric with its
-provenance; uac_table2.csv and uac_table2.md, mean and deviation over the seeds beside the paper's.
+provenance; uac_table2.csv and uac_table2.md, mean and deviation over the seeds beside the paper's,
+with the differences where embedding, networks and budget are the paper's.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ EPOCHS = {"uacgan": 100}
 # The published code's as well; elsewhere the default is false, see `rumi_tf.objectives.auxiliary`.
 RECIPES = {"acgan": {"classifier_on_fakes": True}, "tacgan": {"classifier_on_fakes": True}}
 OTHER_EPOCHS = 200
+GENERATED = 10_240  # images, of the published code's evaluation
 
 _SECTION: dict[str, Any] = {"module_name": "Table 2"}
 
@@ -71,7 +73,7 @@ def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
             {
                 **code, **RECIPES.get(model, {}), "dataset": dataset, "split": "all",
                 "protocol": "uac_images", "embedding": "classifier",
-                "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
+                "iterations": _iterations(dataset, model),
             },
             {"data set": dataset}, [model], _grid.seeds(wanted.seeds), given, MODELS,
             evaluations=1,
@@ -112,14 +114,14 @@ def summarise(outcomes: Sequence) -> list[dict[str, str]]:
     table = []
     for (dataset, model), members in _grid.by_model(outcomes).items():
         published = paper.get((dataset, model), {})
-        first = members[0].rows[0]
+        first, why = members[0].rows[0], _incomparable(members, dataset)
         table.append(
             {
                 "data set": dataset, "model": model,
-                **{name: _mean([found.value(name) for found in members]) for name in COLUMNS},
+                **{name: _mean(_known(members, name)) for name in COLUMNS},
                 "seeds": str(len(members)),
-                "paper's inception_score": published.get("inception_score", ""),
-                "paper's fid": published.get("fid", ""),
+                **_beside("inception_score", members, published, why),
+                **_beside("fid", members, published, why),
                 "embedding": first.embedding.rpartition("-")[0],
                 "iterations": str(first.iteration),
             }
@@ -127,8 +129,42 @@ def summarise(outcomes: Sequence) -> list[dict[str, str]]:
     return table
 
 
-def _mean(values: Sequence[float | None]) -> str:
-    known = np.array([value for value in values if value is not None])
+def _beside(
+    metric: str, members: Sequence, published: Mapping[str, str], incomparable: str
+) -> dict[str, str]:
+    """The paper's value, and how far ours is from it, or why that would mean nothing."""
+    known, difference = _known(members, metric), ""
+    if metric in published:
+        paper = float(published[metric])
+        difference = incomparable or (f"{known.mean() - paper:+.4g}" if len(known) else "")
+    return {f"paper's {metric}": published.get(metric, ""), f"difference in {metric}": difference}
+
+
+def _incomparable(members: Sequence, dataset: str) -> str:
+    """Why the paper's values say nothing about these runs; empty if they do."""
+    if not members[0].rows[0].embedding.startswith("inception_299-"):
+        return "other embedding"
+    papers = all(
+        (config.network, config.width, config.batch_size) == ("uac_resnet", 1, 256)
+        and found.rows[0].iteration == _iterations(dataset, config.objective)
+        and found.rows[0].n_generated == GENERATED
+        for found in members
+        for config in [found.cell.config]
+    )
+    return "" if papers else "other settings"
+
+
+def _iterations(dataset: str, model: str) -> int:
+    """Updates of G in the published code's number of epochs."""
+    return BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS)
+
+
+def _known(members: Sequence, metric: str) -> np.ndarray:
+    values = [found.value(metric) for found in members]
+    return np.array([value for value in values if value is not None])
+
+
+def _mean(known: np.ndarray) -> str:
     if not len(known):
         return ""
     return f"{known.mean():.4g}" + (f" ± {known.std(ddof=1):.2g}" if len(known) > 1 else "")

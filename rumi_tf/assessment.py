@@ -166,7 +166,8 @@ def _config(
         return None
     if known is None:
         return RunConfig(**given)
-    reset = {"protocol", "embedding", "eval_samples", "inception_weights", "cache_dir"}
+    # Of the network nothing is needed but that it fits the images that it is compared with.
+    reset = {"protocol", "embedding", "eval_samples", "inception_weights", "cache_dir", "network"}
     if any(name in given for name in _CHOICE):
         reset |= {f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] == "Data"}
         reset -= {"dataset"} if "dataset" in given else {"dataset", "data_dir", "image_size"}

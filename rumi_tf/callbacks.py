@@ -29,6 +29,7 @@ from rumi_tf.plotting import save_grid
 from rumi_tf.progress import has_terminal
 from rumi_tf.refusals import refusals_as_os_errors
 from rumi_tf.results import Row, rows_as_text, write_curve
+from rumi_tf.tables import printable
 
 
 class Callbacks(keras.callbacks.CallbackList):
@@ -395,7 +396,7 @@ class Progress(Periodic):
         terminal = has_terminal()
         super().__init__(every=1 if terminal else max(1, last // self.LINES), last=last)
         self._images = images
-        self._title = title
+        self._title = printable(title)
         self._paused = paused
         self._bar = None
         self._shown = -math.inf

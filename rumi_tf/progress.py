@@ -7,6 +7,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from rumi_tf.tables import printable
+
 Item = TypeVar("Item")
 
 
@@ -28,8 +30,9 @@ def tracked(items: Iterable[Item], total: int, title: str, unit: str) -> Iterato
         unit: what is counted: an item that has a length counts as so many.
     """
     with tqdm(
-        desc=title, total=total or None, unit=unit, disable=not has_terminal(), leave=False
-    ) as bar:
+        desc=printable(title), total=total or None, unit=unit, disable=not has_terminal(),
+        leave=False,
+    ) as bar:  # fmt: skip
         for item in items:
             yield item
             bar.update(len(item) if hasattr(item, "__len__") else 1)

@@ -1,4 +1,4 @@
-"""Tables as text."""
+"""Tables and lines of text for people."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,3 +17,9 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> str:
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     cells = ([str(cell).replace("|", r"\|") for cell in line] for line in lines)
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def printable(text: str) -> str:
+    """One line: a name of a file or class may hold what a terminal would obey, or is no text."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

@@ -11,6 +11,7 @@ from rumi_tf.augmentation import ARMS, GENERATED, METRICS, TITLES, ArmRow
 
 DECISIVE = ("minority_recall", "balanced_accuracy")
 CONFIDENCE = 0.95  # of the interval of a difference
+FEW = 30  # images to test on, below which a single one moves recall by more than 0.03
 
 
 def values_of(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
@@ -94,11 +95,26 @@ ANSWERS = {
 }
 
 
-def verdict(rows: Sequence[ArmRow], class_name: str) -> str:
+def small_test_note(tested: int) -> str:
+    """What so few test images of the class mean for its recall; empty if they are not few."""
+    if tested >= FEW:
+        return ""
+    return (
+        f"Only {tested} of the images tested on are of the class, so recall moves in steps of "
+        f"{1 / tested:.2f}."
+    )
+
+
+def verdict(rows: Sequence[ArmRow], class_name: str, tested: int) -> str:
     """A paragraph: whether generated images helped, against the best other arm and against none.
 
     The answer is `yes` where they are better in minority recall or balanced accuracy and worse in
     neither, beyond the spread over the trials.
+
+    Args:
+        rows: of all arms and trials.
+        class_name: of the scarce class.
+        tested: number of images tested on that are of the class, at least 1.
     """
     best = {metric: _against(rows, metric, _best_rival(rows, metric)) for metric in DECISIVE}
     signs = [found.sign for found in best.values()]
@@ -127,7 +143,7 @@ def verdict(rows: Sequence[ArmRow], class_name: str) -> str:
             "All seeds share one GAN run and one choice of images: the spread is that of the "
             "classifiers alone."
         )
-    return " ".join(parts)
+    return " ".join(filter(None, [*parts, small_test_note(tested)]))
 
 
 def _best_rival(rows: Sequence[ArmRow], metric: str) -> str:

@@ -142,6 +142,12 @@ def test_images_that_do_not_fit_are_found_before_a_classifier_is_trained(places,
         assess(places, images="small.npz", given={**FIVES, "cache_dir": places["cache"] + "2"})
 
 
+def test_a_saved_model_of_another_size_is_what_does_not_fit(places):
+    """Not its network, which is not what measures."""
+    with pytest.raises(InvalidInput, match=r"--saved_model: images are 28x28 .* set 32x32 pixels"):
+        assess(places, saved_model=places["saved_model"], given={"image_size": 32})
+
+
 def test_a_saved_model_without_metadata_needs_the_name_of_a_data_set(places, monkeypatch):
     sampler = load_sampler(places["saved_model"])
     sampler.metadata.clear()

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -268,7 +269,7 @@ def test_the_difference_is_that_of_a_paired_t_test():
 def test_the_verdict_follows_from_the_numbers(answer, recall, accuracy):
     rivals = [(0.5, 0.5)] * 3
     rows = rows_of(generated=list(zip(recall, accuracy, strict=True)), oversampling=rivals)
-    said = verdicts.verdict(rows, "cats")
+    said = verdicts.verdict(rows, "cats", 80)
     assert said.startswith(f"Did generated images of cats help? {answer}. ")
     shown = f"{np.mean(recall):.3f} ± {np.std(recall, ddof=1):.3f} with them"
     assert shown in said and "0.500 ± 0.000 with oversampling, the best" in said
@@ -276,12 +277,20 @@ def test_the_verdict_follows_from_the_numbers(answer, recall, accuracy):
 
 
 def test_one_seed_or_one_gan_is_said_to_be_so():
-    said = verdicts.verdict(rows_of(generated=[(1.0, 1.0)]), "cats")
+    said = verdicts.verdict(rows_of(generated=[(1.0, 1.0)]), "cats", 80)
     assert "Not distinguishable. One seed has no spread" in said
     rows = rows_of(generated=[(1.0, 1.0), (0.9, 0.9)])
-    assert "share one GAN run" not in verdicts.verdict(rows, "cats")
+    assert "share one GAN run" not in verdicts.verdict(rows, "cats", 80)
     rows = [dataclasses.replace(row, config_hash="h") for row in rows]
-    assert "share one GAN run" in verdicts.verdict(rows, "cats")
+    assert "share one GAN run" in verdicts.verdict(rows, "cats", 80)
+
+
+def test_few_images_to_test_on_are_said_to_be_few():
+    rows = rows_of(generated=[(1.0, 1.0), (0.9, 0.9)])
+    few, enough = (verdicts.verdict(rows, "cats", count) for count in (4, 30))
+    assert few.endswith("Only 4 of the images tested on are of the class, so recall moves in steps "
+                        "of 0.25.")  # fmt: skip
+    assert few.startswith(enough) and not verdicts.small_test_note(30)
 
 
 def test_the_table_has_mean_and_deviation_of_what_there_is():
@@ -335,7 +344,8 @@ def test_the_command_on_digits_writes_what_it_names(on_digits):
     assert rows[-1].config_hash == directory.name.rpartition("-")[2]
     said = printed.split("\n\n")[1]
     assert said in (out / "augment.md").read_text() and "One seed has no spread" in said
-    assert said == verdicts.verdict(rows, "5")
+    tested = re.search(r"(\d+) of them of the class", (out / "augment.md").read_text())
+    assert said == verdicts.verdict(rows, "5", int(tested.group(1)))
     assert read_csv(out / "augment.csv") == verdicts.summarise(rows)
 
 

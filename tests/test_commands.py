@@ -338,6 +338,7 @@ BAD = [
     ("name one of", ("reproduce.benchmark", "train", "metrics")),
     # tables and figures
     ("classes", ("reproduce.table1", "--datasets=mnist", "--classes=ten", "--out={out}/o")),
+    ("classes", ("reproduce.table1", "--datasets=mnist", "--classes=", "--out={out}/o")),
     ("shard", ("reproduce.table1", "--shard=0/0", "--out={out}/o")),
     ("shard", ("reproduce.table1", "--shard=1", "--out={out}/o")),
     ("shard", ("reproduce.table1", "--shard=-1/2", "--out={out}/o")),
@@ -364,6 +365,7 @@ BAD = [
     ("runs_dir", ("figures.samples", "--runs_dir={file}/r", "--out={out}/o")),
     ("seed", ("figures.lemmas", "--seed=-1", "--out={out}/o")),
     ("settings", ("figures.lemmas", "--settings=../x", "--out={out}/o")),
+    ("settings", ("figures.lemmas", "--settings=", "--out={out}/o")),
     ("alpha", ("figures.rumi_variants", "--alpha=nan", "--out={out}/o")),
     ("alphas", ("figures.rumi_variants", "--alphas=1e999", "--out={out}/o")),
     ("num", ("figures.uac_figure1", "--num=101", "--out={out}/o")),

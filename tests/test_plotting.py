@@ -9,6 +9,7 @@ from rumi_tf.plotting import (
     save_curves,
     save_densities,
     save_grid,
+    save_panel_rows,
     save_panels,
     tile,
 )
@@ -53,6 +54,25 @@ def test_the_same_panels_are_the_same_bytes(tmp_path, suffix):
         save_panels((tmp_path / name).with_suffix(suffix), panels)
     first = (tmp_path / "a").with_suffix(suffix).read_bytes()
     assert first == (tmp_path / "b").with_suffix(suffix).read_bytes() and len(first) > 1000
+
+
+def test_labels_stand_on_the_left_of_their_rows_of_images(tmp_path):
+    panels = {"MNIST": {"real": flat(*[1] * 6)}, "other": {"real": flat(*[1] * 6)}}
+    for name, labels in (("with", {"MNIST": ["zero", "", "two"]}), ("without", None)):
+        save_panel_rows(tmp_path / f"{name}.png", panels, ["real"], 2, labels)
+    with_labels, without = (
+        np.asarray(Image.open(tmp_path / f"{name}.png").convert("L"))
+        for name in ("with", "without")
+    )
+    added = with_labels.shape[1] - without.shape[1]
+    assert with_labels.shape[0] == without.shape[0] and 50 < added < 250
+    inked = np.flatnonzero((with_labels[:, :added] < 128).any(axis=1))
+    grid = np.flatnonzero(~(with_labels == 255).all(axis=1))
+    labels = np.split(inked, np.flatnonzero(np.diff(inked) > 40) + 1)
+    # Titles of the rows of panels, and the two labels that are not empty, 2/3 of a grid apart.
+    middles = [float(part.mean()) for part in labels]
+    assert len(middles) == 4 and grid[0] <= inked[0]
+    assert middles[2] - middles[1] == pytest.approx(2 / 3 * 420, abs=25)
 
 
 LINE = Densities(

@@ -5,6 +5,8 @@ import pytest
 
 from reproduce import uac_table1
 from rumi_tf.files import read_csv
+from rumi_tf.mixture import MixtureRuns
+from rumi_tf.mixture_config import MixtureConfig
 from rumi_tf.results import Row
 
 
@@ -39,6 +41,18 @@ def test_mean_deviation_and_what_the_paper_has():
     shown = uac_table1.as_text(biased)
     assert shown["MMD²"] == "530.000 ± 70.000" and shown["paper"] == "527.801 ± 65.174"
     assert shown["difference"] == "+2.199" and uac_table1.as_text(table[3])["paper"] == ""
+
+
+def test_the_seconds_of_every_model_and_of_all():
+    done = [
+        MixtureRuns(MixtureConfig(objective=name, num_runs=7), [], np.zeros(0), spent, False)
+        for name, spent in (("acgan", 90.4), ("uacgan", 160.2))
+    ]
+    assert uac_table1.times(done) == [
+        {"model": "AC-GAN", "runs": "7", "seconds": "90"},
+        {"model": "UAC-GAN", "runs": "7", "seconds": "160"},
+        {"model": "all", "runs": "7", "seconds": "251"},
+    ]
 
 
 def test_diverged_runs_are_counted_and_left_out():

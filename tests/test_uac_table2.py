@@ -5,6 +5,7 @@ import pytest
 
 from figures import uac_figure1
 from reproduce import _cells, _grid, uac_table2
+from rumi_tf.config import RunConfig
 from rumi_tf.files import read_csv
 from rumi_tf.results import Row
 from tests.conftest import command
@@ -39,17 +40,22 @@ def test_cells_are_of_the_published_code_on_all_images(dataset, batches):
     assert len({cell.config.hash() for cell in cells}) == len(cells)
 
 
-def outcome(model, seed, **values):
+PAPERS = {"network": "uac_resnet", "image_size": 32, "batch_size": 256, "split": "all"}
+
+
+def outcome(model, seed, iteration=7, embedding="inception_299-8f", width=1.0, **values):
     rows = [
         Row(
             dataset="mnist", split="all", target="all", objective="x", config_hash="x", seed=seed,
-            iteration=7, reference="", protocol="uac_images", embedding="inception_299-8f",
-            metric=metric, value=value, std=None, n_generated=1, n_reference=1, seconds=0.0,
+            iteration=iteration, reference="", protocol="uac_images", embedding=embedding,
+            metric=metric, value=value, std=None, n_generated=10_240, n_reference=1, seconds=0.0,
         )
         for metric, value in values.items()
     ]  # fmt: skip
     place = {"data set": "mnist", "model": model, "run seed": str(seed)}
-    return _cells.Outcome(_cells.Cell(None, place), "done", rows)
+    objective = {title: name for name, title in uac_table2.MODELS.items()}[model]
+    config = RunConfig(objective=objective, width=width, **PAPERS)
+    return _cells.Outcome(_cells.Cell(config, place), "done", rows)
 
 
 def test_mean_and_deviation_over_seeds_beside_the_papers():
@@ -67,6 +73,27 @@ def test_mean_and_deviation_over_seeds_beside_the_papers():
     assert (one["paper's fid"], one["paper's inception_score"]) == ("4.17", "2.52")
     assert (one["embedding"], one["iterations"], one["seeds"]) == ("inception_299", "7", "2")
     assert (two["fid"], two["inception_score"], two["paper's fid"]) == ("1", "", "")
+    assert one["difference in fid"] == "other settings" and two["difference in fid"] == ""
+
+
+@pytest.mark.parametrize(
+    "model, changed, said",
+    [
+        ("AC-GAN", {}, "+1.83"),
+        ("AC-GAN", {"embedding": "classifier-8f"}, "other embedding"),
+        ("AC-GAN", {"width": 0.5}, "other settings"),
+        ("AC-GAN", {"iteration": 235 * 100}, "other settings"),
+        ("UAC-GAN", {"iteration": 235 * 100}, "+2.32"),
+        ("UAC-GAN", {}, "other settings"),
+    ],
+)
+def test_a_difference_is_shown_where_all_is_as_in_the_paper(model, changed, said):
+    how = {"iteration": 235 * 200, **changed}
+    (line,) = uac_table2.summarise(
+        [outcome(model, k, fid=fid, **how) for k, fid in enumerate((5.0, 7.0))]
+    )
+    assert line["difference in fid"] == said
+    assert line["difference in inception_score"] == (said if said.startswith("other") else "")
 
 
 def test_published_values_are_there_for_every_data_set_and_model_of_the_paper():

@@ -3,10 +3,13 @@
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from rumi_tf.plotting.base import DPI, canvas, save
+
+LABEL = 8  # points
 
 
 def tile(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
@@ -54,6 +57,7 @@ def save_panel_rows(
     rows: Mapping[str, Mapping[str, np.ndarray]],
     columns: Sequence[str],
     across: int | None = None,
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Writes rows of titled grids as PNG or PDF, by the suffix; every image pixel stays a square.
 
@@ -63,11 +67,12 @@ def save_panel_rows(
         columns: titles of panels from left to right; the place of one that a row lacks stays
             empty.
         across: images in a row of a grid; default as `tile`.
+        labels: title of the row -> what stands on the left of each row of images of its grids.
     """
     aligned = {
         title: {name: panels.get(name) for name in columns} for title, panels in rows.items()
     }
-    _save_rows(path, aligned, 2 * DPI, across)
+    _save_rows(path, aligned, 2 * DPI, across, labels or {})
 
 
 def _save_rows(
@@ -75,6 +80,7 @@ def _save_rows(
     rows: Mapping[str, Mapping[str, np.ndarray | None]],
     dpi: int,
     across: int | None = None,
+    labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Rows of panels, each of which is as wide as the widest grid of its column.
 
@@ -91,7 +97,9 @@ def _save_rows(
         row: max(grid.shape[0] for grid in panels if grid is not None)
         for row, panels in grids.items()
     }
-    width = sum(widths) + margin * (len(widths) + 1)
+    longest = max((len(name) for names in labels.values() for name in names), default=0)
+    left = margin + longest * LABEL * 0.65 * dpi / 72  # letters are narrower than high
+    width = left + sum(widths) + margin * len(widths)
     height = sum(tall + head + bool(row) * above for row, tall in talls.items()) + margin
     figure = canvas(width / dpi, height / dpi, layout=None)
     y = height
@@ -103,7 +111,14 @@ def _save_rows(
                 va="center", parse_math=False,
             )  # fmt: skip
         y -= head
-        x = margin
+        names = labels.get(row, ())
+        for number, name in enumerate(names):
+            middle = y - talls[row] * (number + 0.5) / len(names)
+            figure.text(
+                (left - margin / 2) / width, middle / height, name, fontsize=LABEL, ha="right",
+                va="center", parse_math=False,
+            )  # fmt: skip
+        x = left
         for title, grid, panel in zip(rows[row], panels, widths, strict=True):
             if grid is not None:
                 tall, wide = grid.shape[:2]
