@@ -15,7 +15,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from rumi_tf.errors import InvalidInput, RumiError
-from rumi_tf.files import is_foreseen, is_text
+from rumi_tf.files import is_foreseen, is_text, remove_leftovers
 from rumi_tf.tables import printable
 
 FLAGS = flags.FLAGS
@@ -123,8 +123,12 @@ def _check_output(flag: str, path: str) -> None:
 
 @contextlib.contextmanager
 def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
-    """Raises `InvalidInput` if what is written inside has no place there; see `is_foreseen`."""
+    """Raises `InvalidInput` if what is written inside has no place there; see `is_foreseen`.
+
+    Removes what killed commands left there.
+    """
     try:
+        remove_leftovers(directory)
         yield
     except BrokenPipeError:  # of the output, not of a file
         raise

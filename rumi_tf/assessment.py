@@ -17,7 +17,7 @@ from rumi_tf.embeddings import cache_directory, image_batches, load_embedding
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import Evaluation, Evaluator, provenance_of, wanted_classes
 from rumi_tf.features import describe, reference_features
-from rumi_tf.files import digest_of, write_csv
+from rumi_tf.files import digest_of, remove_leftovers, write_csv
 from rumi_tf.protocols import Protocol, protocol_for
 from rumi_tf.randomness import numpy_generator
 from rumi_tf.results import Row, append_rows, check_rows, write_curve
@@ -288,7 +288,7 @@ def as_table(found: Assessment) -> str:
 
 
 def write(found: Assessment, out: Path) -> list[Path]:
-    """Appends the rows to metrics.csv in `out` and draws the plots; returns the paths.
+    """Adds the rows to metrics.csv in `out` and draws the plots; returns the paths.
 
     Curves and plots are named by the hash of what was measured, so that those of other images
     stay.
@@ -296,6 +296,7 @@ def write(found: Assessment, out: Path) -> list[Path]:
     Raises:
         OSError: nothing can be written there.
     """
+    remove_leftovers(out)
     append_rows(out / "metrics.csv", found.rows, sealed=False)
     written = [out / "metrics.csv"]
     name, label = found.rows[0].config_hash, Path(found.rows[0].objective).name[-40:]

@@ -23,7 +23,7 @@ from rumi_tf.data.splits import held_out, make_split
 from rumi_tf.embeddings import classifier
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import provenance_of
-from rumi_tf.files import atomic_path
+from rumi_tf.files import atomic_path, remove_leftovers
 from rumi_tf.randomness import numpy_generator
 from rumi_tf.results import Row, append_rows, check_rows, read_rows
 from rumi_tf.sampling import to_bytes
@@ -375,8 +375,7 @@ def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None
         runs: pairs of the seed of a run and its images, (num, H, W, C) uint8.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob(".tmp-*-seed*_*.png"):  # by a command that was killed
-        left.unlink()
+    remove_leftovers(directory)
     written = set()
     for seed, images in runs:
         for number, image in enumerate(images):

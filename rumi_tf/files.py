@@ -12,7 +12,9 @@ import io
 import json
 import os
 import shutil
+import socket
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,8 +57,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not by the process number: machines that share a directory have the same numbers.
-    mark = uuid.uuid4().hex[:12]
+    mark = f"{_machine()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
     temporary = target.with_name(f".tmp-{mark}-{target.name}")
     try:
         yield temporary
@@ -89,6 +90,31 @@ def reserve(path: str | os.PathLike, size: int) -> None:
         Path(path).unlink(missing_ok=True)
 
 
+def remove_leftovers(directory: str | os.PathLike) -> None:
+    """Deletes what writers of this machine that have ended left in `directory`; needs no lock."""
+    for path in Path(directory).glob(f".tmp-{_machine()}.*-*"):
+        process = path.name.split(".")[2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            _remove(path)
+
+
+def _machine() -> str:
+    """Tells apart the machines that share a directory, where process numbers do not."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":  # elsewhere a signal that is none would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -104,7 +130,7 @@ def remove_temporaries(directory: str | os.PathLike, name: str = "") -> None:
         name: of the one file they wrote, if the lock is of that file alone.
     """
     for path in Path(directory).glob(f".tmp-*-{glob.escape(name)}" if name else "**/.tmp-*"):
-        if not name or path.name.split("-", 2)[2] == name:
+        if not name or path.name.split("-", 2)[2] in (name, f"old-{name}"):
             _remove(path)
 
 

@@ -9,6 +9,7 @@ locks, and no claim outlives its holder for long.
 
 import _thread
 import contextlib
+import glob
 import os
 import signal
 import socket
@@ -48,6 +49,7 @@ def held(path: str | os.PathLike) -> Iterator[None]:
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with filelock.SoftFileLease(path, lease_duration=LEASE).acquire(poll_interval=0.1):
+        _remove_broken(path)
         yield
 
 
@@ -72,6 +74,7 @@ def held_alone(path: str | os.PathLike) -> Iterator[None]:
     )  # fmt: skip
     _acquire(lease)
     try:
+        _remove_broken(path)
         with _interrupted_by_loss():
             yield
     finally:
@@ -129,6 +132,19 @@ def _acquire(lease: filelock.SoftFileLease) -> None:
         if _sign_of_life(lease.lock_file) not in (before, None):
             break
     raise Taken
+
+
+def _remove_broken(path: str | os.PathLike) -> None:
+    """Removes old claims that were being broken when who broke them was killed.
+
+    By their dates: a young one may be a claim of its holder, which somebody mistook for broken and
+    is about to put back.
+    """
+    path = Path(path)
+    for broken in path.parent.glob(f"{glob.escape(path.name)}.break.*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime - broken.stat().st_mtime > LEASE:
+                broken.unlink()
 
 
 def _sign_of_life(path: str) -> tuple[int, int] | None:

@@ -77,6 +77,9 @@ def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
 def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = True) -> None:
     """Adds rows to a CSV file, which several processes may do at once.
 
+    A row that is there already, but for its seconds, gives way to the new one, so that a command
+    that was killed after it had added rows does not add them twice.
+
     Args:
         path: of the file.
         rows: to be added.
@@ -90,7 +93,14 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = Tru
     with leases.held(path.with_name(f".{path.name}.lock")):
         for name in (path.name, seal_of(path).name):
             remove_temporaries(path.parent, name)
-        write_csv(path, read_csv(path) + rows_as_text(rows), sealed)
+        new = rows_as_text(rows)
+        results = [_result(row) for row in new]
+        old = [row for row in read_csv(path) if _result(row) not in results]
+        write_csv(path, old + new, sealed)
+
+
+def _result(row: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in row.items() if name != "seconds"}
 
 
 def write_curve(path: str | os.PathLike, prd: tuple[np.ndarray, np.ndarray]) -> None:

@@ -1,8 +1,11 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from rumi_tf import files
+from tests.conftest import ROOT
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
@@ -50,6 +53,33 @@ def test_remove_temporaries_spares_everything_else(tmp_path):
     (tmp_path / "kept").write_text("")
     files.remove_temporaries(tmp_path)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["kept", "sub"]
+
+
+_KILLED = """
+import os, sys
+from rumi_tf.files import atomic_path
+with atomic_path(sys.argv[1]) as path:
+    path.write_text("half")
+    os._exit(9)
+"""
+
+
+def test_leftovers_are_of_writers_of_this_machine_that_have_ended(tmp_path, monkeypatch):
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "a-b.csv")], cwd=ROOT)
+    assert done.returncode == 9
+    (killed,) = tmp_path.iterdir()
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    files.remove_leftovers(tmp_path)
+    assert killed.exists()  # its writer may live there
+    monkeypatch.undo()
+    others = [tmp_path / name for name in (".tmp-x", ".tmp-12.34.56-c.csv", "tmp", ".tmp-a.b-c")]
+    for path in others:
+        path.write_text("")
+    with files.atomic_path(tmp_path / "a-b.csv") as living:
+        living.write_text("being written")
+        files.remove_leftovers(tmp_path)
+    assert not killed.exists() and (tmp_path / "a-b.csv").read_text() == "being written"
+    assert all(path.exists() for path in others)
 
 
 def test_csv_round_trip(tmp_path):

@@ -22,6 +22,14 @@ def test_rows_survive_the_file_with_all_digits(tmp_path):
     assert read_rows(tmp_path / "r.csv") == rows
 
 
+def test_the_same_result_once_more_takes_the_place_of_the_old_one(tmp_path):
+    first, other = ROW, dataclasses.replace(ROW, value=0.5)
+    again = dataclasses.replace(ROW, seconds=9.0)
+    append_rows(tmp_path / "r.csv", [first, other])
+    append_rows(tmp_path / "r.csv", [again])
+    assert read_rows(tmp_path / "r.csv") == [other, again]
+
+
 def test_no_file_has_no_rows(tmp_path):
     assert read_rows(tmp_path / "absent.csv") == []
 
@@ -40,14 +48,14 @@ def test_an_evaluation_begins_with_fid_and_rows_before_the_first_belong_to_none(
     assert by_evaluation(rows[:1]) == []
 
 
-def _append(path, count):
+def _append(path, count, seed):
     for k in range(count):
-        append_rows(path, [dataclasses.replace(ROW, iteration=k)])
+        append_rows(path, [dataclasses.replace(ROW, iteration=k, seed=seed)])
 
 
 def test_processes_that_append_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_append, args=(tmp_path / "r.csv", 20)) for _ in range(2)]
+    workers = [context.Process(target=_append, args=(tmp_path / "r.csv", 20, k)) for k in (0, 1)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -132,7 +132,7 @@ def same(whole: Whole, place: Path) -> None:
     assert sorted(found) == sorted(whole.leavings)
     for name, content in found.items():
         assert content == whole.leavings[name], name
-    assert not leavings.temporaries(place)
+    assert leavings.temporaries(place) == []
 
 
 def intact(whole: Whole, before: dict, place: Path) -> dict:

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,7 +51,9 @@ def _reader(path: Path) -> Callable[[Path], object] | None:
     """How a file of a name in the place is read; `None` for those that are no result."""
     parts = set(path.parts)
     hidden = any(part.startswith(".") for part in parts)
-    if hidden or path.suffix == ".lock" or path.name == "lock" or _is_part(path):
+    if hidden or path.suffix == ".lock" or re.match(r"lock($|\.break\.)", path.name):
+        return None
+    if _is_part(path):
         return None
     if parts & {"tensorboard", "logs"} or path.name in ("environment.json", "fingerprint.pb"):
         return None

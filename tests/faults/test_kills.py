@@ -72,7 +72,6 @@ CHAINS = {
 }  # fmt: skip
 
 
-@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "name, number", [(name, k) for name, count in CHAINS.items() for k in range(count)]
 )

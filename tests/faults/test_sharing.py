@@ -75,6 +75,18 @@ def test_a_process_that_stood_still_is_told_that_another_took_over(tmp_path, mon
     assert (directory / "lock").read_text() == "another"
 
 
+def test_claims_that_were_being_broken_when_their_breaker_was_killed_are_removed(tmp_path):
+    lock = tmp_path / "lock"
+    old, young, other = (tmp_path / f"{name}.break.7.ab" for name in ("lock", "lock", "clock"))
+    young = young.with_suffix(".cd")
+    for path in (old, young, other):
+        path.write_text("")
+    for path in (old, other):
+        os.utime(path, (time.time() - 2 * leases.LEASE,) * 2)
+    with leases.held(lock):
+        assert {path.name for path in tmp_path.iterdir()} == {"lock", young.name, other.name}
+
+
 def test_a_claim_is_waited_for_where_work_is_to_be_reused(tmp_path):
     lock = tmp_path / "cache" / "network.lock"
     with holder(lock) as process:
