@@ -51,11 +51,13 @@ def main() -> None:
         low, middle, high = np.nanquantile(
             densities(made[:, :, :POINTS_FOR_SPREAD]), QUANTILES, axis=0
         )
+        diverged = sum(not np.isfinite(run).all() for run in made)
         first[f"{model}: run 0"] = [
             plotting.Curve(target, GRID, single[k], STYLES[k])
             for k, target in enumerate(mixture.TARGETS)
         ]
-        spread[f"{model}: {len(made)} runs"] = [
+        count = f"{len(made) - diverged} of {len(made)}" if diverged else f"{len(made)}"
+        spread[f"{model}: {count} runs"] = [
             plotting.Curve(target, GRID, middle[k], STYLES[k], (low[k], high[k]))
             for k, target in enumerate(mixture.TARGETS)
         ]
@@ -78,14 +80,17 @@ def main() -> None:
 def densities(points: np.ndarray) -> np.ndarray:
     """(R, 3, n) points -> (R, 4, len(GRID)) densities of the classes and of all together.
 
-    Not a number for a class that is a single point, or has values that are not finite.
+    Not a number for a class that is a single point, and for all of a run that has values that are
+    not finite, which counts as diverged.
     """
     from scipy.stats import gaussian_kde
 
     found = np.full((len(points), points.shape[1] + 1, len(GRID)), np.nan)
     for of_run, made in zip(found, points, strict=True):
+        if not np.isfinite(made).all():
+            continue
         for place, sample in zip(of_run, (*made, made.ravel()), strict=True):
-            if np.isfinite(sample).all() and np.ptp(sample) > 0:
+            if np.ptp(sample) > 0:
                 place[:] = gaussian_kde(sample)(GRID)
     return found
 

@@ -163,6 +163,15 @@ def unbalanced_cells(
     return cells(task, {"data set": dataset, "class": minority}, models, numbers, chosen)
 
 
+def is_as_in(config: Any, published: Any) -> bool:
+    """Whether a run has all settings of a paper's, but for the seed and the place of the data."""
+    ours, theirs = (
+        {k: v for k, v in each.identity().items() if k not in ("seed", "data_dir")}
+        for each in (config, published)
+    )
+    return ours == theirs
+
+
 # ----- running ------------------------------------------------------------------------------------
 
 

@@ -51,14 +51,15 @@ def _difference(members: Sequence["Outcome"], dataset: str, paper: float) -> str
         return "other embedding"
     if {found.cell.place["class"] for found in members} != set(_grid.class_names(dataset)):
         return "not all classes"
-    if not all(
-        found.cell.config.width == 1
-        and found.rows[0].iteration == _grid.ITERATIONS[dataset]
-        and found.rows[0].n_generated == GENERATED
-        for found in members
-    ):
+    if not all(_is_published(found, dataset) for found in members):
         return "other settings"
     return f"{_seed_means(members, 'fid').mean() - paper:+.4g}"
+
+
+def _is_published(found: "Outcome", dataset: str) -> bool:
+    config, minority = found.cell.config, found.cell.place["class"]
+    (cell,) = _grid.unbalanced_cells("classes", dataset, minority, [config.objective], [0], {})
+    return _grid.is_as_in(config, cell.config) and found.rows[0].n_generated == GENERATED
 
 
 def _seed_means(members: Sequence["Outcome"], metric: str) -> np.ndarray:

@@ -60,6 +60,7 @@ flags.DEFINE_integer(
 flags.DEFINE_string("out", "augment", "Directory for what is written.", **_SECTION)
 ENDS = (".csv", "_runs.csv", ".md", ".png", ".pdf")
 SHOWN = 49  # images in a panel of generated.png
+ENOUGH = 1000  # images to tell by how different they are
 
 
 def main() -> None:
@@ -81,7 +82,8 @@ def main() -> None:
         from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     trials = trials_of(wanted)
-    notes = (verdicts.small_test_note(len(trials[0].tested)), *(t.images.note for t in trials))
+    notes = [verdicts.small_test_note(len(trials[0].tested))]
+    notes += [note for trial in trials for note in (trial.images.note, trial.note)]
     for note in dict.fromkeys(filter(None, notes)):
         print(note)
     run_files.check_writable(trials[0].config.runs_dir)
@@ -97,6 +99,7 @@ def main() -> None:
     )  # fmt: skip
     table = verdicts.summarise(rows)
     said = verdicts.verdict(rows, printable(trials[0].class_name), len(trials[0].tested))
+    said = " ".join(filter(None, [said, _sameness(trials, generated)]))
     with _cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
@@ -141,6 +144,16 @@ def trials_of(wanted: flags.FlagValues) -> list:
         )
         for config, seed in zip(configs, seeds, strict=True)
     ]
+
+
+def _sameness(trials: Sequence[Any], generated: Mapping[Any, Any]) -> str:
+    """A sentence if the generated images of the first GAN run are nearly alike."""
+    import tensorflow as tf
+
+    from rumi_tf import verdicts
+
+    real = trials[0].images.gather(tf.constant(trials[0].kept[:ENOUGH])).numpy()
+    return verdicts.sameness_note(generated[trials[0].config][:ENOUGH] / 127.5 - 1, real)
 
 
 def _heading(trial: Any) -> tuple[str, str]:

@@ -7,6 +7,7 @@ checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The direc
 the settings; the same command again resumes the run, or returns at once when it is finished.
 """
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from absl import flags
 
 from reproduce import _cli
 from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.tables import printable
 
 define_flags()
 flags.DEFINE_boolean(
@@ -50,8 +52,11 @@ def main() -> None:
         print(config.to_json(), end="")
         if images.note:
             print(images.note)
-        print(f"positives: {len(split.indices['positive'])} images")
-        print(f"negatives: {len(split.indices['negative'])} images")
+        for side, classes in (
+            ("positive", split.positive_classes), ("negative", split.negative_classes),
+        ):  # fmt: skip
+            named = printable(", ".join(images.class_names[k] for k in classes))
+            print(f"{side}s: {len(split.indices[side])} images ({named})")
         if config.holdout:
             print(f"held out:  {len(held_out(config, images.labels))} images")
         print(f"run directory: {run_files.run_directory(config)}")
@@ -62,13 +67,14 @@ def main() -> None:
     if run.reused:
         print("this run was finished before; nothing was trained")
     print(f"run directory: {run.directory}")
-    print(f"sample grid:   {run.last_grid}")
+    if run.last_grid.exists():
+        print(f"sample grid:   {run.last_grid}")
     if config.eval_every:
         print(f"metrics:       {_summary(run_results.last_rows(resolving.resolve(config)))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
-    print(f"to sample:     python -m reproduce.sample --saved_model={run.saved_model} --num=64 "
-          "--grid=grid.png")  # fmt: skip
+    words = [f"--saved_model={run.saved_model}", "--num=64", "--grid=grid.png"]
+    print(f"to sample:     python -m reproduce.sample {shlex.join(words)}")
 
 
 if __name__ == "__main__":

@@ -157,7 +157,8 @@ def summarise(rows: Sequence[Row]) -> list[dict]:
                 "paper_mean": "", "paper_std": "", "difference": "", "within": "",
                 "config_hash": own[0].config_hash,
             }  # fmt: skip
-            if published := paper.get((target, MODELS[model])):
+            published = paper.get((target, MODELS[model]))
+            if published and values:
                 mean, std = float(published["mmd_mean"]), float(published["mmd_std"])
                 difference = line["mean"] - mean
                 line |= {"paper_mean": mean, "paper_std": std, "difference": difference,
@@ -167,12 +168,15 @@ def summarise(rows: Sequence[Row]) -> list[dict]:
 
 
 def as_text(line: dict) -> dict[str, str]:
-    """A line of the table for people."""
+    """A line of the table for people; what there is not is empty."""
+    mean = "" if math.isnan(line["mean"]) else f"{line['mean']:.3f}"
+    deviation = "" if math.isnan(line["std"]) else f" ± {line['std']:.3f}"
+    median = "" if math.isnan(line["median"]) else f"{line['median']:.3f}"
     paper = f"{line['paper_mean']:.3f} ± {line['paper_std']:.3f}" if line["within"] else ""
     runs = str(line["runs"]) + (f" ({line['diverged']} diverged)" if line["diverged"] else "")
     return {
         "target": line["target"], "model": line["model"], "runs": runs,
-        "MMD²": f"{line['mean']:.3f} ± {line['std']:.3f}", "median": f"{line['median']:.3f}",
+        "MMD²": mean + deviation, "median": median,
         "paper": paper, "difference": f"{line['difference']:+.3f}" if paper else "",
         "within ± std": line["within"],
     }  # fmt: skip

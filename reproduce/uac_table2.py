@@ -16,6 +16,7 @@ with the differences where embedding, networks and budget are the paper's.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ OTHER_EPOCHS = 200
 GENERATED = 10_240  # images, of the published code's evaluation
 
 _SECTION: dict[str, Any] = {"module_name": "Table 2"}
+_AS_PUBLISHED: Mapping[str, Any] = MappingProxyType({})
 
 
 def define_table_flags(out: str, datasets: Sequence[str]) -> None:
@@ -62,23 +64,27 @@ def check(wanted: flags.FlagValues) -> None:
 
 def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
     """`reproduce._cells.Cell` for all models and seeds on one data set."""
-    from reproduce import _cells
-
-    code = _cells.flagfile_fields(_cells.ROOT / "flags" / "uac_authors_code.flags")
     given = _grid.given(wanted.smoke)
     return [
         cell
         for model in dict.fromkeys(wanted.models)
-        for cell in _grid.cells(
-            {
-                **code, **RECIPES.get(model, {}), "dataset": dataset, "split": "all",
-                "protocol": "uac_images", "embedding": "classifier",
-                "iterations": _iterations(dataset, model),
-            },
-            {"data set": dataset}, [model], _grid.seeds(wanted.seeds), given, MODELS,
-            evaluations=1,
-        )
-    ]  # fmt: skip
+        for cell in _cells_of_model(model, dataset, _grid.seeds(wanted.seeds), given)
+    ]
+
+
+def _cells_of_model(
+    model: str, dataset: str, seeds: Sequence[int] = (0,), given: Mapping[str, Any] = _AS_PUBLISHED
+) -> list:
+    """The cells of a model, by the published code but for what is given."""
+    from reproduce import _cells
+
+    task = {
+        **_cells.flagfile_fields(_cells.ROOT / "flags" / "uac_authors_code.flags"),
+        **RECIPES.get(model, {}), "dataset": dataset, "split": "all", "protocol": "uac_images",
+        "embedding": "classifier", "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
+    }  # fmt: skip
+    place = {"data set": dataset}
+    return _grid.cells(task, place, [model], seeds, given, MODELS, evaluations=1)
 
 
 def main() -> None:
@@ -145,18 +151,12 @@ def _incomparable(members: Sequence, dataset: str) -> str:
     if not members[0].rows[0].embedding.startswith("inception_299-"):
         return "other embedding"
     papers = all(
-        (config.network, config.width, config.batch_size) == ("uac_resnet", 1, 256)
-        and found.rows[0].iteration == _iterations(dataset, config.objective)
+        _grid.is_as_in(config, _cells_of_model(config.objective, dataset)[0].config)
         and found.rows[0].n_generated == GENERATED
         for found in members
         for config in [found.cell.config]
     )
     return "" if papers else "other settings"
-
-
-def _iterations(dataset: str, model: str) -> int:
-    """Updates of G in the published code's number of epochs."""
-    return BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS)
 
 
 def _known(members: Sequence, metric: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from rumi_tf import experiment, metrics, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory, joined
 from rumi_tf.data.splits import held_out, make_split
-from rumi_tf.embeddings import classifier
+from rumi_tf.embeddings import classifier, image_batches
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import provenance_of
 from rumi_tf.files import atomic_path, remove_leftovers
@@ -66,6 +66,7 @@ class Trial:
         num: images to add to it.
         updates: of each classifier.
         seed: of the classifiers.
+        copies: images that were left out of `test`, since there are copies of them in `train`.
     """
 
     config: RunConfig
@@ -76,6 +77,13 @@ class Trial:
     num: int
     updates: int
     seed: int
+    copies: int = 0
+
+    @property
+    def note(self) -> str:
+        """What was left out of the test, for the user."""
+        said = "held-out images are exact copies of images that are trained on; they are left out"
+        return f"{self.copies} {said}" if self.copies else ""
 
     @property
     def kept(self) -> np.ndarray:
@@ -129,6 +137,13 @@ def make_trial(
             f"{np.sum(images.labels == minority)}",
         )
     train = split.indices["all"]
+    unseen = tested[~_copied(everything, tested, train)]
+    if not np.any(everything.labels[unseen] == minority):
+        raise InvalidInput(
+            "data_dir",
+            f"all images of {config.minority_class} to test on are exact copies of images that are "
+            "trained on; remove the copies",
+        )
     if num is None:
         num = missing(images.labels[train], minority)
         if num < 1:
@@ -139,7 +154,21 @@ def make_trial(
             )
     if updates is None:
         updates = classifier.num_updates(config.dataset, len(train))
-    return Trial(config, everything, train, tested, minority, num, updates, seed)
+    copies = len(tested) - len(unseen)
+    return Trial(config, everything, train, unseen, minority, num, updates, seed, copies)
+
+
+def _copied(images: LabelledImages, tested: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """(t,) booleans: which of the images to test on have the pixels of one to train on."""
+    known = set(_digests(images, train))
+    return np.array([digest in known for digest in _digests(images, tested)], bool)
+
+
+def _digests(images: LabelledImages, chosen: np.ndarray) -> Iterator[bytes]:
+    """A digest of the pixels of every image."""
+    for batch in image_batches(images, chosen):
+        for pixels in to_bytes(batch):
+            yield hashlib.blake2b(pixels, digest_size=16).digest()
 
 
 def missing(labels: np.ndarray, minority: int) -> int:

@@ -129,6 +129,17 @@ class RunConfig(Config):
     for the dataset and objective.
     """
 
+    @classmethod
+    def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
+        """As `Config`; raises `InvalidInput` for a directory where nothing is read from one."""
+        made = super().from_flags(flag_values, **others)
+        if made.dataset == "digits" and made.data_dir:
+            raise InvalidInput(
+                "data_dir", "has no effect with --dataset=digits, which is the default; your own "
+                "images are --dataset=folder"
+            )  # fmt: skip
+        return made
+
     dataset: str = option(
         "digits",
         section="Data",
@@ -156,8 +167,9 @@ class RunConfig(Config):
         "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
         "attribute: CelebA images with --attribute against those without. classes: "
         "--positive_classes against --negative_classes. all: every class positive, for objectives "
-        "without negatives. Default: unbalanced if --minority_class "
-        "is given, classes if --positive_classes is, else even. Paper: even, overlap, unbalanced.",
+        "without negatives. Default: unbalanced if --minority_class is given, classes if "
+        "--positive_classes is; else attribute for celeba, classes for folder, even "
+        "for the others. Paper: even, overlap, unbalanced.",
     )
     positive_classes: tuple[str, ...] = option(
         (),

@@ -35,7 +35,7 @@ from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
 from rumi_tf.resolving import check_parts, resolve
 from rumi_tf.run_files import check_writable, read_summary, run_directory, working_place
-from rumi_tf.run_results import check_measured, last_rows, sampler_of
+from rumi_tf.run_results import check_finished, check_measured, last_rows, sampler_of
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -133,6 +133,8 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     done = read_summary(directory, config.iterations)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
+    if done:
+        check_finished(config)
     if done and measured and config.dataset != "folder":
         return Run(directory, done, reused=True)
     images, split = prepare(config)

@@ -82,7 +82,7 @@ def _image_size(config: RunConfig) -> int:
     sizes = IMAGE_SIZES[config.dataset]
     size = config.image_size or sizes[0]
     if size not in sizes:
-        words = ", ".join(map(str, sorted(sizes)))
+        words = ", ".join(map(str, sorted(set(sizes))))
         raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
     return size
 

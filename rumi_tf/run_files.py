@@ -115,7 +115,10 @@ def claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
         write_json(directory / "data.json", data)
         return
     except (ValueError, InvalidInput) as error:
-        raise RunDamaged(f"config.json or data.json in {directory} is damaged: {error}") from error
+        raise RunDamaged(
+            f"config.json or data.json in {directory} is damaged: {error}; delete that directory "
+            "to train anew"
+        ) from error
     if known.identity() != config.identity():
         raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
     if before != data:

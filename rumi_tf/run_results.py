@@ -1,5 +1,8 @@
 """What a run has left to be looked at: its evaluations, its log, its generator."""
 
+import zipfile
+import zlib
+
 import numpy as np
 
 from rumi_tf.callbacks import rows_until
@@ -10,6 +13,8 @@ from rumi_tf.protocols import protocol_for
 from rumi_tf.results import Row, by_evaluation, check_rows, read_curve, read_rows
 from rumi_tf.run_files import run_directory
 from rumi_tf.sampling import Sampler, load_sampler
+
+_AGAIN = "delete {}/summary.json and train once more, which exports it anew"
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
@@ -78,10 +83,23 @@ def sampler_of(config: RunConfig) -> Sampler:
     try:
         return load_sampler(directory / "saved_model")
     except InvalidInput as error:
+        raise RunDamaged(f"{error.problem}; {_AGAIN.format(directory)}") from error
+
+
+def check_finished(config: RunConfig) -> None:
+    """Raises `RunDamaged` if what a finished run has made cannot be used any more."""
+    directory = run_directory(config)
+    rows_until(directory / "log.csv", config.iterations)
+    sampler_of(config)
+    try:
+        with zipfile.ZipFile(directory / "generator.keras") as archive:
+            whole = archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
+        whole = False
+    if not whole:
         raise RunDamaged(
-            f"{error.problem}; delete {directory / 'summary.json'} and train once more, which "
-            "exports it anew"
-        ) from error
+            f"{directory / 'generator.keras'} is missing or damaged; {_AGAIN.format(directory)}"
+        )
 
 
 def check_measured(config: RunConfig) -> None:

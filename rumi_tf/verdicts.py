@@ -8,9 +8,12 @@ import numpy as np
 from scipy import stats
 
 from rumi_tf.augmentation import ARMS, GENERATED, METRICS, TITLES, ArmRow
+from rumi_tf.callbacks import diversity
 
 DECISIVE = ("minority_recall", "balanced_accuracy")
 CONFIDENCE = 0.95  # of the interval of a difference
+ROUNDING = 1e-9  # within which differences are the same
+ALIKE = 0.5  # of the deviation of real images
 FEW = 30  # images to test on, below which a single one moves recall by more than 0.03
 
 
@@ -50,7 +53,8 @@ class Difference:
     Attributes:
         rival: the other arm.
         mean: of the differences of single trials.
-        low, high: interval of that mean with `CONFIDENCE`, by Student's t; infinite for one trial.
+        low, high: interval of that mean with `CONFIDENCE`, by Student's t; infinite where there is
+            no spread to judge by: of one trial, or of differences that are all the same.
     """
 
     rival: str
@@ -65,7 +69,9 @@ class Difference:
 
     def __str__(self) -> str:
         words = {1: "better", 0: "not distinguishable", -1: "worse"}[self.sign]
-        inside = "" if math.isinf(self.low) else f"{self.low:+.3f} to {self.high:+.3f}, "
+        inside = f"{self.low:+.3f} to {self.high:+.3f}, "
+        if math.isinf(self.low):
+            inside = "no spread, "
         return f"{self.mean:+.3f} ({inside}{words})"
 
 
@@ -78,7 +84,7 @@ def difference(ours: np.ndarray, theirs: np.ndarray, rival: str = "") -> Differe
     """
     each = np.asarray(ours) - np.asarray(theirs)
     mean, half = float(each.mean()), math.inf
-    if len(each) > 1:
+    if len(each) > 1 and np.ptp(each) > ROUNDING:
         error = each.std(ddof=1) / math.sqrt(len(each))
         half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(each) - 1) * error)
     return Difference(rival, mean, mean - half, mean + half)
@@ -102,6 +108,21 @@ def small_test_note(tested: int) -> str:
     return (
         f"Only {tested} of the images tested on are of the class, so recall moves in steps of "
         f"{1 / tested:.2f}."
+    )
+
+
+def sameness_note(generated: np.ndarray, real: np.ndarray) -> str:
+    """What generated images that are nearly alike are worth; empty if they are not.
+
+    Args:
+        generated, real: (N, H, W, C) and (M, H, W, C), in one range of values.
+    """
+    ours, theirs = diversity(generated), diversity(real)
+    if ours >= ALIKE * theirs or len(generated) < 2:
+        return ""
+    return (
+        f"The generated images are nearly alike: their pixels vary by {ours:.3g}, those of real "
+        f"ones by {theirs:.3g}; more --iterations or a higher --learning_rate may help."
     )
 
 

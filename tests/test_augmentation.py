@@ -12,7 +12,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from rumi_tf import augmentation, building, resolving, verdicts
 from rumi_tf.augmentation import ARMS, METRICS, ArmRow
 from rumi_tf.config import RunConfig
-from rumi_tf.data.images import from_memory
+from rumi_tf.data.images import from_memory, joined
+from rumi_tf.data.splits import held_out
 from rumi_tf.embeddings import test_part as part_to_test_on
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
@@ -70,6 +71,22 @@ def test_the_gan_is_trained_on_the_real_images_of_the_classifiers():
     assert len(made.kept) == 20 and len(made.images) == 1797 and len(made.test) == 425 + 360
     for index in split.indices.values():
         assert not set(index.tolist()) & set(made.test.tolist())
+
+
+def test_copies_of_what_is_trained_on_are_not_tested_on():
+    once = blobs((60, 30, 20))
+    twice = joined(once, once)
+    made = trial(twice)
+    pixels = twice.gather(tf.range(len(twice))).numpy()
+    seen = {pixels[k].tobytes() for k in made.train}
+    held = held_out(made.config, twice.labels)
+    alike = [k for k in held if pixels[k].tobytes() in seen]
+    assert alike and sorted(made.test) == sorted(set(held) - set(alike))
+    assert made.note.startswith(f"{len(alike)} held-out images are exact copies")
+    assert trial().copies == 0 and not trial().note
+    uniform = from_memory(np.zeros((60, 8, 8, 1)), np.repeat([0, 1, 2], 20), tuple("abc"))
+    with pytest.raises(InvalidInput, match="--data_dir: all images of c to test on are exact cop"):
+        trial(uniform)
 
 
 def test_every_seed_has_other_images():
@@ -255,6 +272,23 @@ def test_the_difference_is_that_of_a_paired_t_test():
     assert single.sign == 0 and math.isinf(single.high)
 
 
+def test_differences_that_are_all_the_same_prove_nothing():
+    """As of a few images to test on, of which one was found in every trial."""
+    ours, theirs = np.array([0.8, 0.9, 0.7]), np.array([0.7, 0.8, 0.6])
+    found = verdicts.difference(ours, theirs)
+    assert found.sign == 0 and str(found) == "+0.100 (no spread, not distinguishable)"
+    rows = rows_of(generated=[(1.0, 0.9)] * 3, none=[(2 / 3, 0.8)] * 3)
+    assert "Not distinguishable" in verdicts.verdict(rows, "cats", 3)
+
+
+def test_generated_images_that_are_nearly_alike_are_said_to_be():
+    real = np.random.default_rng(0).normal(size=(50, 4, 4, 1))
+    assert verdicts.sameness_note(0.6 * real, real) == "" == verdicts.sameness_note(real[:1], real)
+    said = verdicts.sameness_note(0.4 * real, real)
+    deviation = float(np.std(real, axis=0).mean())
+    assert f"vary by {0.4 * deviation:.3g}, those of real ones by {deviation:.3g};" in said
+
+
 @pytest.mark.parametrize(
     "answer, recall, accuracy",
     [
@@ -345,7 +379,8 @@ def test_the_command_on_digits_writes_what_it_names(on_digits):
     said = printed.split("\n\n")[1]
     assert said in (out / "augment.md").read_text() and "One seed has no spread" in said
     tested = re.search(r"(\d+) of them of the class", (out / "augment.md").read_text())
-    assert said == verdicts.verdict(rows, "5", int(tested.group(1)))
+    assert said.startswith(verdicts.verdict(rows, "5", int(tested.group(1))))
+    assert "nearly alike" in said  # after two iterations
     assert read_csv(out / "augment.csv") == verdicts.summarise(rows)
 
 

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import os
+import shlex
 import shutil
 
 import numpy as np
@@ -39,6 +40,7 @@ BAD = [
     ("network", (*TRAIN, "--network=celeba")),
     # data that is not there
     ("data_dir", (*TRAIN, "--dataset=folder")),
+    ("data_dir", (*TRAIN, "--data_dir={images}", "--minority_class=1")),
     ("data_dir", (*TRAIN, "--dataset=folder", "--data_dir={out}/absent")),
     ("data_dir", (*TRAIN, "--dataset=folder", "--data_dir={bad_images}", "--image_size=32")),
     ("data_dir", (*TRAIN, "--dataset=mnist", "--data_dir={out}/absent")),
@@ -591,11 +593,11 @@ def test_a_folder_of_images_trains_and_samples(places, tmp_path):
     done = command(
         "reproduce.train", "--dataset=folder", f"--data_dir={places['images']}",
         "--minority_class=a", "--image_size=32", "--iterations=2", "--width=0.05",
-        "--batch_size=4", f"--runs_dir={tmp_path}",
+        "--batch_size=4", f"--runs_dir={tmp_path / 'my runs'}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     line = next(x for x in done.stdout.splitlines() if x.startswith("to sample:"))
-    words = line.replace("grid.png", str(tmp_path / "grid.png")).split()
+    words = shlex.split(line.replace("grid.png", str(tmp_path / "grid.png")))
     done = command(*words[words.index("-m") + 1 :])
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "grid.png").size[1] > 100

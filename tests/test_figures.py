@@ -55,3 +55,5 @@ def test_kernel_densities_are_those_of_the_points():
     assert np.abs(found[0, 1] - expected).max() < 0.02
     assert np.abs(found[0, 3] - found[0, :3].mean(0)).max() < 0.06  # a wider kernel
     assert np.isnan(found[1, 2]).all() and np.isfinite(found[1, [0, 1, 3]]).all()
+    points[1, 0, 7] = np.inf  # diverged, which is all of a run
+    assert np.isnan(uac_figure1_mog.densities(points)[1]).all()

@@ -155,6 +155,30 @@ def test_a_damaged_config_is_named(tmp_path, content):
         experiment.train(config)
 
 
+@pytest.mark.parametrize(
+    "damage, said",
+    [
+        (lambda run: shutil.rmtree(run / "saved_model"), "saved_model"),
+        (lambda run: (run / "generator.keras").unlink(), "generator.keras is missing"),
+        (lambda run: os.truncate(run / "generator.keras", 5000), "generator.keras is missing or d"),
+        (lambda run: os.truncate(run / "log.csv", 20), "log.csv is damaged"),
+    ],
+    ids=["no SavedModel", "no Keras file", "half a Keras file", "half a log"],
+)
+def test_a_finished_run_whose_results_are_gone_says_so_and_is_exported_anew(damage, said, tmp_path):
+    config = tiny(tmp_path)
+    directory = experiment.train(config).directory
+    damage(directory)
+    with pytest.raises(RunDamaged, match=said) as caught:
+        experiment.train(config)
+    gone = "log.csv" if "log.csv" in said else "summary.json"
+    assert f"delete {directory / 'summary.json'}" in str(caught.value) or gone == "log.csv"
+    (directory / gone).unlink()
+    again = experiment.train(config)
+    assert again.saved_model.is_dir() and experiment.train(config).reused
+    assert (directory / "generator.keras").stat().st_size > 5000
+
+
 def test_changed_images_are_noticed(tmp_path):
     from PIL import Image
 

@@ -110,11 +110,11 @@ def test_smoke_gives_way_to_what_is_given(wanted):
 
 def outcome(fids, model="LSGAN", dataset="mnist", embedding="inception-1-x"):
     """One outcome per (class, seed) of a dict."""
-    config = _cells.objective_config("lsgan", {})
     for (minority, seed), fid in fids.items():
+        (cell,) = _grid.unbalanced_cells("x", dataset, minority, ["lsgan"], [seed], {})
         place = {"data set": dataset, "class": minority, "model": model, "run seed": str(seed)}
         row = dataclasses.replace(ROW, value=fid, embedding=embedding)
-        yield _cells.Outcome(_cells.Cell(config, place), "done", [row])
+        yield _cells.Outcome(_cells.Cell(cell.config, place), "done", [row])
 
 
 FIDS = {("5", 0): 100.0, ("3", 0): 120.0, ("5", 1): 130.0, ("3", 1): 134.0, ("5", 2): 90.0,
@@ -141,11 +141,12 @@ def test_the_difference_from_the_paper_is_of_all_its_classes_at_its_settings():
 def test_no_difference_is_shown_where_it_would_mean_nothing():
     (row,) = table1.summarise(list(outcome(FIDS, embedding="classifier-x")))
     assert row["difference"] == "other embedding"
-    narrow = list(outcome(ALL))
-    config = dataclasses.replace(narrow[0].cell.config, width=0.5)
-    cell = dataclasses.replace(narrow[0].cell, config=config)
-    narrow[0] = dataclasses.replace(narrow[0], cell=cell)
-    assert table1.summarise(narrow)[0]["difference"] == "other settings"
+    for other in ({"width": 0.5}, {"learning_rate": 2e-4}, {"iterations": 9_999}):
+        changed = list(outcome(ALL))
+        config = dataclasses.replace(changed[0].cell.config, **other)
+        cell = dataclasses.replace(changed[0].cell, config=config)
+        changed[0] = dataclasses.replace(changed[0], cell=cell)
+        assert table1.summarise(changed)[0]["difference"] == "other settings"
     few = [
         dataclasses.replace(found, rows=[dataclasses.replace(found.rows[0], n_generated=9)])
         for found in outcome(ALL)
@@ -156,8 +157,8 @@ def test_no_difference_is_shown_where_it_would_mean_nothing():
 
 
 def test_what_is_named_twice_is_one_cell(wanted):
-    twice = table1.cells_of(wanted("--datasets=digits", "--classes=5,05,5", "--models=lsgan,lsgan"))
-    assert [cell.title for cell in twice] == ["digits 5 LSGAN 0"]
+    words = ("--datasets=cifar10", "--classes=horse,7,Horse", "--models=lsgan,lsgan")
+    assert [cell.title for cell in table1.cells_of(wanted(*words))] == ["cifar10 horse LSGAN 0"]
 
 
 def test_only_takes_whole_words(wanted):

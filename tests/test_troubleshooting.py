@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from absl import flags
 from PIL import Image
 
 from rumi_tf import building, experiment, mixture, resolving, run_files, workers
 from rumi_tf.callbacks import StopOnNaN
 from rumi_tf.checkpoints import Checkpoints
-from rumi_tf.config import RunConfig
+from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.data.images import explain
 from rumi_tf.data.sources import load_images
 from rumi_tf.embeddings import load_inception
@@ -242,7 +243,15 @@ def changed_table(place, patch):
     return mixture.train(runs)
 
 
+def forgotten_dataset(place, patch):
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["train", f"--data_dir={place}"])
+    return RunConfig.from_flags(values)
+
+
 CASES = {
+    "has no effect": (forgotten_dataset, 2),
     "are not on this machine": (no_weights, 2),
     "does not hold weights": (wrong_weights, 2),
     "mnist is not prepared": (no_network, 2),

@@ -64,7 +64,13 @@ def test_diverged_runs_are_counted_and_left_out():
 def test_a_single_run_has_no_deviation_and_diverged_ones_no_mean():
     one, none = uac_table1.summarise(rows("uacgan", class_1=[1.0], marginal=[None]))
     assert one["mean"] == 1.0 and np.isnan(one["std"]) and np.isnan(none["mean"])
-    assert none["within"] == "no"
+    shown = [uac_table1.as_text(line) for line in (one, none)]
+    assert [line["MMD²"] for line in shown] == ["1.000", ""] and none["within"] == ""
+    assert (shown[1]["median"], shown[1]["difference"], shown[1]["runs"]) == (
+        "",
+        "",
+        "0 (1 diverged)",
+    )
 
 
 def test_published_values_are_there_for_every_target_and_model_of_the_paper():

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rumi_tf.files import digest_of, is_text
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
 MEMORY_LIMIT = 2 * 2**30
+DARK = 8192  # a highest value of 16 bits below which all of an image is dark
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 # By the value of the EXIF tag Orientation: what undoes it.
 _TURNS = {
@@ -50,17 +51,20 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         )
     classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(classes) < 2:
+        deeper = [c for c in classes if sum(p.is_dir() for p in c.iterdir()) > 1]
         raise InvalidInput(
-            "data_dir", f"{root} has {len(classes)} sub-folders; one per class, at least two"
+            "data_dir",
+            f"{root} has {len(classes)} sub-folders; one per class, at least two"
+            + (f"; did you mean {deeper[0]}?" if deeper else ""),
         )
     for directory in classes:
         if not is_text(directory.name):
             raise InvalidInput("data_dir", f"the name of {directory} is not UTF-8 text")
     paths: list[Path] = []
     named: list[int] = []  # the class of every path
-    others = 0
+    others: list[Path] = []
     for label, directory in enumerate(classes):
-        others += sum(not is_image(p) and not p.name.startswith(".") for p in directory.iterdir())
+        others += (p for p in directory.iterdir() if not is_image(p) and p.name[0] != ".")
         found = sorted(p for p in directory.iterdir() if is_image(p))
         paths += found
         named += [label] * len(found)
@@ -80,7 +84,7 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
     for label, name in enumerate(names):
         if label not in labels:
             raise InvalidInput("data_dir", f"class {name} in {root} has no readable PNG or JPEG")
-    note = _note(others, len(paths) - len(chosen))
+    note = _note(root, others, len(paths) - len(chosen), _dark(chosen, modes))
     if in_memory:
         images = from_memory(np.stack([decoded[path] for path in chosen]), labels, names)
         return dataclasses.replace(images, note=note)
@@ -95,14 +99,38 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
     return dataclasses.replace(images, note=note)
 
 
-def _note(others: int, skipped: int) -> str:
-    """What was left out, for the user."""
+def _note(root: Path, others: Sequence[Path], skipped: int, dark: str) -> str:
+    """What was left out, and what looks wrong, for the user."""
     parts = []
-    if others:
-        parts.append(f"{others} entries of class folders are no PNG or JPEG files")
+    folders = sorted(path for path in others if path.is_dir())
+    if len(others) > len(folders):
+        parts.append(f"{len(others) - len(folders)} files are no PNG or JPEG")
+    if folders:
+        parts.append(
+            f"{len(folders)} folders lie inside of class folders, the first is "
+            f"{folders[0].relative_to(root)}"
+        )
     if skipped:
         parts.append(f"{skipped} images cannot be read")
-    return " and ".join(parts) + "; they were left out" if parts else ""
+    left_out = " and ".join(parts) + "; they were left out" if parts else ""
+    return "; ".join(filter(None, [left_out, dark]))
+
+
+def _dark(paths: Sequence[Path], modes: Mapping[Path, str]) -> str:
+    """What is to be said if the upper 8 of 16 bits, which are what is kept, are nearly empty."""
+    deep = [path for path in paths if modes[path].startswith(("I", "F"))]
+    highest = max((float(value) for _, value in checked(deep, _highest)), default=DARK)
+    if highest >= DARK:
+        return ""
+    return (
+        f"no value of the {len(deep)} images of 16 bits is above {highest:g} of 65,535, so they "
+        "are nearly black: multiply them first"
+    )
+
+
+def _highest(path: Path) -> float:
+    with Image.open(path, formats=("PNG", "JPEG")) as image:
+        return float(np.max(np.asarray(image)))
 
 
 def decode(path: Path, size: int | None, channels: int) -> np.ndarray:

@@ -71,7 +71,7 @@ def _load(name: str, weights: str | None) -> keras.Model:
             "inception_weights",
             "the ImageNet weights of InceptionV3 are not on this machine and could not be "
             "downloaded; give a file with --inception_weights=PATH, or use "
-            "--embedding=classifier, which needs none",
+            "--embedding=classifier with a --dataset, which needs none",
         ) from error
     pooled = network.get_layer("avg_pool").output if top else network.output
     scores = network.output if top else network.output[:, :0]

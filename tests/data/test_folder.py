@@ -123,9 +123,33 @@ def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
     images = load(tree, skip_unreadable=True)
     assert images.labels.tolist() == [0, 0, 1, 1, 1]
     assert images.note == (
-        "1 entries of class folders are no PNG or JPEG files and 2 images cannot be read; "
-        "they were left out"
+        "1 files are no PNG or JPEG and 2 images cannot be read; they were left out"
     )
+
+
+def test_folders_inside_of_classes_are_named_and_not_taken_for_files(tree):
+    for day in ("day2", "day1"):
+        (tree / "dogs" / day).mkdir()
+    assert load(tree).note == (
+        "1 files are no PNG or JPEG and 2 folders lie inside of class folders, the first is "
+        "dogs/day1; they were left out"
+    )
+
+
+def test_the_folder_above_the_classes_points_at_them(tmp_path):
+    for name in ("a", "b"):
+        write(tmp_path, f"train/{name}/0.png", colour(9))
+    with pytest.raises(InvalidInput, match=r"one per class, at least two; did you mean .*/train\?"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("highest, dark", [(4095, True), (60_000, False)])
+def test_sixteen_bits_that_are_hardly_used_are_pointed_out(highest, dark, tree):
+    """A camera's 12 bits in a file of 16 are black in the 8 upper ones."""
+    values = np.linspace(0, highest, 400).reshape(20, 20).astype(np.uint16)
+    write(tree, "cats/deep.png", values)
+    said = "no value of the 1 images of 16 bits is above 4095 of 65,535, so they are nearly black"
+    assert (said in load(tree).note) is dark
 
 
 def test_an_announced_giant_is_unreadable_and_not_decoded(tree, monkeypatch):
