@@ -39,6 +39,8 @@ def main() -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     with _cli.writing_to("out", out.parent):
         write_text(out, page.render(found, runs_dir, wanted.title, now))
+    if not (found.runs or found.mixtures):
+        print(f"{runs_dir} has no runs")
     _cli.show([out])
 
 

@@ -131,10 +131,11 @@ def make_trial(
         [held_out(config, images.labels), np.arange(len(images), len(everything))]
     )
     if not np.any(everything.labels[tested] == minority):
+        count = int(np.sum(images.labels == minority))
         raise InvalidInput(
             "holdout",
-            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of "
-            f"{np.sum(images.labels == minority)}",
+            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of {count}; "
+            f"it must be at least {math.ceil(1000 / count) / 1000:g}",
         )
     train = split.indices["all"]
     unseen = tested[~_copied(everything, tested, train)]

@@ -706,5 +706,5 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         ("below", lambda b: value >= b, "less than"),
     ):
         if limits[bound] is not None and wrong(limits[bound]):
-            raise InvalidInput(field.name, f"is {value}, must be {words} {limits[bound]:g}")
+            raise InvalidInput(field.name, f"is {value}, must be {words} {limits[bound]:.12g}")
     return value

@@ -104,6 +104,9 @@ def test_without_something_to_test_on_or_to_add_there_is_no_trial(flag, values):
     with pytest.raises(InvalidInput) as caught:
         trial(**values)
     assert caught.value.flag == flag
+    if flag == "holdout":
+        assert str(caught.value).endswith("of 20; it must be at least 0.05")
+        assert len(trial(holdout=0.05).tested) == 1
 
 
 def test_as_many_are_added_as_make_the_class_as_frequent_as_the_mean_of_the_others():
