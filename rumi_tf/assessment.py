@@ -217,7 +217,7 @@ def _of_sampler(
     )
     if known is not None:
         trained = {k: provenance_of(known)[k] for k in ("objective", "config_hash", "seed")}
-        provenance |= {**trained, "iteration": known.iterations}
+        provenance |= {**trained, "iteration": sampler.iteration or known.iterations}
         if data is not None and sampler.metadata.get("data_fingerprint") != data.fingerprint:
             notes.append("the real images are not of the data that the generator was trained on")
     labels = None

@@ -134,8 +134,8 @@ def make_trial(
         count = int(np.sum(images.labels == minority))
         raise InvalidInput(
             "holdout",
-            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of {count}; "
-            f"it must be at least {math.ceil(1000 / count) / 1000:g}",
+            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of "
+            f"{count}; it must be at least {math.ceil(1000 / count) / 1000:g}",
         )
     train = split.indices["all"]
     unseen = tested[~_copied(everything, tested, train)]

@@ -14,7 +14,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.errors import RunDamaged, TrainingDiverged
-from rumi_tf.files import read_csv, write_csv
+from rumi_tf.files import atomic_path, read_csv, write_csv
 from rumi_tf.plotting import save_grid
 from rumi_tf.progress import has_terminal
 from rumi_tf.refusals import refusals_as_os_errors
@@ -285,6 +285,8 @@ class SampleGrids(Periodic):
 class Evaluate(Periodic):
     """Measures the generator as it is; writes metrics.csv, TensorBoard, and last of all prd.csv.
 
+    Where its FID is the lowest so far, its weights are kept (`best_weights`).
+
     Args:
         directory: of the run.
         every, last: see `Periodic`.
@@ -330,11 +332,18 @@ class Evaluate(Periodic):
         measured, prd = self._measure(iteration, iteration == self.last)
         rows = rows_as_text(measured)
         self._rows += rows
+        if best_iteration(self._rows) == iteration:
+            self._keep_weights(iteration)
         if prd is not None:
             write_curve(self._directory / "prd.csv", prd)
         write_csv(self._directory / "metrics.csv", self._rows, sealed=True)
         self._show(rows)
         self.seconds += time.monotonic() - began
+
+    def _keep_weights(self, iteration: int) -> None:
+        path = best_weights(self._directory, iteration)
+        with atomic_path(path) as temporary, refusals_as_os_errors(path):
+            np.savez(temporary, *(v.numpy() for v in self.model.generator.variables))
 
     def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
         evaluations: dict[str, dict[str, str | float]] = {}
@@ -344,6 +353,24 @@ class Evaluate(Periodic):
                 points[f"metrics/{row['metric']}"] = row["value"]
         for points in evaluations.values():
             self._board.scalars(points)
+
+
+def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
+    """The iteration at which FID was lowest, the first of several; `None` if it is in no row."""
+    found = [
+        (float(row["value"]), int(row["iteration"]))
+        for row in rows
+        if row["metric"] == "fid" and row["value"]
+    ]
+    return min(found)[1] if found else None
+
+
+def best_weights(directory: Path, iteration: int) -> Path:
+    """Where a run that is not finished keeps the generator's weights of an evaluation.
+
+    There may be those of several, since a start may go back behind the best one.
+    """
+    return directory / ".best" / f"{iteration}.npz"
 
 
 class Clock(Counting):

@@ -1,6 +1,7 @@
 """A run from its configuration to its files: built, trained or resumed, measured, exported."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import keras
@@ -19,6 +20,8 @@ from rumi_tf.callbacks import (
     SaveCheckpoint,
     StopOnNaN,
     TensorBoard,
+    best_iteration,
+    best_weights,
     diversity,
 )
 from rumi_tf.checkpoints import Checkpoints
@@ -28,8 +31,8 @@ from rumi_tf.data.splits import Split
 from rumi_tf.environment import read_starts, record_environment
 from rumi_tf.errors import InvalidInput, WorkerLost
 from rumi_tf.evaluation import Evaluator
-from rumi_tf.export import export_generator
-from rumi_tf.files import remove_temporaries, write_json
+from rumi_tf.export import export_keras, export_saved_model
+from rumi_tf.files import read_csv, read_npz, remove_temporaries, write_json
 from rumi_tf.measuring import evaluation_identity, generating, measure_once, measurer
 from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
@@ -61,6 +64,13 @@ class Run:
     def saved_model(self) -> Path:
         """The exported generator, for `reproduce.sample`."""
         return self.directory / "saved_model"
+
+    @property
+    def best_saved_model(self) -> Path:
+        """The generator of the evaluation with the lowest FID; of runs that are evaluated while
+        they are trained.
+        """
+        return self.directory / "saved_model_best"
 
     @property
     def last_grid(self) -> Path:
@@ -167,9 +177,12 @@ def _train(work: _Work) -> Run:
     clock = _fit(work, model, checkpoints)
     if not work.by_chief:
         return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
-    _export(work, model.generator, shares)
+    known = _known_to_users(work, shares)
+    export_saved_model(model.generator, directory / "saved_model", known)
+    export_keras(model.generator, directory / "generator.keras")
     if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
         measure_once(config, work.evaluator, generating(model))
+    _export_best(directory, model.generator, known)
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
@@ -280,22 +293,32 @@ def _callbacks(
     ]
 
 
-def _export(work: _Work, generator: keras.Model, shares: np.ndarray | None) -> None:
-    """Writes the generator for others, with what they should know of it."""
+def _known_to_users(work: _Work, shares: np.ndarray | None) -> dict:
+    """What somebody should know who has the generator alone."""
     images, split = work.images, work.split
-    export_generator(
-        generator,
-        work.directory / "saved_model",
-        work.directory / "generator.keras",
-        {
-            "config": dataclasses.asdict(work.config),
-            "config_hash": work.config.hash(),
-            "data_fingerprint": images.fingerprint,
-            "image_shape": list(images.image_shape),
-            "class_names": list(images.class_names),
-            "num_classes": len(images.class_names),
-            "trained_classes": [] if shares is None else np.flatnonzero(shares).tolist(),
-            "positive_classes": list(split.positive_classes),
-            "negative_classes": list(split.negative_classes),
-        },
-    )
+    return {
+        "config": dataclasses.asdict(work.config),
+        "config_hash": work.config.hash(),
+        "iteration": work.config.iterations,
+        "data_fingerprint": images.fingerprint,
+        "image_shape": list(images.image_shape),
+        "class_names": list(images.class_names),
+        "num_classes": len(images.class_names),
+        "trained_classes": [] if shares is None else np.flatnonzero(shares).tolist(),
+        "positive_classes": list(split.positive_classes),
+        "negative_classes": list(split.negative_classes),
+    }
+
+
+def _export_best(directory: Path, generator: keras.Model, known: dict) -> None:
+    """Exports the generator of the evaluation with the lowest FID, if its weights were kept.
+
+    Changes the generator's weights. What was kept is deleted.
+    """
+    best = best_iteration(read_csv(directory / "metrics.csv"))
+    if best is not None and (kept := best_weights(directory, best)).exists():
+        weights = read_npz(kept)
+        for k, variable in enumerate(generator.variables):
+            variable.assign(weights[f"arr_{k}"])
+        export_saved_model(generator, directory / "saved_model_best", {**known, "iteration": best})
+    shutil.rmtree(directory / ".best", ignore_errors=True)

@@ -10,18 +10,16 @@ from rumi_tf.refusals import refusals_as_os_errors
 from rumi_tf.saved_models import METADATA, sealed
 
 
-def export_generator(
-    generator: keras.Model, saved_model: str | os.PathLike, keras_file: str | os.PathLike,
-    metadata: dict,
-) -> None:  # fmt: skip
-    """Exports a generator as a TF SavedModel, to sample from, and as a .keras file, to go on with.
+def export_saved_model(
+    generator: keras.Model, saved_model: str | os.PathLike, metadata: dict
+) -> None:
+    """Exports a generator as a TF SavedModel, to sample from.
 
     Args:
         generator: (B, latent_dim) noise, or that and (B,) labels if it has the attribute
             `num_classes`, -> (B, H, W, C) in [-1, 1].
         saved_model: directory of the SavedModel; its signature `serve` takes `noise`, and of a
             conditional generator `label`, int32.
-        keras_file: path that ends in .keras.
         metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
     """
     noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
@@ -31,7 +29,11 @@ def export_generator(
         else:
             generator.export(str(temporary), verbose=False, input_signature=[noise])
         write_json(temporary / METADATA, sealed(metadata, temporary))
-    with atomic_path(keras_file) as temporary:
+
+
+def export_keras(generator: keras.Model, path: str | os.PathLike) -> None:
+    """Saves a generator as a .keras file, to go on with; `path` ends so."""
+    with atomic_path(path) as temporary:
         generator.save(temporary)
 
 

@@ -1,5 +1,6 @@
 """What a run has left to be looked at: its evaluations, its log, its generator."""
 
+import math
 import zipfile
 import zlib
 
@@ -38,6 +39,15 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
         ):
             found[first.iteration] = evaluation
     return dict(sorted(found.items()))
+
+
+def best_rows(config: RunConfig) -> list[Row]:
+    """What `evaluations` finds of the iteration with the lowest FID; empty if there is none."""
+
+    def fid(rows: list[Row]) -> float:
+        return math.inf if rows[0].value is None else rows[0].value
+
+    return min(evaluations(config).values(), key=fid, default=[])
 
 
 def last_rows(config: RunConfig) -> list[Row]:

@@ -42,6 +42,13 @@ class Sampler:
         """Name of each class of a conditional generator, by label."""
         return tuple(self.metadata.get("class_names", ())) if self.conditional else ()
 
+    @property
+    def iteration(self) -> int | None:
+        """After which it was exported, of those of its run; `None` if it does not say so."""
+        last = self.metadata.get("config", {}).get("iterations")
+        found = self.metadata.get("iteration", last)
+        return found if type(found) is int and type(last) is int and 0 < found <= last else None
+
     def label(self, name: str) -> int:
         """The label of a class given by name or index.
 
@@ -96,7 +103,7 @@ class Sampler:
     def title(self) -> str:
         """What the images are, for a picture's title."""
         config = self.metadata.get("config", {})
-        known = [config.get(key) for key in ("objective", "dataset", "iterations")]
+        known = [config.get("objective"), config.get("dataset"), self.iteration]
         if None in known:
             return "generated images"
         return "{}, {}, iteration {:,}".format(*known)

@@ -7,12 +7,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import building, evaluation, experiment, measuring, resolving
+from rumi_tf import (
+    assessment,
+    building,
+    evaluation,
+    experiment,
+    measuring,
+    resolving,
+    run_results,
+)
 from rumi_tf.callbacks import Evaluate
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
 from rumi_tf.files import read_csv
 from rumi_tf.results import read_rows
+from rumi_tf.sampling import load_sampler
 
 TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "checkpoint_every": 2,
         "iterations": 6, "split": "even", "eval_samples": 150}  # fmt: skip
@@ -89,6 +98,45 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
     curve = read_csv(run.directory / "prd.csv")
     assert len(curve) == 1001 and set(curve[0]) == {"precision", "recall"}
     assert run.summary["seconds_evaluating"] > 0
+
+
+@pytest.mark.parametrize("fids, best", [((5.0, 3.0, 4.0), 4), ((5.0, None, 5.0), 2)])
+def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, monkeypatch):
+    made = experiment.measurer
+
+    def measurer(*arguments):
+        measure = made(*arguments)
+
+        def measured(iteration, last):
+            (first, *rest), prd = measure(iteration, last)
+            assert first.metric == "fid"
+            return [dataclasses.replace(first, value=fids[iteration // 2 - 1]), *rest], prd
+
+        return measured
+
+    monkeypatch.setattr(experiment, "measurer", measurer)
+    settings = config(tmp_path, eval_every=2)
+    run = experiment.train(settings)
+    assert not (run.directory / ".best").exists()
+    assert run_results.best_rows(settings)[0].iteration == best
+    sampler = load_sampler(run.best_saved_model)
+    assert sampler.iteration == best and load_sampler(run.saved_model).iteration == 6
+    # A run of so many iterations is the same until there.
+    shorter = load_sampler(experiment.train(config(tmp_path, iterations=best)).saved_model)
+    np.testing.assert_array_equal(sampler.sample(9, seed=3), shorter.sample(9, seed=3))
+    assert not np.array_equal(sampler.sample(9, 3), load_sampler(run.saved_model).sample(9, 3))
+
+
+def test_measuring_the_best_generator_gives_its_row_again(whole):
+    best = min((r for r in read_rows(whole.directory / "metrics.csv") if r.metric == "fid"),
+               key=lambda row: row.value)  # fmt: skip
+    found = assessment.assess(
+        saved_model=whole.best_saved_model, images=None, reference=None,
+        given={"eval_samples": 150, "cache_dir": str(whole.directory.parent.parent / "cache")},
+    )  # fmt: skip
+    row = found.rows[0]
+    assert (row.iteration, row.config_hash) == (best.iteration, best.config_hash)
+    assert row.value == pytest.approx(best.value, rel=1e-4)
 
 
 def test_every_evaluation_draws_its_own_samples(tmp_path):

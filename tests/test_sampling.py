@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from rumi_tf.errors import InvalidInput
-from rumi_tf.export import export_generator
+from rumi_tf.export import export_keras, export_saved_model
 from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
 from rumi_tf.randomness import normal
@@ -23,7 +23,8 @@ def exported(tmp_path_factory):
     directory = tmp_path_factory.mktemp("export")
     generator = Generator(network="mnist", image_shape=(28, 28, 1), latent_dim=9, width=0.1)
     about = {"config": {"objective": "lsgan", "dataset": "digits", "iterations": 1200}}
-    export_generator(generator, directory / "saved_model", directory / "g.keras", about)
+    export_saved_model(generator, directory / "saved_model", about)
+    export_keras(generator, directory / "g.keras")
     return generator, directory
 
 
@@ -36,6 +37,10 @@ def test_saved_model_and_keras_file_are_the_generator(exported):
     again = keras.models.load_model(directory / "g.keras", safe_mode=True)
     np.testing.assert_allclose(again(noise, training=False), expected, atol=1e-6)
     assert sampler.title() == "lsgan, digits, iteration 1,200"
+    sampler.metadata["iteration"] = 300
+    assert sampler.title() == "lsgan, digits, iteration 300"
+    sampler.metadata["iteration"] = "300"
+    assert sampler.iteration is None and sampler.title() == "generated images"
 
 
 def test_image_k_of_a_seed_does_not_depend_on_how_many_are_asked_for(exported):
@@ -54,7 +59,8 @@ def conditional(tmp_path_factory):
         network="mnist", image_shape=(28, 28, 1), num_classes=3, latent_dim=9, width=0.1
     )
     about = {"class_names": ["cat", "dog", "Owl"], "num_classes": 3, "trained_classes": [0, 2]}
-    export_generator(generator, directory / "saved_model", directory / "g.keras", about)
+    export_saved_model(generator, directory / "saved_model", about)
+    export_keras(generator, directory / "g.keras")
     return generator, directory
 
 
