@@ -147,7 +147,8 @@ def as_flags(config: RunConfig) -> list[str]:
     words = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if value is None or value == field.default:
+        # The data set is named, so that its directory is not taken for one of other images.
+        if value is None or (value == field.default and field.name != "dataset"):
             continue
         text = ",".join(value) if isinstance(value, tuple) else str(value)
         words.append(f"--{field.name}={text.lower() if isinstance(value, bool) else text}")

@@ -81,12 +81,13 @@ def main() -> None:
     with _cli.quiet_import():
         from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
+    run_files.check_writable(str(_cli.path(wanted.runs_dir)))
     trials = trials_of(wanted)
-    notes = [verdicts.small_test_note(len(trials[0].tested))]
+    tested = min(len(trial.tested) for trial in trials)
+    notes = [verdicts.small_test_note(tested)]
     notes += [note for trial in trials for note in (trial.images.note, trial.note)]
     for note in dict.fromkeys(filter(None, notes)):
         print(note)
-    run_files.check_writable(trials[0].config.runs_dir)
     generated = {}
     for trial in trials:
         if trial.config not in generated:
@@ -98,7 +99,7 @@ def main() -> None:
         lambda line: print(printable(line), file=sys.stderr, flush=True),
     )  # fmt: skip
     table = verdicts.summarise(rows)
-    said = verdicts.verdict(rows, printable(trials[0].class_name), len(trials[0].tested))
+    said = verdicts.verdict(rows, printable(trials[0].class_name), tested)
     said = " ".join(filter(None, [said, _sameness(trials, generated)]))
     with _cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
@@ -122,6 +123,7 @@ def _check_out(wanted: flags.FlagValues, out: Path) -> None:
 def trials_of(wanted: flags.FlagValues) -> list:
     """`rumi_tf.augmentation.Trial` for every seed that the flags name."""
     from rumi_tf import augmentation, resolving
+    from rumi_tf.data.images import joined
     from rumi_tf.data.sources import load_images
     from rumi_tf.embeddings import test_part
 
@@ -138,22 +140,31 @@ def trials_of(wanted: flags.FlagValues) -> list:
         for seed in seeds
     ]
     images, test = load_images(configs[0]), test_part(configs[0])
+    everything = images if test is None else joined(images, test)
+    digests = augmentation.pixel_digests(everything)  # one reading of all for all seeds
     return [
         augmentation.make_trial(
-            config, images, test, num=wanted.num, updates=wanted.updates, seed=seed
+            config,
+            images,
+            test,
+            num=wanted.num,
+            updates=wanted.updates,
+            seed=seed,
+            digests=digests,
         )
         for config, seed in zip(configs, seeds, strict=True)
     ]
 
 
 def _sameness(trials: Sequence[Any], generated: Mapping[Any, Any]) -> str:
-    """A sentence if the generated images of the first GAN run are nearly alike."""
+    """A sentence if the generated images of a GAN run are nearly alike."""
     import tensorflow as tf
 
     from rumi_tf import verdicts
 
     real = trials[0].images.gather(tf.constant(trials[0].kept[:ENOUGH])).numpy()
-    return verdicts.sameness_note(generated[trials[0].config][:ENOUGH] / 127.5 - 1, real)
+    made = {config.seed: images[:ENOUGH] / 127.5 - 1 for config, images in generated.items()}
+    return verdicts.sameness_note(made, real)
 
 
 def _heading(trial: Any) -> tuple[str, str]:

@@ -59,11 +59,11 @@ def main() -> None:
     label = None if wanted.label is None else sampler.label(wanted.label)
     images = sampler.sample(wanted.num, wanted.seed, label)
     if outputs["grid"]:
-        with _cli.writing_to("grid", os.path.dirname(outputs["grid"])):
+        with _cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
             save_grid(outputs["grid"], images, sampler.title())
     if outputs["npz"]:
         with (
-            _cli.writing_to("npz", os.path.dirname(outputs["npz"])),
+            _cli.writing_to("npz", os.path.dirname(outputs["npz"]) or "."),
             atomic_path(outputs["npz"]) as temporary,
             open(temporary, "wb") as file,
         ):

@@ -73,11 +73,8 @@ def main() -> None:
         print(f"metrics:       {_summary(run_results.last_rows(resolving.resolve(config)))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
-    if config.eval_every and run.best_saved_model.is_dir():
-        best = run_results.best_rows(resolving.resolve(config))
-        if best:
-            print(f"lowest FID:    {best[0].value:.4g} at iteration {best[0].iteration}")
-        print(f"               {run.best_saved_model}")
+    if best := run.summary.get("best_iteration"):
+        print(f"lowest FID:    {run.best_saved_model} (iteration {best})")
     words = [f"--saved_model={run.saved_model}", "--num=64", "--grid=grid.png"]
     print(f"to sample:     python -m reproduce.sample {shlex.join(words)}")
 

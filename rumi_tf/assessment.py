@@ -299,7 +299,10 @@ def write(found: Assessment, out: Path) -> list[Path]:
     remove_leftovers(out)
     append_rows(out / "metrics.csv", found.rows, sealed=False)
     written = [out / "metrics.csv"]
-    name, label = found.rows[0].config_hash, Path(found.rows[0].objective).name[-40:]
+    first = found.rows[0]
+    name, label = first.config_hash, Path(first.objective).name[-40:]
+    if first.iteration:  # of a run there may be two generators
+        name += f"_{first.iteration}"
     measured = found.evaluation
     if measured.prd is not None:
         paths = [out / f"prd_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]

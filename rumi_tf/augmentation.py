@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from rumi_tf.embeddings import classifier, image_batches
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import provenance_of
 from rumi_tf.files import atomic_path, remove_leftovers
+from rumi_tf.progress import tracked
 from rumi_tf.randomness import numpy_generator
 from rumi_tf.results import Row, append_rows, check_rows, read_rows
 from rumi_tf.sampling import to_bytes
@@ -109,6 +110,7 @@ def make_trial(
     num: int | None = None,
     updates: int | None = None,
     seed: int = 0,
+    digests: np.ndarray | None = None,
 ) -> Trial:
     """Divides the images: what `config` trains on, and what it holds out.
 
@@ -120,9 +122,10 @@ def make_trial(
             the others.
         updates: of each classifier; `None` for as many as the embedding of the data set has.
         seed: of the classifiers.
+        digests: `pixel_digests` of the images, and behind them of the test part; `None` makes them.
 
     Raises:
-        InvalidInput: there is nothing to test on, or nothing to add.
+        InvalidInput: there is nothing to test on, or nothing to add; or an image cannot be decoded.
     """
     split = make_split(config, images.labels, images.class_names)
     (minority,) = split.positive_classes
@@ -132,13 +135,16 @@ def make_trial(
     )
     if not np.any(everything.labels[tested] == minority):
         count = int(np.sum(images.labels == minority))
+        enough = f"at least {math.ceil(1000 / count) / 1000:g}" if count > 1 else "more images"
         raise InvalidInput(
             "holdout",
             f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of "
-            f"{count}; it must be at least {math.ceil(1000 / count) / 1000:g}",
+            f"{count}; that takes {enough}",
         )
     train = split.indices["all"]
-    unseen = tested[~_copied(everything, tested, train)]
+    if digests is None:
+        digests = pixel_digests(everything)
+    unseen = tested[~np.isin(digests[tested], digests[train])]
     if not np.any(everything.labels[unseen] == minority):
         raise InvalidInput(
             "data_dir",
@@ -159,17 +165,16 @@ def make_trial(
     return Trial(config, everything, train, unseen, minority, num, updates, seed, copies)
 
 
-def _copied(images: LabelledImages, tested: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """(t,) booleans: which of the images to test on have the pixels of one to train on."""
-    known = set(_digests(images, train))
-    return np.array([digest in known for digest in _digests(images, tested)], bool)
-
-
-def _digests(images: LabelledImages, chosen: np.ndarray) -> Iterator[bytes]:
-    """A digest of the pixels of every image."""
-    for batch in image_batches(images, chosen):
-        for pixels in to_bytes(batch):
-            yield hashlib.blake2b(pixels, digest_size=16).digest()
+def pixel_digests(images: LabelledImages) -> np.ndarray:
+    """(N,) uint64: the same for images that have the same pixels, and else not."""
+    batches = image_batches(images, np.arange(len(images)))
+    shown = tracked(batches, len(images), "looking for copies", "image")
+    digests = [
+        hashlib.blake2b(pixels, digest_size=8).digest()
+        for batch in shown
+        for pixels in to_bytes(batch)
+    ]
+    return np.frombuffer(b"".join(digests), np.uint64)
 
 
 def missing(labels: np.ndarray, minority: int) -> int:

@@ -299,6 +299,8 @@ class Evaluate(Periodic):
         seconds: that evaluations took in this process.
     """
 
+    KEPT = 5  # of the newest weights; a start goes back behind no more than the kept checkpoints
+
     def __init__(
         self,
         directory: Path,
@@ -323,6 +325,9 @@ class Evaluate(Periodic):
         self._rows = rows_until(path, self.start)
         write_csv(path, self._rows, sealed=True)
         self._show(self._rows)
+        for iteration in kept_weights(self._directory):
+            if iteration > self.start:
+                best_weights(self._directory, iteration).unlink()
 
     def act(self, iteration, logs):
         """Appends a row per metric."""
@@ -344,6 +349,8 @@ class Evaluate(Periodic):
         path = best_weights(self._directory, iteration)
         with atomic_path(path) as temporary, refusals_as_os_errors(path):
             np.savez(temporary, *(v.numpy() for v in self.model.generator.variables))
+        for old in kept_weights(self._directory)[: -self.KEPT]:
+            best_weights(self._directory, old).unlink()
 
     def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
         evaluations: dict[str, dict[str, str | float]] = {}
@@ -356,19 +363,28 @@ class Evaluate(Periodic):
 
 
 def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
-    """The iteration at which FID was lowest, the first of several; `None` if it is in no row."""
+    """The iteration at which FID was lowest, the first of several; `None` if it is in no row.
+
+    Of the evaluations that were made as the newest one: others do not compare with it.
+    """
+    measured = [row for row in rows if row["metric"] == "fid" and row["value"]]
     found = [
         (float(row["value"]), int(row["iteration"]))
-        for row in rows
-        if row["metric"] == "fid" and row["value"]
+        for row in measured
+        if all(row[key] == measured[-1][key] for key in ("protocol", "embedding", "n_generated"))
     ]
     return min(found)[1] if found else None
 
 
-def best_weights(directory: Path, iteration: int) -> Path:
-    """Where a run that is not finished keeps the generator's weights of an evaluation.
+def kept_weights(directory: Path) -> list[int]:
+    """Iterations of which there are `best_weights`, in order."""
+    return sorted(int(p.stem) for p in directory.glob(".best/*.npz") if p.stem.isdecimal())
 
-    There may be those of several, since a start may go back behind the best one.
+
+def best_weights(directory: Path, iteration: int) -> Path:
+    """Where a run keeps the generator's weights of an evaluation.
+
+    Until it is finished there may be those of several, since a start may go back behind the best.
     """
     return directory / ".best" / f"{iteration}.npz"
 

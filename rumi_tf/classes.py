@@ -21,5 +21,6 @@ def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:
     numbers = any(known.isdecimal() for known in class_names)
     if not numbers and name.isdecimal() and len(name) < 10 and int(name) < len(class_names):
         return int(name)
+    why = ", and numbers are names here" if numbers and name.isdecimal() else ""
     known = ", ".join(class_names[:20]) + (", ..." if len(class_names) > 20 else "")
-    raise InvalidInput(flag, f"there is no class {name!r}; the classes are {known}")
+    raise InvalidInput(flag, f"there is no class {name!r}{why}; the classes are {known}")

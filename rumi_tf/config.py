@@ -131,9 +131,9 @@ class RunConfig(Config):
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
-        """As `Config`; raises `InvalidInput` for a directory where nothing is read from one."""
+        """As `Config`; raises `InvalidInput` for a directory and no word of what is in it."""
         made = super().from_flags(flag_values, **others)
-        if made.dataset == "digits" and made.data_dir:
+        if made.data_dir and not ("dataset" in others or flag_values["dataset"].present):
             raise InvalidInput(
                 "data_dir", "has no effect with --dataset=digits, which is the default; your own "
                 "images are --dataset=folder"

@@ -1,7 +1,6 @@
 """A run from its configuration to its files: built, trained or resumed, measured, exported."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 import keras
@@ -23,13 +22,14 @@ from rumi_tf.callbacks import (
     best_iteration,
     best_weights,
     diversity,
+    kept_weights,
 )
 from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, explain
 from rumi_tf.data.splits import Split
 from rumi_tf.environment import read_starts, record_environment
-from rumi_tf.errors import InvalidInput, WorkerLost
+from rumi_tf.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.export import export_keras, export_saved_model
 from rumi_tf.files import read_csv, read_npz, remove_temporaries, write_json
@@ -144,7 +144,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
     if done:
-        check_finished(config)
+        check_finished(config, done)
     if done and measured and config.dataset != "folder":
         return Run(directory, done, reused=True)
     images, split = prepare(config)
@@ -182,7 +182,7 @@ def _train(work: _Work) -> Run:
     export_keras(model.generator, directory / "generator.keras")
     if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
         measure_once(config, work.evaluator, generating(model))
-    _export_best(directory, model.generator, known)
+    best = _export_best(directory, model.generator, known)
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
@@ -191,6 +191,7 @@ def _train(work: _Work) -> Run:
         "seconds_evaluating": clock.paused(),
         "positives": len(work.split.indices["positive"]),
         "negatives": len(work.split.indices["negative"]),
+        "best_iteration": best,
     }
     write_json(directory / "summary.json", summary)
     return Run(directory, summary, reused=False, notes=tuple(notes))
@@ -310,15 +311,28 @@ def _known_to_users(work: _Work, shares: np.ndarray | None) -> dict:
     }
 
 
-def _export_best(directory: Path, generator: keras.Model, known: dict) -> None:
+def _export_best(directory: Path, generator: keras.Model, known: dict) -> int | None:
     """Exports the generator of the evaluation with the lowest FID, if its weights were kept.
 
-    Changes the generator's weights. What was kept is deleted.
+    Changes the generator's weights. Of those that were kept the best alone stay.
+
+    Returns:
+        The iteration of that evaluation.
+
+    Raises:
+        RunDamaged: its weights cannot be used.
     """
     best = best_iteration(read_csv(directory / "metrics.csv"))
-    if best is not None and (kept := best_weights(directory, best)).exists():
-        weights = read_npz(kept)
+    if best is None or best not in kept_weights(directory):
+        return None
+    path = best_weights(directory, best)
+    try:
+        weights = read_npz(path)
         for k, variable in enumerate(generator.variables):
             variable.assign(weights[f"arr_{k}"])
-        export_saved_model(generator, directory / "saved_model_best", {**known, "iteration": best})
-    shutil.rmtree(directory / ".best", ignore_errors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunDamaged(f"{path} is damaged ({error}); delete it to go on without it") from error
+    export_saved_model(generator, directory / "saved_model_best", {**known, "iteration": best})
+    for other in set(kept_weights(directory)) - {best}:
+        best_weights(directory, other).unlink()
+    return best

@@ -91,16 +91,25 @@ def reserve(path: str | os.PathLike, size: int) -> None:
 
 
 def remove_leftovers(directory: str | os.PathLike) -> None:
-    """Deletes what writers of this machine that have ended left in `directory`; needs no lock."""
+    """Deletes what writers of this machine that have ended left in `directory`; needs no lock.
+
+    What the system does not let it delete stays.
+    """
     for path in Path(directory).glob(f".tmp-{_machine()}.*-*"):
         process = path.name.split(".")[2]
         if process.isdecimal() and not _is_alive(int(process)):
-            _remove(path)
+            with contextlib.suppress(OSError):
+                _remove(path)
 
 
 def _machine() -> str:
-    """Tells apart the machines that share a directory, where process numbers do not."""
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    """Tells apart the machines that share a directory, and the containers on one of them, where
+    process numbers do not.
+    """
+    name = socket.gethostname()
+    with contextlib.suppress(OSError):  # a link that Linux alone has
+        name += os.readlink("/proc/self/ns/pid")
+    return f"{zlib.crc32(name.encode()):08x}"
 
 
 def _is_alive(process: int) -> bool:

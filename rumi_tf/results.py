@@ -77,8 +77,8 @@ def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
 def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = True) -> None:
     """Adds rows to a CSV file, which several processes may do at once.
 
-    A row that is there already, but for its seconds, gives way to the new one, so that a command
-    that was killed after it had added rows does not add them twice.
+    Rows that are all there already, but for their seconds, give way to the new ones, so that a
+    command that was killed after it had added rows does not add them twice.
 
     Args:
         path: of the file.
@@ -94,8 +94,9 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = Tru
         for name in (path.name, seal_of(path).name):
             remove_temporaries(path.parent, name)
         new = rows_as_text(rows)
-        results = [_result(row) for row in new]
-        old = [row for row in read_csv(path) if _result(row) not in results]
+        old, results = read_csv(path), [_result(row) for row in new]
+        if all(result in map(_result, old) for result in results):
+            old = [row for row in old if _result(row) not in results]
         write_csv(path, old + new, sealed)
 
 

@@ -1,8 +1,8 @@
 """What a run has left to be looked at: its evaluations, its log, its generator."""
 
-import math
 import zipfile
-import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rumi_tf.results import Row, by_evaluation, check_rows, read_curve, read_row
 from rumi_tf.run_files import run_directory
 from rumi_tf.sampling import Sampler, load_sampler
 
+BEST = "saved_model_best/saved_model.pb"
 _AGAIN = "delete {}/summary.json and train once more, which exports it anew"
 
 
@@ -39,15 +40,6 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
         ):
             found[first.iteration] = evaluation
     return dict(sorted(found.items()))
-
-
-def best_rows(config: RunConfig) -> list[Row]:
-    """What `evaluations` finds of the iteration with the lowest FID; empty if there is none."""
-
-    def fid(rows: list[Row]) -> float:
-        return math.inf if rows[0].value is None else rows[0].value
-
-    return min(evaluations(config).values(), key=fid, default=[])
 
 
 def last_rows(config: RunConfig) -> list[Row]:
@@ -96,20 +88,26 @@ def sampler_of(config: RunConfig) -> Sampler:
         raise RunDamaged(f"{error.problem}; {_AGAIN.format(directory)}") from error
 
 
-def check_finished(config: RunConfig) -> None:
-    """Raises `RunDamaged` if what a finished run has made cannot be used any more."""
+def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
+    """Raises `RunDamaged` if what a finished run has made cannot be used any more.
+
+    Args:
+        config: resolved.
+        summary: what summary.json says.
+    """
     directory = run_directory(config)
     rows_until(directory / "log.csv", config.iterations)
     sampler_of(config)
     try:
         with zipfile.ZipFile(directory / "generator.keras") as archive:
             whole = archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
+    except Exception:  # of half a dozen types, by which byte is damaged
         whole = False
-    if not whole:
-        raise RunDamaged(
-            f"{directory / 'generator.keras'} is missing or damaged; {_AGAIN.format(directory)}"
-        )
+    gone = [] if whole else ["generator.keras"]
+    if summary.get("best_iteration") and not (directory / BEST).is_file():
+        gone.append(BEST)
+    for name in gone:
+        raise RunDamaged(f"{directory / name} is missing or damaged; {_AGAIN.format(directory)}")
 
 
 def check_measured(config: RunConfig) -> None:

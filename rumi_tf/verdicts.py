@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -14,7 +14,7 @@ DECISIVE = ("minority_recall", "balanced_accuracy")
 CONFIDENCE = 0.95  # of the interval of a difference
 ROUNDING = 1e-9  # within which differences are the same
 ALIKE = 0.5  # of the deviation of real images
-FEW = 30  # images to test on, below which a single one moves recall by more than 0.03
+FEW = 30  # images to test on, below which a single one moves recall by more than 1/30
 
 
 def values_of(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
@@ -111,18 +111,24 @@ def small_test_note(tested: int) -> str:
     )
 
 
-def sameness_note(generated: np.ndarray, real: np.ndarray) -> str:
-    """What generated images that are nearly alike are worth; empty if they are not.
+def sameness_note(generated: Mapping[int, np.ndarray], real: np.ndarray) -> str:
+    """Which GAN runs made images that are nearly alike; empty if none did.
 
     Args:
-        generated, real: (N, H, W, C) and (M, H, W, C), in one range of values.
+        generated: seed of a run -> (N, H, W, C) images of it.
+        real: (M, H, W, C) real ones, in the same range of values.
     """
-    ours, theirs = diversity(generated), diversity(real)
-    if ours >= ALIKE * theirs or len(generated) < 2:
+    enough = ALIKE * diversity(real)
+    seeds = [
+        str(seed)
+        for seed, images in generated.items()
+        if len(images) > 1 and diversity(images) < enough
+    ]
+    if not seeds:
         return ""
     return (
-        f"The generated images are nearly alike: their pixels vary by {ours:.3g}, those of real "
-        f"ones by {theirs:.3g}; more --iterations or a higher --learning_rate may help."
+        f"The generated images of seed {', '.join(seeds)} are nearly alike, less than half as "
+        "different as real ones: more --iterations or a higher --learning_rate may help."
     )
 
 

@@ -9,10 +9,11 @@ import sys
 import threading
 
 import pytest
+from absl import flags
 
 from reproduce import _cells
 from rumi_tf import resolving, run_files
-from rumi_tf.config import RunConfig
+from rumi_tf.config import RunConfig, define_flags
 from rumi_tf.errors import InvalidInput
 from tests.conftest import ROOT, holder
 from tests.test_config import OTHER
@@ -53,6 +54,15 @@ def test_flagfiles_give_way_to_what_is_given():
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
+def test_a_directory_of_data_is_no_hindrance_to_cells_of_digits(tmp_path):
+    """A table may have others beside them; their own directory is not read."""
+    config = _cells.objective_config("lsgan", {"dataset": "digits", "data_dir": str(tmp_path)})
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["train", *_cells.as_flags(config)])
+    assert resolving.resolve(RunConfig.from_flags(values)) == config
+
+
 def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(tmp_path):
     given = {
         "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,

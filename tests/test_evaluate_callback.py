@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,15 +12,17 @@ import tensorflow as tf
 from rumi_tf import (
     assessment,
     building,
+    callbacks,
     evaluation,
     experiment,
     measuring,
     resolving,
-    run_results,
+    run_files,
 )
 from rumi_tf.callbacks import Evaluate
 from rumi_tf.config import RunConfig
 from rumi_tf.embeddings import Embedding
+from rumi_tf.errors import RunDamaged
 from rumi_tf.files import read_csv
 from rumi_tf.results import read_rows
 from rumi_tf.sampling import load_sampler
@@ -117,14 +121,43 @@ def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, m
     monkeypatch.setattr(experiment, "measurer", measurer)
     settings = config(tmp_path, eval_every=2)
     run = experiment.train(settings)
-    assert not (run.directory / ".best").exists()
-    assert run_results.best_rows(settings)[0].iteration == best
+    assert callbacks.kept_weights(run.directory) == [best]
+    assert run.summary["best_iteration"] == best
     sampler = load_sampler(run.best_saved_model)
     assert sampler.iteration == best and load_sampler(run.saved_model).iteration == 6
     # A run of so many iterations is the same until there.
     shorter = load_sampler(experiment.train(config(tmp_path, iterations=best)).saved_model)
     np.testing.assert_array_equal(sampler.sample(9, seed=3), shorter.sample(9, seed=3))
     assert not np.array_equal(sampler.sample(9, 3), load_sampler(run.saved_model).sample(9, 3))
+
+
+def test_the_best_generator_is_exported_anew_or_its_loss_is_told(tmp_path, whole):
+    settings = config(tmp_path, eval_every=1)
+    shutil.copytree(whole.directory, run_files.run_directory(settings))
+    run = experiment.train(settings)
+    expected = load_sampler(run.best_saved_model).sample(5, seed=0)
+    shutil.rmtree(run.best_saved_model)
+    with pytest.raises(RunDamaged, match=r"saved_model_best/saved_model\.pb is miss") as caught:
+        experiment.train(settings)
+    assert f"delete {run.directory}/summary.json" in str(caught.value)
+    (run.directory / "summary.json").unlink()
+    assert not experiment.train(settings).reused
+    np.testing.assert_array_equal(load_sampler(run.best_saved_model).sample(5, seed=0), expected)
+    (kept,) = callbacks.kept_weights(run.directory)
+    os.truncate(callbacks.best_weights(run.directory, kept), 3000)
+    (run.directory / "summary.json").unlink()
+    with pytest.raises(RunDamaged, match=r"is damaged .*; delete it to go on without it"):
+        experiment.train(settings)
+
+
+def test_evaluations_by_another_embedding_do_not_compare():
+    def row(iteration, value, embedding):
+        return {"metric": "fid", "iteration": str(iteration), "value": value, "protocol": "p",
+                "embedding": embedding, "n_generated": "10"}  # fmt: skip
+
+    rows = [row(2, "5.0", "classifier"), row(4, "40.0", "inception"), row(6, "30.0", "inception")]
+    assert callbacks.best_iteration(rows) == 6
+    assert callbacks.best_iteration([row(2, "", "x"), {"metric": "kid"}]) is None
 
 
 def test_measuring_the_best_generator_gives_its_row_again(whole):

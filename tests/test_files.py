@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,13 @@ def test_remove_temporaries_spares_everything_else(tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["kept", "sub"]
 
 
+def raising(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
 _KILLED = """
 import os, sys
 from rumi_tf.files import atomic_path
@@ -72,6 +80,9 @@ def test_leftovers_are_of_writers_of_this_machine_that_have_ended(tmp_path, monk
     files.remove_leftovers(tmp_path)
     assert killed.exists()  # its writer may live there
     monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", raising(PermissionError))
+        files.remove_leftovers(tmp_path)  # of another user, in a directory that all may write to
     others = [tmp_path / name for name in (".tmp-x", ".tmp-12.34.56-c.csv", "tmp", ".tmp-a.b-c")]
     for path in others:
         path.write_text("")

@@ -28,6 +28,10 @@ def test_the_same_result_once_more_takes_the_place_of_the_old_one(tmp_path):
     append_rows(tmp_path / "r.csv", [first, other])
     append_rows(tmp_path / "r.csv", [again])
     assert read_rows(tmp_path / "r.csv") == [other, again]
+    # Another evaluation, of which one number is the same by chance.
+    new = [again, dataclasses.replace(ROW, metric="kid")]
+    append_rows(tmp_path / "r.csv", new)
+    assert read_rows(tmp_path / "r.csv") == [other, again, *new]
 
 
 def test_no_file_has_no_rows(tmp_path):

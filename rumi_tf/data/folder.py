@@ -16,6 +16,7 @@ from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_loader, from_memory
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import digest_of, is_text
+from rumi_tf.tables import printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
@@ -108,7 +109,7 @@ def _note(root: Path, others: Sequence[Path], skipped: int, dark: str) -> str:
     if folders:
         parts.append(
             f"{len(folders)} folders lie inside of class folders, the first is "
-            f"{folders[0].relative_to(root)}"
+            f"{printable(str(folders[0].relative_to(root)))}"
         )
     if skipped:
         parts.append(f"{skipped} images cannot be read")
@@ -119,7 +120,8 @@ def _note(root: Path, others: Sequence[Path], skipped: int, dark: str) -> str:
 def _dark(paths: Sequence[Path], modes: Mapping[Path, str]) -> str:
     """What is to be said if the upper 8 of 16 bits, which are what is kept, are nearly empty."""
     deep = [path for path in paths if modes[path].startswith(("I", "F"))]
-    highest = max((float(value) for _, value in checked(deep, _highest)), default=DARK)
+    values = [value for _, value in checked(deep, _highest) if value is not None]
+    highest = max(values, default=DARK)
     if highest >= DARK:
         return ""
     return (

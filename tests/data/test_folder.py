@@ -134,6 +134,8 @@ def test_folders_inside_of_classes_are_named_and_not_taken_for_files(tree):
         "1 files are no PNG or JPEG and 2 folders lie inside of class folders, the first is "
         "dogs/day1; they were left out"
     )
+    (tree / "cats" / "a\x1b[2J").mkdir()
+    assert r"the first is cats/a\x1b[2J;" in load(tree).note
 
 
 def test_the_folder_above_the_classes_points_at_them(tmp_path):
