@@ -23,8 +23,8 @@ _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
 flags.DEFINE_list(
     "settings",
-    list(SETTINGS),
-    f"What to train, of {', '.join(SETTINGS)}.",
+    [],
+    f"What to train, comma-separated; default: all of {', '.join(SETTINGS)}.",
     **_SECTION,
 )
 flags.DEFINE_integer(
@@ -45,8 +45,9 @@ def main() -> None:
     """Trains, draws, and prints what was written."""
     wanted = flags.FLAGS
     out = _cli.path(wanted.out)
-    _grid.check_names("settings", wanted.settings, SETTINGS)
-    names = list(dict.fromkeys(wanted.settings))
+    names = wanted.settings if wanted["settings"].present else list(SETTINGS)
+    _grid.check_names("settings", names, SETTINGS)
+    names = list(dict.fromkeys(names))
     _cli.check_output("out", *(out / name for name in FILES))
     with _cli.quiet_import():
         from figures import _toy

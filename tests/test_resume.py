@@ -173,7 +173,7 @@ def test_a_finished_run_whose_results_are_gone_says_so_and_is_exported_anew(dama
     with pytest.raises(RunDamaged, match=said) as caught:
         experiment.train(config)
     told = str(caught.value).replace("delete it", f"delete {directory / said}")
-    (remedy,) = re.findall(r"delete (\S+)", told)
+    *_, remedy = re.findall(r"delete (\S+)", told)
     Path(remedy).unlink()
     again = experiment.train(config)
     assert again.saved_model.is_dir() and experiment.train(config).reused
