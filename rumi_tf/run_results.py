@@ -103,10 +103,9 @@ def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
             whole = archive.testzip() is None
     except Exception:  # of half a dozen types, by which byte is damaged
         whole = False
-    gone = [] if whole else ["generator.keras"]
-    if summary.get("best_iteration") and not (directory / BEST).is_file():
-        gone.append(BEST)
-    for name in gone:
+    best = not summary.get("best_iteration") or (directory / BEST).is_file()
+    if not (whole and best):
+        name = BEST if whole else "generator.keras"
         raise RunDamaged(f"{directory / name} is missing or damaged; {_AGAIN.format(directory)}")
 
 
