@@ -67,7 +67,9 @@ def labels_of(numbers: tf.Tensor, shares: Sequence[float]) -> tf.Tensor:
     sums = np.cumsum(np.asarray(shares, np.float64)).astype(np.float32)
     # Rounding must not leave a gap above the last sum, into which a number could fall.
     sums[np.flatnonzero(shares)[-1] :] = 2.0
-    return tf.reduce_sum(tf.cast(numbers[..., tf.newaxis] >= sums, tf.int32), axis=-1)
+    # Along a leading axis the sum takes a quarter of the time that it takes along the last.
+    sums = sums.reshape(-1, *[1] * numbers.shape.rank)
+    return tf.reduce_sum(tf.cast(numbers >= sums, tf.int32), axis=0)
 
 
 def _key(seed: int, stream: str, step: int | tf.Tensor, draw: int) -> tf.Tensor:
