@@ -22,6 +22,7 @@ from rumi_tf.results import Row
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
 BUSY = 3  # the exit code of a command whose run another process works on
+_COMMAS = flags.CsvListSerializer(",")  # puts what has a comma itself in quotes
 PATIENCE = 10.0  # seconds before cells that others work on are looked at again
 
 
@@ -150,7 +151,7 @@ def as_flags(config: RunConfig) -> list[str]:
         # The data set is named, so that its directory is not taken for one of other images.
         if value is None or (value == field.default and field.name != "dataset"):
             continue
-        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        text = _COMMAS.serialize(value) if isinstance(value, tuple) else str(value)
         words.append(f"--{field.name}={text.lower() if isinstance(value, bool) else text}")
     return words
 

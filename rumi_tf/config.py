@@ -174,8 +174,8 @@ class RunConfig(Config):
     positive_classes: tuple[str, ...] = option(
         (),
         section="Data",
-        help_text="Comma-separated classes to learn, by name or index (splits classes, single). "
-        "Paper: those of --split=even and overlap.",
+        help_text="Comma-separated classes to learn, by name or index (splits classes, single); a "
+        "name that has a comma itself in double quotes. Paper: those of --split=even and overlap.",
     )
     negative_classes: tuple[str, ...] = option(
         (),

@@ -19,8 +19,16 @@ from tests.conftest import ROOT, holder
 from tests.test_config import OTHER
 from tests.test_results import ROW
 
+WITH_A_COMMA = RunConfig(
+    dataset="folder", data_dir="photos", positive_classes=("a, b", 'c "d"', "e")
+)
 
-@pytest.mark.parametrize("config", [RunConfig(), RunConfig(**OTHER)], ids=["defaults", "others"])
+
+@pytest.mark.parametrize(
+    "config",
+    [RunConfig(), RunConfig(**OTHER), WITH_A_COMMA],
+    ids=["defaults", "others", "a comma in a name"],
+)
 def test_flags_mean_the_configuration_they_were_made_of(config):
     from absl import flags
 

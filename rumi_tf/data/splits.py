@@ -170,8 +170,8 @@ def _classes(config: RunConfig, class_names: Sequence[str]) -> _Sides:
     if not named["positive_classes"]:
         raise InvalidInput(
             "positive_classes",
-            "name the classes to learn, or one that is scarce by --minority_class; --split=all learns "
-            f"all of them; the classes are {', '.join(class_names[:20])}",
+            "name the classes to learn, or one that is scarce by --minority_class; or learn all by "
+            f"--split=all; the classes are {', '.join(class_names[:20])}",
         )
     positive = named["positive_classes"]
     return positive, named["negative_classes"] or _others(positive, class_names)
