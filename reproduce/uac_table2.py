@@ -16,7 +16,6 @@ with the differences where embedding, networks and budget are the paper's.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,6 @@ OTHER_EPOCHS = 200
 GENERATED = 10_240  # images, of the published code's evaluation
 
 _SECTION: dict[str, Any] = {"module_name": "Table 2"}
-_AS_PUBLISHED: Mapping[str, Any] = MappingProxyType({})
 
 
 def define_table_flags(out: str, datasets: Sequence[str]) -> None:
@@ -73,7 +71,7 @@ def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
 
 
 def _cells_of_model(
-    model: str, dataset: str, seeds: Sequence[int] = (0,), given: Mapping[str, Any] = _AS_PUBLISHED
+    model: str, dataset: str, seeds: Sequence[int], given: Mapping[str, Any]
 ) -> list:
     """The cells of a model, by the published code but for what is given."""
     from reproduce import _cells
@@ -150,13 +148,14 @@ def _incomparable(members: Sequence, dataset: str) -> str:
     """Why the paper's values say nothing about these runs; empty if they do."""
     if not members[0].rows[0].embedding.startswith("inception_299-"):
         return "other embedding"
-    papers = all(
-        _grid.is_as_in(config, _cells_of_model(config.objective, dataset)[0].config)
-        and found.rows[0].n_generated == GENERATED
-        for found in members
-        for config in [found.cell.config]
-    )
+    papers = all(_is_as_published(found, dataset) for found in members)
     return "" if papers else "other settings"
+
+
+def _is_as_published(found: Any, dataset: str) -> bool:
+    config = found.cell.config
+    (published,) = _cells_of_model(config.objective, dataset, [config.seed], {})
+    return _grid.is_as_in(config, published.config) and found.rows[0].n_generated == GENERATED
 
 
 def _known(members: Sequence, metric: str) -> np.ndarray:

@@ -34,7 +34,7 @@ SHORTER = {
     "figures.lemmas": ("--settings=sgan_hole", "--iterations=2"),
     "figures.rumi_variants": (*TINY, "--alphas=0", "--eval_samples=50"),
     "figures.samples": TINY,
-    "figures.uac_figure1": (*SMOKE, "--models=uacgan"),
+    "figures.uac_figure1": (*SMOKE, "--models=uacgan", "--iterations=2"),
     "figures.uac_figure1_mog": MIXTURE,
     "figures.uac_theorem1": (),
 }
@@ -49,11 +49,12 @@ def sandbox(tmp_path_factory):
     (root / "flags").symlink_to(ROOT / "flags")
     (root / "DIR").mkdir()
     (root / "runs").mkdir()
-    for label in ("photos/healthy", "photos/scratched", "my_images", "real_images"):
+    for n, label in enumerate(("photos/healthy", "photos/scratched", "my_images", "real_images")):
         (root / label).mkdir(parents=True)
         for k in range(12):
             shade = Image.linear_gradient("L").rotate(90 * (k % 4)).resize((64, 64))
-            shade.point(lambda v, k=k: (v + 20 * k) % 256).save(root / label / f"{k}.png")
+            # No two alike: what is tested on must be no copy of what is trained on.
+            shade.point(lambda v, by=20 * k + 5 * n: (v + by) % 256).save(root / label / f"{k}.png")
     return root
 
 

@@ -43,7 +43,7 @@ def test_cells_are_of_the_published_code_on_all_images(dataset, batches):
 
 def outcome(model, seed, embedding="inception_299-8f", changed=None, **values):
     objective = {title: name for name, title in uac_table2.MODELS.items()}[model]
-    (cell,) = uac_table2._cells_of_model(objective, "mnist", [seed])
+    (cell,) = uac_table2._cells_of_model(objective, "mnist", [seed], {})
     config = dataclasses.replace(cell.config, **(changed or {}))
     rows = [
         Row(
