@@ -151,7 +151,7 @@ def as_flags(config: RunConfig) -> list[str]:
         # The data set is named, so that its directory is not taken for one of other images.
         if value is None or (value == field.default and field.name != "dataset"):
             continue
-        text = _COMMAS.serialize(value) if isinstance(value, tuple) else str(value)
+        text = _COMMAS.serialize(list(value)) if isinstance(value, tuple) else str(value)
         words.append(f"--{field.name}={text.lower() if isinstance(value, bool) else text}")
     return words
 
