@@ -20,21 +20,22 @@ TINY = ("--iterations=2", "--width=0.05", "--batch_size=8", "--checkpoint_every=
 MIXTURE = ("--num_runs=1", "--epochs=1", "--samples=1000", "--iterations=1", "--d_steps=2",
            "--batch_size=30", "--eval_samples=100")  # fmt: skip
 SMOKE = ("--smoke", "--width=0.05", "--seeds=0")
+ON_DIGITS = (*SMOKE, "--datasets=digits")  # what is typed without a data set is of several
 # What makes a command end within seconds. Of commands that are not here the flags are looked at.
 SHORTER = {
     "reproduce.train": TINY,
     "reproduce.sample": (),
     "reproduce.evaluate": ("--eval_samples=20",),
     "reproduce.objectives": (*TINY, "--objectives=rumi_lsgan", "--eval_samples=50"),
-    "reproduce.table1": (*SMOKE, "--models=rumi_lsgan"),
+    "reproduce.table1": (*ON_DIGITS, "--classes=5", "--models=rumi_lsgan"),
     "reproduce.augment": (*TINY, "--seeds=0", "--updates=5", "--num=5"),
     "reproduce.uac_table1": MIXTURE,
-    "reproduce.uac_table2": (*SMOKE, "--models=uacgan"),
-    "figures.figure4": SMOKE,
+    "reproduce.uac_table2": (*ON_DIGITS, "--models=uacgan"),
+    "figures.figure4": (*SMOKE, "--cases=digits_5"),
     "figures.lemmas": ("--settings=sgan_hole", "--iterations=2"),
     "figures.rumi_variants": (*TINY, "--alphas=0", "--eval_samples=50"),
     "figures.samples": TINY,
-    "figures.uac_figure1": (*SMOKE, "--models=uacgan", "--iterations=2"),
+    "figures.uac_figure1": (*ON_DIGITS, "--models=uacgan", "--iterations=2"),
     "figures.uac_figure1_mog": MIXTURE,
     "figures.uac_theorem1": (),
 }
