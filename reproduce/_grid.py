@@ -163,13 +163,24 @@ def unbalanced_cells(
     return cells(task, {"data set": dataset, "class": minority}, models, numbers, chosen)
 
 
-def is_as_in(config: Any, published: Any) -> bool:
-    """Whether a run has all settings of a paper's, but for the seed and the place of the data."""
+def is_published(found: Any, published: Any) -> bool:
+    """Whether an outcome is of a paper's settings and measured by its protocol.
+
+    The seed, the place of the data and the embedding may be others.
+
+    Args:
+        found: a `reproduce._cells.Outcome` with results.
+        published: the `RunConfig` of the paper's run.
+    """
+    from rumi_tf.protocols import protocol_for
+
     ours, theirs = (
         {k: v for k, v in each.identity().items() if k not in ("seed", "data_dir")}
-        for each in (config, published)
+        for each in (found.cell.config, published)
     )
-    return ours == theirs
+    row, protocol = found.rows[0], protocol_for(published)
+    measured = (row.protocol, row.n_generated) == (protocol.name, protocol.num_generated)
+    return measured and ours == theirs
 
 
 # ----- running ------------------------------------------------------------------------------------

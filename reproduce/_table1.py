@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from reproduce._cells import Outcome
 
 COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-GENERATED = 10_000  # images, Section 5
 PAPER = Path(__file__).resolve().parent / "paper_values" / "table1.csv"
 
 
@@ -32,14 +31,17 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
             row[metric] = _mean_over_classes(members, metric)
         embedding = members[0].rows[0].embedding.partition("-")[0]
         value = paper.get((dataset, model))
-        classes = {found.cell.place["class"] for found in members}
-        seeds = {found.cell.place["run seed"] for found in members}
+        classes, means = _seed_means(members, "fid")
+        config = members[0].cell.config  # the same of all but for class and seed
         row |= {
-            "n": f"{len(members)} ({len(classes)} classes, {len(seeds)} seeds)",
+            "n": f"{len(classes) * len(means)} ({len(classes)} classes, {len(means)} seeds)",
             "paper's fid": "" if value is None else f"{value:g}",
             "difference": "" if value is None else _difference(members, dataset, value),
             "embedding": embedding,
             "iterations": str(members[0].rows[0].iteration),
+            "width": f"{config.width:g}",
+            "learning rate": f"{config.learning_rate:g}",
+            "batch": str(config.batch_size),
         }  # fmt: skip
         table.append(row)
     return table
@@ -49,33 +51,35 @@ def _difference(members: Sequence["Outcome"], dataset: str, paper: float) -> str
     """From the paper's value, or why it would mean nothing."""
     if not members[0].rows[0].embedding.startswith("inception-"):
         return "other embedding"
-    if {found.cell.place["class"] for found in members} != set(_grid.class_names(dataset)):
+    classes, means = _seed_means(members, "fid")
+    if classes != set(_grid.class_names(dataset)):
         return "not all classes"
     if not all(_is_published(found, dataset) for found in members):
         return "other settings"
-    return f"{_seed_means(members, 'fid').mean() - paper:+.4g}"
+    return f"{means.mean() - paper:+.4g}"
 
 
 def _is_published(found: "Outcome", dataset: str) -> bool:
     config, minority = found.cell.config, found.cell.place["class"]
     (cell,) = _grid.unbalanced_cells("classes", dataset, minority, [config.objective], [0], {})
-    return _grid.is_as_in(config, cell.config) and found.rows[0].n_generated == GENERATED
+    return _grid.is_published(found, cell.config)
 
 
-def _seed_means(members: Sequence["Outcome"], metric: str) -> np.ndarray:
-    """(seeds,) means over the classes; over those that every seed has, where a cell is missing,
-    so that seeds differ by their runs alone.
+def _seed_means(members: Sequence["Outcome"], metric: str) -> tuple[set[str], np.ndarray]:
+    """The classes that every seed has, so that seeds differ by their runs alone; and (seeds,)
+    means over them. Where there is no such class there is no mean.
     """
     by_seed: dict[str, dict[str, float]] = {}
     for found in members:
         if (value := found.value(metric)) is not None:
             by_seed.setdefault(found.cell.place["run seed"], {})[found.cell.place["class"]] = value
     common = set.intersection(*map(set, by_seed.values())) if by_seed else set()
-    return np.array([np.mean([values[k] for k in common]) for values in by_seed.values() if common])
+    means = [np.mean([values[k] for k in common]) for values in by_seed.values() if common]
+    return common, np.array(means)
 
 
 def _mean_over_classes(members: Sequence["Outcome"], metric: str) -> str:
-    means = _seed_means(members, metric)
+    _, means = _seed_means(members, metric)
     if not len(means):
         return ""
     deviation = f" ± {means.std(ddof=1):.2g}" if len(means) > 1 else ""

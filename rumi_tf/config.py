@@ -614,7 +614,7 @@ class RunConfig(Config):
         """The fields that decide the result."""
         values = super().identity()
         if self.dataset in ("folder", "celeba"):  # the others are the same wherever they lie
-            values["data_dir"] = os.path.realpath(self.data_dir)
+            values["data_dir"] = self.data_dir and os.path.realpath(self.data_dir)
         return values
 
     def name(self) -> str:

@@ -128,6 +128,7 @@ def test_the_mean_over_classes_and_the_deviation_over_seeds():
     assert row["n"] == "6 (2 classes, 3 seeds)" and row["paper's fid"] == "128.55"
     assert row["difference"] == "not all classes"
     assert row["kid"] == "" and row["iterations"] == "10000"
+    assert (row["width"], row["learning rate"], row["batch"]) == ("1", "0.0001", "100")
 
 
 ALL = {(k, seed): 100.0 + int(k) + 5 * seed for k in "0123456789" for seed in range(2)}
@@ -147,13 +148,40 @@ def test_no_difference_is_shown_where_it_would_mean_nothing():
         cell = dataclasses.replace(changed[0].cell, config=config)
         changed[0] = dataclasses.replace(changed[0], cell=cell)
         assert table1.summarise(changed)[0]["difference"] == "other settings"
-    few = [
-        dataclasses.replace(found, rows=[dataclasses.replace(found.rows[0], n_generated=9)])
-        for found in outcome(ALL)
-    ]
-    assert table1.summarise(few)[0]["difference"] == "other settings"
+    for other in ({"n_generated": 9}, {"protocol": "uac_images"}):
+        changed = [
+            dataclasses.replace(found, rows=[dataclasses.replace(found.rows[0], **other)])
+            for found in outcome(ALL)
+        ]
+        assert table1.summarise(changed)[0]["difference"] == "other settings"
     (row,) = table1.summarise(list(outcome(FIDS, dataset="digits")))
     assert row["difference"] == row["paper's fid"] == ""
+
+
+def test_no_difference_is_shown_of_a_mean_that_lacks_a_class():
+    incomplete = {place: fid for place, fid in ALL.items() if place != ("5", 0)}
+    (row,) = table1.summarise(list(outcome(incomplete)))
+    assert (row["difference"], row["n"]) == ("not all classes", "18 (9 classes, 2 seeds)")
+    apart = {(k, seed): fid for (k, seed), fid in ALL.items() if (int(k) < 5) == (seed == 0)}
+    (row,) = table1.summarise(list(outcome(apart)))
+    assert (row["difference"], row["fid"]) == ("not all classes", "")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_machines_that_have_the_data_elsewhere_deal_alike(named, tmp_path, monkeypatch):
+    dealt = []
+    for machine in ("one", "two"):
+        directory = tmp_path / machine
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        given = {"data_dir": str(directory) if named else ""}
+        cells = [
+            cell
+            for minority in ("Female", "Male")
+            for cell in _grid.unbalanced_cells("x", "celeba", minority, _grid.MODELS, [0], given)
+        ]
+        dealt.append([[cell.title for cell in table1._shard(cells, f"{k}/3")] for k in (1, 2, 3)])
+    assert dealt[0] == dealt[1]
 
 
 def test_what_is_named_twice_is_one_cell(wanted):
@@ -170,7 +198,7 @@ def test_cells_without_a_result_are_not_counted():
     found = list(outcome(FIDS))
     failed = _cells.Outcome(found[0].cell, "failed", reason="x")
     (row,) = table1.summarise([failed, *found[1:]])
-    assert row["n"].startswith("5 ")
+    assert row["n"] == "3 (1 classes, 3 seeds)"
     # Class 5 has no result of seed 0, so seeds are compared by class 3 alone.
     means = [120.0, 134.0, 96.0]
     assert row["fid"] == f"{np.mean(means):.4g} ± {np.std(means, ddof=1):.2g}"

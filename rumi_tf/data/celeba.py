@@ -16,6 +16,8 @@ from rumi_tf.errors import InvalidInput, NoSuchPart
 
 # Square of the face in the aligned 178x218 images, as in the published code: (y, x, side).
 CROP = (38, 18, 140)
+# Where the images may lie: as a common mirror packs them, beside the lists, as they are published.
+IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 
 
 def load_celeba(config: RunConfig, tfds_builder: Callable[[], Any], part: str) -> LabelledImages:
@@ -140,11 +142,10 @@ def _from_directory(root: Path, config: RunConfig, part: str) -> LabelledImages:
     table = _attribute_file(root)
     names, attributes, values = read_attributes(table)
     _check_attribute(config.attribute, attributes)
-    directory = root / "img_align_celeba"
-    if (directory / "img_align_celeba").is_dir():  # how a common mirror packs it
-        directory = directory / "img_align_celeba"
-    if not directory.is_dir():
+    found = [root / place for place in IMAGES if (root / place).is_dir()]
+    if not found:
         raise InvalidInput("data_dir", f"{root} holds {table.name} but no img_align_celeba/")
+    directory = found[0]
     present = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
     missing = [name for name in names if name not in present]
     if missing:

@@ -24,19 +24,42 @@ COUNT = 40
 
 
 def picture(k):
-    """A 178x218 image: a ramp inside the crop, black outside of it."""
-    image = np.zeros((218, 178, 3), np.uint8)
-    image[38:178, 18:158] = 40 + 4 * (k % 50)
-    return Image.fromarray(image)
+    """A grey 178x218 image of waves so short that every pixel of the crop and the way it is
+    resized show.
+    """
+    y, x = np.mgrid[:218, :178]
+    waves = 128 + 50 * np.sin(y / 2 + k) + 50 * np.sin(x / 3)
+    return Image.fromarray(waves.astype(np.uint8)).convert("RGB")
+
+
+def cropped_and_resized(k, size):
+    """What is to become of it, (size, size, 3): the published crop, bilinear between the nearest
+    pixels alone, in [-1, 1].
+    """
+    square = np.asarray(picture(k), float)[38 : 38 + 140, 18 : 18 + 140]
+    at = np.clip((np.arange(size) + 0.5) * 140 / size - 0.5, 0, 139)
+    low = np.minimum(at.astype(int), 138)
+    part = (at - low)[:, None, None]
+    rows = square[low] * (1 - part) + square[low + 1] * part
+    columns = rows.swapaxes(0, 1)
+    resized = columns[low] * (1 - part) + columns[low + 1] * part
+    return resized.swapaxes(0, 1) / 127.5 - 1
+
+
+def check_pixels(images, places):
+    """`places`: those of some images -> the numbers of the pictures that belong there."""
+    pixels = images.gather(list(places)).numpy()
+    for got, k in zip(pixels, places.values(), strict=True):
+        off = np.abs(got - cropped_and_resized(k, 32))
+        assert off.mean() < 0.03 and off.max() < 0.12  # of JPEG
 
 
 def values(k):
     return {"Wearing_Hat": k % 5 == 0, "Bald": k % 7 == 0, "Young": True, "Male": k % 4 == 0}
 
 
-def write_tree(root, kind="txt", nested=False, count=COUNT):
-    images = root / "img_align_celeba"
-    images = images / "img_align_celeba" if nested else images
+def write_tree(root, kind="txt", images="img_align_celeba", lists="", count=COUNT):
+    images = root / images
     images.mkdir(parents=True)
     names = [f"{k + 1:06d}.jpg" for k in range(count)]
     for k, name in enumerate(names):
@@ -48,7 +71,8 @@ def write_tree(root, kind="txt", nested=False, count=COUNT):
     else:
         rows = [",".join(("image_id", *ATTRIBUTES))]
         rows += [",".join((n, *s)) for n, s in zip(names, signs, strict=True)]
-    (root / f"list_attr_celeba.{kind}").write_text("\n".join(rows) + "\n")
+    (root / lists).mkdir(exist_ok=True)
+    (root / lists / f"list_attr_celeba.{kind}").write_text("\n".join(rows) + "\n")
     return root
 
 
@@ -56,16 +80,21 @@ def config(root, **more):
     return resolve(RunConfig(dataset="celeba", data_dir=str(root), image_size=32, **more))
 
 
-@pytest.mark.parametrize("kind, nested", [("txt", False), ("csv", True)])
-def test_official_layout_by_attribute_name(tmp_path, kind, nested):
-    settings = config(write_tree(tmp_path, kind, nested), split="attribute", attribute="Bald")
+@pytest.mark.parametrize(
+    "kind, directory, lists",
+    [
+        ("txt", "img_align_celeba", ""),
+        ("csv", "img_align_celeba/img_align_celeba", ""),
+        ("txt", "Img/img_align_celeba", "Anno"),
+    ],
+)
+def test_official_layout_by_attribute_name(tmp_path, kind, directory, lists):
+    root = write_tree(tmp_path, kind, directory, lists)
+    settings = config(root, split="attribute", attribute="Bald")
     images = load_images(settings)
     assert images.labels.tolist() == [int(k % 7 == 0) for k in range(COUNT)]
     assert images.class_names == ("not Bald", "Bald")
-    pixels = images.gather([0, 10, 39]).numpy()
-    assert pixels.shape == (3, 32, 32, 3)
-    for got, k in zip(pixels, (0, 10, 39), strict=True):  # the crop holds no black border
-        assert got == pytest.approx((40 + 4 * k) / 127.5 - 1, abs=0.03)
+    check_pixels(images, {0: 0, 10: 10, 39: 39})
 
 
 def test_both_genders_as_minority(tmp_path):
@@ -79,16 +108,19 @@ def test_both_genders_as_minority(tmp_path):
         assert len(split.indices["negative"]) == COUNT - count
 
 
-def test_partition_is_respected_where_it_is_present(tmp_path):
+@pytest.mark.parametrize("directory", ["", "Eval"])
+def test_partition_is_respected_where_it_is_present(tmp_path, directory):
     root = write_tree(tmp_path)
     rows = [f"{k + 1:06d}.jpg {0 if k < 25 else 1 if k < 30 else 2}" for k in range(COUNT)]
-    (root / "list_eval_partition.txt").write_text("\n".join(rows))
+    partition = root / directory / "list_eval_partition.txt"
+    partition.parent.mkdir(exist_ok=True)
+    partition.write_text("\n".join(rows))
     settings = config(root, split="attribute")
     assert (len(load_images(settings)), len(load_images(settings, "test"))) == (25, 10)
-    (root / "list_eval_partition.txt").write_text("nothing of use\n")
+    partition.write_text("nothing of use\n")
     with pytest.raises(InvalidInput, match="no image of its train part"):
         load_images(settings)
-    (root / "list_eval_partition.txt").unlink()
+    partition.unlink()
     with pytest.raises(InvalidInput, match="no test part"):
         load_images(settings, "test")
 
@@ -198,8 +230,7 @@ def test_tfds_is_read_by_index_from_its_shards(prepared):
     images = load_images(settings)
     assert len(images) == 30 and len(load_images(settings, "test")) == 10
     assert images.labels.tolist() == [int(k % 5 == 0) for k in range(30)]
-    for got, k in zip(images.gather([29, 0, 13]).numpy(), (29, 0, 13), strict=True):
-        assert got == pytest.approx((40 + 4 * k) / 127.5 - 1, abs=0.03)
+    check_pixels(images, {29: 29, 0: 0, 13: 13})
 
 
 def test_tfds_is_not_led_to_files_of_other_places(prepared):
