@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from rumi_tf import leases
 from rumi_tf.errors import RunDamaged
 from rumi_tf.refusals import refusals_as_os_errors
 
@@ -50,9 +51,11 @@ class Checkpoints:
         prefix = str(self._written_to / name)
         # TensorFlow writes an index in place: one that was cut short would count as whole.
         place = self._written_to / WRITING
+        leases.check()
         place.mkdir(parents=True, exist_ok=True)
         with refusals_as_os_errors(prefix):
             self._checkpoint.write(str(place / name))
+        leases.check()
         for path in sorted(place.glob(f"{name}.*"), key=lambda path: path.suffix == ".index"):
             os.replace(path, self._written_to / path.name)
         shutil.rmtree(place, ignore_errors=True)

@@ -94,10 +94,10 @@ def train(config: RunConfig) -> Run:
         OutOfMemory: the device has too little memory.
     """
     config = resolve(config)
-    # Before TensorFlow does anything else: that is when it connects to other workers.
-    strategy = workers.make_strategy(config.strategy)
-    check_parts(config, strategy.num_replicas_in_sync)
     try:
+        # Before TensorFlow does anything else: that is when it connects to other workers.
+        strategy = workers.make_strategy(config.strategy)
+        check_parts(config, strategy.num_replicas_in_sync)
         with memory_told("a smaller --batch_size or --width needs less"):
             return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
@@ -222,6 +222,9 @@ def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> 
         settings=work.config.hash(),
         images=work.images.fingerprint,
         evaluation=evaluation_identity(work.config, work.evaluator),
+        # Running means are read together, so all must write down at the same iterations.
+        checkpoint_every=work.config.checkpoint_every,
+        sample_every=work.config.sample_every,
     )
     if start % steps:
         raise InvalidInput(

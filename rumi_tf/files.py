@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from rumi_tf import leases
+
 NAME_BYTES = 120  # of the 255 that file systems allow; more than one word makes a name
 
 
@@ -54,6 +56,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: a file was written, and `target` is a directory.
+        leases.Lost: another process has taken over what this one was writing.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +64,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     temporary = target.with_name(f".tmp-{mark}-{target.name}")
     try:
         yield temporary
+        leases.check()
         if temporary.is_dir() and target.is_dir():
             # A directory that holds files cannot be renamed over, only moved away.
             old = target.with_name(f".tmp-{mark}-old-{target.name}")

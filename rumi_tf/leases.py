@@ -14,6 +14,8 @@ import os
 import signal
 import socket
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ import filelock
 from rumi_tf.progress import tracked
 
 LEASE = 60.0  # seconds; every process that shares a directory must have the same
-_watched: dict[str, filelock.SoftFileLease] = {}
+_watched: dict[str, tuple[Any, float]] = {}  # the last sign of life, and when it was seen first
+_held_alone: dict[str, bytes] = {}  # what the claims say that this process holds by `held_alone`
 
 
 class Taken(Exception):
@@ -75,10 +78,29 @@ def held_alone(path: str | os.PathLike) -> Iterator[None]:
     _acquire(lease)
     try:
         _remove_broken(path)
+        _held_alone[os.fspath(path)] = Path(path).read_bytes()
         with _interrupted_by_loss():
             yield
     finally:
+        _held_alone.pop(os.fspath(path), None)
         lease.release()
+
+
+def check() -> None:
+    """Makes sure that the claims of `held_alone` are this process's still, before it writes.
+
+    One that wakes after it stood still is told of its loss by its next touch alone, seconds later.
+
+    Raises:
+        Lost: one is not.
+    """
+    for path, said in _held_alone.items():
+        try:
+            found = Path(path).read_bytes()
+        except FileNotFoundError:
+            found = b""
+        if found != said:
+            raise Lost
 
 
 @contextlib.contextmanager
@@ -106,14 +128,30 @@ def is_taken(path: str | os.PathLike) -> bool:
     if this was asked before, more than `LEASE` seconds ago.
     """
     name = os.fspath(path)
-    if not os.path.lexists(name):
+    found = _sign_of_life(name)
+    if found is None:
         return False
-    lease = _watched.setdefault(name, filelock.SoftFileLease(name, lease_duration=LEASE))
+    seen, since = _watched.get(name, (None, 0.0))
+    if found != seen:
+        _watched[name] = (found, time.monotonic())
+    elif time.monotonic() - since > LEASE:
+        _break(name, found)
     try:
-        with lease.acquire(timeout=0):
+        with filelock.SoftFileLease(name, lease_duration=LEASE).acquire(timeout=0):
             return False
     except filelock.Timeout:
         return True
+
+
+def _break(name: str, found: tuple[int, int]) -> None:
+    """Removes a claim, unless by now it is another one or has been touched."""
+    aside = f"{name}.break.{os.getpid()}.{uuid.uuid4().hex}"
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(name, aside)
+        if _sign_of_life(aside) != found:
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, name)
+        os.unlink(aside)
 
 
 def _acquire(lease: filelock.SoftFileLease) -> None:

@@ -251,6 +251,11 @@ class AdversarialModel(keras.Model):
         """Generated images, (B, H, W, C); `labels` is `None` for an unconditional generator."""
         return self.generator(noise if labels is None else (noise, labels), training=training)
 
+    def _track(self, name: str, value: tf.Tensor) -> None:
+        """Adds to a running mean, where an iteration counts once, by however many replicas."""
+        weight = 1 / replicas.count()
+        self.trackers[name].update_state(tf.reduce_mean(value), sample_weight=weight)
+
     def _generate(self, draw: int) -> Fakes:
         shape = (self.batch_size, self.generator.latent_dim)
         noise = randomness.normal(shape, self.seed, "noise", self.iteration, draw)
@@ -328,10 +333,10 @@ class AdversarialModel(keras.Model):
             parts = [weights[role] * terms[role](outputs[role]) for role in weights]
             loss = tf.add_n([*parts, *self.objective.penalties(view)])
         for role, output in outputs.items():
-            self.trackers[f"score_{role}"].update_state(self.objective.score(output))
+            self._track(f"score_{role}", self.objective.score(output))
         # Scaled so that the mean over the updates is the objective's whole loss, per round.
         rounds = sum(update["fake"] for update in self.schedule.updates)
-        self.trackers["d_loss"].update_state(loss * len(self.schedule.updates) / rounds)
+        self._track("d_loss", loss * len(self.schedule.updates) / rounds)
         return tape.gradient(loss, self.discriminator.trainable_variables)
 
     def _player_gradients(
@@ -346,7 +351,7 @@ class AdversarialModel(keras.Model):
         images, labels = _by_role({}, fakes.detached(draw))
         with tf.GradientTape() as tape:
             loss = self._players[name].loss(self._view(images, labels, {}, draw))
-        self.trackers[f"{name}_loss"].update_state(loss)
+        self._track(f"{name}_loss", loss)
         return tape.gradient(loss, variables)
 
     def _generator_gradients(
@@ -362,7 +367,7 @@ class AdversarialModel(keras.Model):
             losses = self.objective.generator_losses(
                 self._view(images, labels, outputs, self._generator_draw())
             )
-        self.trackers["g_loss"].update_state(tf.add_n(list(losses.values())))
+        self._track("g_loss", tf.add_n(list(losses.values())))
         # The chain rule by hand: through D to the images, then through the pass that made them.
         gradients = {
             name: replicas.dense(

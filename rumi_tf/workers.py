@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 
 import keras
@@ -35,29 +36,41 @@ def _mirrored() -> tf.distribute.Strategy:
 
 
 def _multi_worker() -> tf.distribute.Strategy:
-    try:
-        place = json.loads(os.environ["TF_CONFIG"])
-        task = place["task"]
-        if int(task["index"]) < 0:
-            raise IndexError
-        place["cluster"][task["type"]][int(task["index"])]
-    except KeyError as error:
-        if str(error) != "'TF_CONFIG'":
-            raise _not_in_cluster() from error
+    if "TF_CONFIG" not in os.environ:
         raise InvalidInput(
             "strategy", "multi_worker needs the environment variable TF_CONFIG, see the README"
+        )
+    address = _own_address(os.environ["TF_CONFIG"])
+    if not address:
+        raise InvalidInput(
+            "strategy",
+            'TF_CONFIG is not {"cluster": {"worker": ["host:port", ...]}, "task": {"type": '
+            '"worker", "index": i}} with i below the number of workers',
+        )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.UnknownError as error:
+        raise InvalidInput(
+            "strategy",
+            f"this worker cannot be reached at {address}, as TF_CONFIG says; another process may "
+            "have the port, name a free one",
         ) from error
-    except (ValueError, TypeError, IndexError) as error:
-        raise _not_in_cluster() from error
-    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _not_in_cluster() -> InvalidInput:
-    return InvalidInput(
-        "strategy",
-        'TF_CONFIG is not {"cluster": {"worker": [host:port, ...]}, "task": {"type": "worker", '
-        '"index": i}} with i below the number of workers',
-    )
+def _own_address(place: str) -> str:
+    """host:port of this process by a TF_CONFIG; empty if that is none of workers."""
+    try:
+        known = json.loads(place)
+        cluster, task = known["cluster"], known["task"]
+        index = int(task["index"])
+        addresses = [address for job in cluster.values() for address in job]
+        named = all(re.fullmatch(r"\S+:\d{1,5}", address) for address in addresses)
+        jobs = all(isinstance(job, list) for job in cluster.values())
+        if named and jobs and set(cluster) <= {"chief", "worker"} and index >= 0:
+            return cluster[task["type"]][index]
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
+        pass
+    return ""
 
 
 _STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {

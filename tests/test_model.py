@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import randomness
+from rumi_tf import randomness, replicas
 from rumi_tf.building import make_batches, make_model, prepare
 from rumi_tf.config import RunConfig
 from rumi_tf.model import AdversarialModel, Schedule
@@ -212,3 +212,14 @@ def test_every_switch_trains_to_finite_weights_that_moved(digits, values):
         model.generator.trainable_variables, start.generator.trainable_variables, strict=True
     ):
         assert np.isfinite(a.numpy()).all() and not np.array_equal(a, b)
+
+
+def test_running_means_count_iterations_and_not_replicas(monkeypatch):
+    """What two replicas added up, in a run that goes on with one."""
+    model = tiny()
+    monkeypatch.setattr(replicas, "count", lambda: 2)
+    for _ in range(2):
+        model._track("score_fake", tf.ones(BATCH // 2))
+    monkeypatch.setattr(replicas, "count", lambda: 1)
+    model._track("score_fake", tf.zeros(BATCH))
+    assert float(model.trackers["score_fake"].result()) == 0.5

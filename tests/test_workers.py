@@ -20,7 +20,7 @@ from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
 from rumi_tf.randomness import normal
 from rumi_tf.sampling import evaluation_batches, load_sampler
-from tests.conftest import ROOT
+from tests.conftest import ROOT, command
 from tests.train_on import small_embedding
 
 # A slow rate: where the gradient is rounding alone, as of a bias before batch normalisation, Adam
@@ -133,11 +133,12 @@ def test_two_devices_train_what_one_trains(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
-    """So the flag does something, and the comparisons above can fail."""
+    """So the flag does something, and the comparisons above can fail. What is exported is what was
+    evaluated all the same: moving statistics are those of all devices.
+    """
     runs = [
-        config_of("rumi_lsgan", tmp_path, strategy="mirrored", sync_batch_norm=sync, iterations=1)
+        config_of("rumi_lsgan", tmp_path, strategy="mirrored", sync_batch_norm=sync)
         for sync in (True, False)
     ]
     ends(start(tmp_path, 2, runs))
@@ -146,6 +147,7 @@ def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
         for c in runs
     )
     assert abs(whole - parts) > 1e-3
+    assert_measured_as_on_one_device(runs[1])
 
 
 def cluster():
@@ -199,6 +201,10 @@ def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(ev
         ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG is not"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "below the"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}', "below the"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "TF_CONFIG is"),
+        ('{"cluster": {"worker": [1, 2]}, "task": {"type": "worker", "index": 0}}', "TF_CONFIG is"),
+        ('{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}', "TF_CONFIG is"),
+        ('{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}', "TF_CONFIG is not"),
     ],
 )
 def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
@@ -207,6 +213,21 @@ def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
         monkeypatch.setenv("TF_CONFIG", value)
     with pytest.raises(InvalidInput, match=f"--strategy: .*{words}"):
         workers.make_strategy("multi_worker")
+
+
+@pytest.mark.slow
+def test_a_port_that_another_process_has_is_one_line(tmp_path, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        name = f"127.0.0.1:{other.getsockname()[1]}"
+        cluster = {"worker": [name, "127.0.0.1:9"]}
+        place = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(place))
+        flags = ("--dataset=digits", "--minority_class=5", f"--runs_dir={tmp_path / 'runs'}")
+        run = command("reproduce.train", "--strategy=multi_worker", *flags)
+    assert run.returncode == 2 and f"cannot be reached at {name}" in run.stderr.splitlines()[-1]
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_batch_must_be_divisible_over_the_devices():

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rumi_tf import leases
 from rumi_tf.config import RunConfig
 from rumi_tf.data.images import LabelledImages, from_memory, unreadable, without
 from rumi_tf.errors import InvalidInput, NoSuchPart, RumiError
@@ -126,8 +127,12 @@ def tfds_builder(config: RunConfig, name: str) -> Any:
         directory for directory in (root, root / name, root / "downloads") if not directory.exists()
     ]
     try:
-        _check_reachable(builder)
-        builder.download_and_prepare()
+        # Of the processes that share the directory one downloads, and the others wait for it.
+        with leases.held(root / f".{name}.lock"):
+            builder = tfds.builder(name, data_dir=config.data_dir or None)
+            if not builder.is_prepared():
+                _check_reachable(builder)
+                builder.download_and_prepare()
     except Exception as error:
         # Whatever stopped it (no network, no space, a quota of the host), the user's way out is
         # the same.

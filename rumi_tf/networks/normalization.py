@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from rumi_tf import replicas
+
 
 @keras.saving.register_keras_serializable("rumi_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -27,10 +29,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             x=flat, scale=self._value("gamma", 1.0), offset=self._value("beta", 0.0),
             mean=[], variance=[], epsilon=self.epsilon, is_training=True,
         )  # fmt: skip
-        self._follow(self.moving_mean, found.batch_mean)
         # The kernel gives n / (n - 1) of the variance it normalises by.
         count = tf.cast(tf.size(flat) // inputs.shape[-1], tf.float32)
-        self._follow(self.moving_variance, found.batch_variance * (count - 1) / count)
+        variance = found.batch_variance * (count - 1) / count
+        # Of all replicas, so that they go on alike and any of them may be evaluated or exported.
+        mean, variance = replicas.mean([found.batch_mean, variance])
+        self._follow(self.moving_mean, mean)
+        self._follow(self.moving_variance, variance)
         return tf.ensure_shape(tf.reshape(found.y, shape), inputs.shape)
 
     def _value(self, name: str, neutral: float) -> tf.Tensor:

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import tracemalloc
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from rumi_tf import building, experiment, run_results
+from rumi_tf import building, experiment, leases, run_results
 from rumi_tf.config import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
 from rumi_tf.data.images import unreadable
@@ -231,6 +232,20 @@ def test_tfds_is_read_by_index_from_its_shards(prepared):
     assert len(images) == 30 and len(load_images(settings, "test")) == 10
     assert images.labels.tolist() == [int(k % 5 == 0) for k in range(30)]
     check_pixels(images, {29: 29, 0: 0, 13: 13})
+
+
+def test_what_another_process_prepares_meanwhile_is_not_downloaded(prepared, monkeypatch):
+    here, away = prepared / "celeb_a", prepared / "not yet"
+    here.rename(away)
+
+    @contextlib.contextmanager
+    def held(path):
+        assert path == prepared / ".celeb_a.lock"
+        away.rename(here)  # while this one waits for the other's claim
+        yield
+
+    monkeypatch.setattr(leases, "held", held)
+    assert len(load_images(config(prepared, split="attribute"))) == 30
 
 
 def test_tfds_is_not_led_to_files_of_other_places(prepared):
