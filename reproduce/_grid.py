@@ -54,8 +54,11 @@ def define_grid_flags(section: str, out: str) -> None:
         module_name=section,
     )  # fmt: skip
     flags.DEFINE_boolean(
-        "smoke", False, "A few tiny iterations per run, to try it out.", module_name=section
-    )
+        "smoke", False, "A few tiny iterations per run, to try it out. The classifier that "
+        "measures is trained as ever, once: on two cores about 2 minutes for MNIST, 20 for "
+        "CIFAR-10.",
+        module_name=section,
+    )  # fmt: skip
 
 
 def check_names(flag: str, names: Sequence[str], known: Iterable[str]) -> None:

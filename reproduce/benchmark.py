@@ -116,9 +116,7 @@ def _precision(wanted: flags.FlagValues, out: Path) -> None:
 def _metrics(wanted: flags.FlagValues, out: Path) -> None:
     with _cli.quiet_import():
         from reproduce._benchmarks import metrics
-    config = RunConfig(
-        dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
-    )
+    config = _real_images(wanted)
     metrics.check(config)
     _tell(metrics.comparisons(wanted.repetitions), out / "speed.csv")
     _tabulate(metrics.sanity(config), out / "sanity.csv")
@@ -155,14 +153,10 @@ def _cost(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _samples(wanted: flags.FlagValues, out: Path) -> None:
-    if wanted.repetitions < 2:
-        raise InvalidInput("repetitions", "must be at least 2: a spread is what is measured")
+    _check_repetitions(wanted)
     with _cli.quiet_import():
         from reproduce._benchmarks import samples
-    config = RunConfig(
-        dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
-    )
-    rows = list(samples.table(config, wanted.repetitions))
+    rows = list(samples.table(_real_images(wanted), wanted.repetitions))
     write_csv(out / "samples.csv", rows)
     lines = samples.wide(rows)
     print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
@@ -170,12 +164,26 @@ def _samples(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _all(wanted: flags.FlagValues, out: Path) -> None:
-    from reproduce._benchmarks import processes
-
+    # What would stop a topic is told before the first one takes its time.
+    _check_repetitions(wanted)
+    with _cli.quiet_import():
+        from reproduce._benchmarks import metrics, processes
+    metrics.check(_real_images(wanted))
     own = wanted.flags_by_module_dict()[_SECTION["module_name"]]
     given = [flag.serialize() for flag in own if flag.present]
     with _cli.terminable():
         _grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
+
+
+def _check_repetitions(wanted: flags.FlagValues) -> None:
+    if wanted.repetitions < 2:
+        raise InvalidInput("repetitions", "must be at least 2: a spread is what is measured")
+
+
+def _real_images(wanted: flags.FlagValues) -> RunConfig:
+    return RunConfig(
+        dataset=wanted.dataset, data_dir=wanted.data_dir, cache_dir=wanted.cache_dir, split="even"
+    )
 
 
 def _tell(comparisons: Iterable[Any], path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shlex
 import stat
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +51,8 @@ def fenced(text: str, *languages: str) -> list[str]:
 def shell_blocks(text: str) -> list[str]:
     """What is to be typed into a shell, or to be put into a script."""
     scripts = [code for code in fenced(text, "") if re.search(r"^python -m", code, re.MULTILINE)]
+    manifests = "".join(fenced(text, "yaml"))
+    scripts += map(textwrap.dedent, re.findall(r"- \|\n((?: {14}.*\n)+)", manifests))
     return fenced(text, "bash") + scripts
 
 
@@ -78,7 +81,7 @@ def typed(block: str, sandbox: Path) -> list[Line]:
     hosts.chmod(hosts.stat().st_mode | stat.S_IXUSR)
     known = {
         "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(sandbox), "SLURM_PROCID": "0",
-        "SLURM_JOB_NODELIST": "node[1-2]", "JOB_COMPLETION_INDEX": "1",
+        "SLURM_STEP_NODELIST": "node[1-2]", "JOB_COMPLETION_INDEX": "1",
     }  # fmt: skip
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block], cwd=sandbox, env=known, text=True,

@@ -9,8 +9,9 @@ from absl import flags
 from figures import _cases
 from reproduce import _cells, _grid, _table1, table1
 from rumi_tf.errors import InvalidInput
+from rumi_tf.files import read_csv
 from rumi_tf.results import Row
-from tests.conftest import ROOT
+from tests.conftest import ROOT, command
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="lsgan", config_hash="abc",
@@ -60,6 +61,8 @@ def test_every_cell_has_a_flagfile_in_both_sets(wanted):
             # Of the published code are the hyper-parameters, not the task.
             rate = 2e-4 if config.dataset == "celeba" else 5e-5
             assert (config.learning_rate, config.beta_2, config.batch_size) == (rate, 0.9, 256)
+            if config.dataset == "celeba":
+                assert config.image_size == (128 if config.objective == "rumi_lsgan" else 32)
             assert (config.d_schedule, config.d_steps, config.update) == (
                 "joint", 1, "simultaneous",
             )  # fmt: skip
@@ -205,9 +208,25 @@ def test_cells_without_a_result_are_not_counted():
     assert table1.summarise([failed]) == []
 
 
-def test_published_values_are_those_of_the_paper():
-    from rumi_tf.files import read_csv
+@pytest.mark.slow
+def test_a_cell_that_fails_is_told_and_stops_no_other(tmp_path, wanted):
+    words = ("--datasets=digits", "--classes=5", "--models=lsgan,rumi_lsgan", "--smoke",
+             f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}",
+             f"--out={tmp_path / 'out'}")  # fmt: skip
+    failing, _ = table1.cells_of(wanted(*words))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / failing.config.name()).write_text("in the way")
+    done = command("reproduce.table1", *words)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "digits 5 LSGAN 0" in last and "cannot write to" in last
+    log = tmp_path / "runs" / "logs" / f"{failing.config.name()}.log"
+    assert str(log) in last and "cannot write to" in log.read_text()
+    (row,) = read_csv(tmp_path / "out" / "table1.csv")
+    assert (row["model"], row["n"]) == ("Rumi-LSGAN", "1 (1 classes, 1 seeds)")
 
+
+def test_published_values_are_those_of_the_paper():
     values = {(r["dataset"], r["model"]): r["fid"] for r in read_csv(_table1.PAPER)}
     assert len(values) == 15 and set(m for _, m in values) == set(_grid.MODELS.values())
     assert values["mnist", "Rumi-LSGAN"] == "118.93" and values["celeba", "LSGAN"] == "226.25"

@@ -201,7 +201,6 @@ def complete(table) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.exhaustive
 def test_two_commands_share_a_table_and_one_is_killed_in_the_middle(tmp_path):
     """Nothing is lost, nothing is done twice."""
     first, second = (shared(tmp_path, str(k)) for k in range(2))
