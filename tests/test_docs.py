@@ -48,7 +48,8 @@ def sandbox(tmp_path_factory):
     """A directory with what the commands of the pages name."""
     root = tmp_path_factory.mktemp("sandbox")
     (root / "flags").symlink_to(ROOT / "flags")
-    (root / "DIR").mkdir()
+    for name in ("DIR", "shared"):
+        (root / name).mkdir()
     (root / "runs").mkdir()
     for n, label in enumerate(("photos/healthy", "photos/scratched", "my_images", "real_images")):
         (root / label).mkdir(parents=True)
@@ -64,6 +65,11 @@ def commands(path: Path, sandbox: Path) -> list[pages.Line]:
     text = path.read_text(encoding="utf-8")
     lines = [line for block in pages.shell_blocks(text) for line in pages.typed(block, sandbox)]
     lines += pages.inline_commands(text)
+    # What lies on a file system that machines share lies in the sandbox.
+    lines = [
+        line._replace(words=[word.replace("=/shared", f"={sandbox}/shared") for word in line.words])
+        for line in lines
+    ]
     return [line for k, line in enumerate(lines) if line not in lines[:k]]
 
 
