@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -52,8 +53,8 @@ def _multi_worker() -> tf.distribute.Strategy:
     except tf.errors.UnknownError as error:
         raise InvalidInput(
             "strategy",
-            f"this worker cannot be reached at {address}, as TF_CONFIG says; another process may "
-            "have the port, name a free one",
+            f"this worker cannot be reached at {address}, as TF_CONFIG says; if its port is in "
+            "use, name a free one",
         ) from error
 
 
@@ -61,16 +62,19 @@ def _own_address(place: str) -> str:
     """host:port of this process by a TF_CONFIG; empty if that is none of workers."""
     try:
         known = json.loads(place)
-        cluster, task = known["cluster"], known["task"]
+        jobs, task = known["cluster"], known["task"]
         index = int(task["index"])
-        addresses = [address for job in cluster.values() for address in job]
-        named = all(re.fullmatch(r"\S+:\d{1,5}", address) for address in addresses)
-        jobs = all(isinstance(job, list) for job in cluster.values())
-        if named and jobs and set(cluster) <= {"chief", "worker"} and index >= 0:
-            return cluster[task["type"]][index]
+        if set(jobs) <= {"chief", "worker"} and all(map(_is_job, jobs.values())) and index >= 0:
+            return jobs[task["type"]][index]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         pass
     return ""
+
+
+def _is_job(addresses: Any) -> bool:
+    return isinstance(addresses, list) and all(
+        isinstance(address, str) and re.fullmatch(r"\S+:\d{1,5}", address) for address in addresses
+    )
 
 
 _STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {

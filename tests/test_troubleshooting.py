@@ -203,6 +203,17 @@ def odd_cluster(place, patch):
     return workers.make_strategy("multi_worker")
 
 
+def busy_port(place, patch):
+    def begin():
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    cluster = {"worker": ["127.0.0.1:12345"]}
+    place = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
+    patch.setenv("TF_CONFIG", json.dumps(place))
+    patch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", begin)
+    return workers.make_strategy("multi_worker")
+
+
 class Pair(tf.distribute.MultiWorkerMirroredStrategy):
     """Of two workers, whose values are not the same."""
 
@@ -273,6 +284,7 @@ CASES = {
     "the images have changed": (other_images, 4),
     "needs the environment variable": (no_cluster, 2),
     "TF_CONFIG is not": (odd_cluster, 2),
+    "this worker cannot be reached": (busy_port, 2),
     "the workers differ": (unequal_workers, 2),
     "--batch_size: is 9": (odd_batch, 2),
     "another worker": (lost_worker, 6),
