@@ -140,7 +140,7 @@ def is_taken(path: str | os.PathLike) -> bool:
         with filelock.SoftFileLease(name, lease_duration=LEASE).acquire(timeout=0):
             return False
     except filelock.Timeout:
-        return True
+        return os.path.lexists(name)  # the attempt removes what a process here left that has ended
 
 
 def _break(name: str, found: tuple[int, int]) -> None:
@@ -189,6 +189,6 @@ def _sign_of_life(path: str) -> tuple[int, int] | None:
     """What changes when a holder touches its claim; `None` where there is none."""
     try:
         found = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ino, found.st_mtime_ns
