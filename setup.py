@@ -32,7 +32,7 @@ setup(
         "numpy>=1.26,<3",
         "pillow>=10.3,<14",
         "scikit-learn>=1.4,<2",
-        "scipy>=1.11,<2",
+        "scipy>=1.12,<2",
         "tensorboard>=2.20,<2.22",
         "tensorflow>=2.20,<2.22",
         "tensorflow-datasets>=4.9.9,<5",
