@@ -26,7 +26,7 @@ setup(
         "h5py>=3.11,<4",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it
         "jinja2>=3.1.4,<4",
-        "keras>=3.10,<4",
+        "keras>=3.11,<4",
         "markupsafe>=2.1,<4",
         "matplotlib>=3.8,<4",
         "numpy>=1.26,<3",

@@ -36,7 +36,7 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
         row |= {
             "n": f"{len(classes) * len(means)} ({len(classes)} classes, {len(means)} seeds)",
             "paper's fid": "" if value is None else f"{value:g}",
-            "difference": "" if value is None else _difference(members, dataset, value),
+            "difference": "" if value is None else _difference(members, classes, means, value),
             "embedding": embedding,
             "iterations": str(members[0].rows[0].iteration),
             "width": f"{config.width:g}",
@@ -47,11 +47,19 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
     return table
 
 
-def _difference(members: Sequence["Outcome"], dataset: str, paper: float) -> str:
-    """From the paper's value, or why it would mean nothing."""
+def _difference(
+    members: Sequence["Outcome"], classes: set[str], means: np.ndarray, paper: float
+) -> str:
+    """From the paper's value, or why it would mean nothing.
+
+    Args:
+        members: what the mean is of.
+        classes, means: see `_seed_means`.
+        paper: its value.
+    """
+    dataset = members[0].cell.place["data set"]
     if not members[0].rows[0].embedding.startswith("inception-"):
         return "other embedding"
-    classes, means = _seed_means(members, "fid")
     if classes != set(_grid.class_names(dataset)):
         return "not all classes"
     if not all(_is_published(found, dataset) for found in members):
