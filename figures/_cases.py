@@ -77,7 +77,7 @@ class Found:
 
 
 def subset_cases(
-    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any]
+    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any], settings: str = "paper"
 ) -> list[Case]:
     """Cases of `SUBSETS`: some classes are positive, some negative.
 
@@ -85,6 +85,7 @@ def subset_cases(
         names: keys of `SUBSETS`.
         seeds: of the runs.
         chosen: fields of `RunConfig` that take the place of the cases' own.
+        settings: one of `reproduce._settings.SETTINGS`.
 
     Raises:
         InvalidInput: a setting is not admissible.
@@ -94,13 +95,13 @@ def subset_cases(
     found = []
     for name in dict.fromkeys(names):
         task = _cells.flagfile_fields(_cells.ROOT / "flags" / "cases" / f"{name}.flags")
-        cells = _grid.cells(task, {"case": name}, SUBSET_MODELS, seeds, chosen)
+        cells = _grid.papers_cells(settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen)
         found.append(Case(name, SUBSETS[name], cells))
     return found
 
 
 def unbalanced_cases(
-    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any]
+    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any], settings: str = "paper"
 ) -> list[Case]:
     """Cases of Table 1 and Figure 4: five models that learn an under-represented class.
 
@@ -108,6 +109,7 @@ def unbalanced_cases(
         names: DATASET_CLASS, such as `mnist_5`; any cell of Table 1.
         seeds: of the runs.
         chosen: fields of `RunConfig` that take the place of the cases' own.
+        settings: one of `reproduce._settings.SETTINGS`.
 
     Raises:
         InvalidInput: there is no such case, or a setting is not admissible.
@@ -115,7 +117,9 @@ def unbalanced_cases(
     found = {}
     for name in names:
         dataset, minority = _parts(name)
-        cells = _grid.unbalanced_cells("cases", dataset, minority, _grid.MODELS, seeds, chosen)
+        cells = _grid.unbalanced_cells(
+            "cases", dataset, minority, _grid.MODELS, seeds, chosen, settings
+        )
         minority = cells[0].config.minority_class
         title = f"{TITLES[dataset]}, {'digit ' if minority.isdecimal() else ''}{minority}"
         found[title] = Case(f"{dataset}_{minority}", title, cells)
@@ -139,7 +143,7 @@ def _parts(name: str) -> tuple[str, str]:
 def make_figure(
     wanted: flags.FlagValues,
     names: Sequence[str],
-    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any]], list[Case]],
+    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any], str], list[Case]],
     save: Callable[[Path, list["Found"]], list[Path]],
     num: int = 0,
 ) -> None:
@@ -159,7 +163,7 @@ def make_figure(
     seeds = _grid.seeds(wanted.seeds)
     with _cli.quiet_import():
         import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
-    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke), wanted.settings)
     found, missing = find(cases, wanted.jobs, num)
     if found:
         with _cli.writing_to("out", out):

@@ -16,6 +16,7 @@ from absl import flags
 
 from figures import _cases
 from reproduce import _cli, _grid
+from reproduce._settings import define_settings_flag
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
@@ -24,6 +25,7 @@ flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
+define_settings_flag("Figure")
 _grid.define_grid_flags("Figure", "figures_out")
 FILES = ("figure2.png", "figure2.pdf", "figure2.csv")
 

@@ -18,6 +18,7 @@ from absl import flags
 
 from figures import _cases
 from reproduce import _cli, _grid
+from reproduce._settings import define_settings_flag
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
@@ -30,6 +31,7 @@ flags.DEFINE_boolean(
     "With --embedding=inception both have one scale.",
     **_SECTION,
 )
+define_settings_flag("Figure")
 _grid.define_grid_flags("Figure", "figures_out")
 FILES = ("figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv")
 

@@ -18,6 +18,7 @@ from absl import flags
 
 from figures import _cases
 from reproduce import _cli, _grid
+from reproduce._settings import define_settings_flag
 from rumi_tf.config import define_flags
 
 define_flags(omit=_grid.DECIDED)
@@ -30,6 +31,7 @@ flags.DEFINE_list(
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
+define_settings_flag("Figure")
 _grid.define_grid_flags("Figure", "figures_out")
 FILES = (
     *(f"figure4_samples.{kind}" for kind in ("png", "pdf", "csv")),

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from reproduce._settings import recipe
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
 from rumi_tf.tables import printable
@@ -135,6 +136,29 @@ def cells(
     ]
 
 
+def papers_cells(
+    settings: str,
+    task: Mapping[str, Any],
+    place: Mapping[str, str],
+    models: Iterable[str],
+    numbers: Iterable[int],
+    chosen: Mapping[str, Any],
+) -> list:
+    """The cells of `MODELS` on one task, by the paper's text or by its published code.
+
+    Args:
+        settings: one of `reproduce._settings.SETTINGS`.
+        task, place, models, numbers, chosen: see `cells`.
+    """
+    numbers = list(numbers)
+    found = []
+    for model in models:
+        objective, fields = recipe(settings, task["dataset"], model)
+        titles = {objective: MODELS[model]}
+        found += cells({**fields, **task}, place, [objective], numbers, chosen, titles)
+    return found
+
+
 def class_names(dataset: str) -> tuple[str, ...]:
     """The classes of a data set that may be under-represented."""
     from rumi_tf.data import celeba, sources
@@ -151,8 +175,9 @@ def unbalanced_cells(
     models: Iterable[str],
     numbers: Iterable[int],
     chosen: Mapping[str, Any],
+    settings: str = "paper",
 ) -> list:
-    """The cells of one under-represented class, Section 5; see `cells`.
+    """The cells of one under-represented class, Section 5; see `papers_cells`.
 
     Raises:
         InvalidInput: naming `flag`: there is no such class.
@@ -163,7 +188,8 @@ def unbalanced_cells(
         "dataset": dataset, "split": "unbalanced", "minority_class": minority,
         "iterations": ITERATIONS.get(dataset, 10_000),
     }  # fmt: skip
-    return cells(task, {"data set": dataset, "class": minority}, models, numbers, chosen)
+    place = {"data set": dataset, "class": minority}
+    return papers_cells(settings, task, place, models, numbers, chosen)
 
 
 def is_published(found: Any, published: Any) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli, _grid
+from reproduce._settings import define_settings_flag
 from reproduce._table1 import summarise
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
@@ -46,6 +47,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "shard", "1/1", "i/n: one of n equal parts of the cells, for several machines.", **_SECTION
 )
+define_settings_flag("Table 1")
 _grid.define_grid_flags("Table 1", "table1")
 
 
@@ -120,7 +122,13 @@ def cells_of(wanted: flags.FlagValues) -> list:
         for dataset in wanted.datasets
         for minority in wanted.classes or _grid.class_names(dataset)
         for cell in _grid.unbalanced_cells(
-            "classes", dataset, minority, wanted.models, _grid.seeds(wanted.seeds), given
+            "classes",
+            dataset,
+            minority,
+            wanted.models,
+            _grid.seeds(wanted.seeds),
+            given,
+            wanted.settings,
         )
     ]
     cells = list({cell.config: cell for cell in cells}.values())  # each once

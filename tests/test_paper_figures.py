@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -9,12 +10,17 @@ import pytest
 from figures import _cases, _compared
 from reproduce import _grid
 from rumi_tf import metrics, run_files, run_results
+from rumi_tf.data.sources import load_images
+from rumi_tf.embeddings import classifier
+from rumi_tf.embeddings.loading import load_embedding
 from rumi_tf.errors import InvalidInput
 from rumi_tf.evaluation import provenance_of
 from rumi_tf.files import read_csv, write_json
 from rumi_tf.protocols import protocol_for
 from rumi_tf.results import Row, append_rows, write_curve
 from tests.conftest import command
+from tests.data.test_celeba import write_tree
+from tests.tfds_on_disk import bars, write_tfds
 
 SEEDS = (0, 1, 2)
 
@@ -233,6 +239,62 @@ def test_with_no_case_left_nothing_is_written(damaged, tmp_path, quick_command):
     )  # fmt: skip
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
     assert not (tmp_path / "out").exists() and not (tmp_path / "runs").exists()
+
+
+def quick_classifiers(cells, monkeypatch):
+    """Leaves in the cache what the cells are measured by, and has it trained for a moment only."""
+    monkeypatch.setattr(classifier, "UPDATES", (5, 5))
+    for config in {cell.config.image_size: cell.config for cell in cells}.values():
+        load_embedding(config, load_images(config), "classifier")
+
+
+@pytest.mark.slow
+def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
+    data = write_tfds(tmp_path, "fashion_mnist", {"train": bars(100), "test": bars(20)})
+    places = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
+    (case,) = _cases.subset_cases(["fashion_overlap"], [0], places)
+    quick_classifiers(case.cells, monkeypatch)
+    shared = ("--cases=fashion_overlap", "--smoke", "--jobs=2", f"--data_dir={data}",
+              f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}",
+              f"--out={tmp_path / 'out'}")  # fmt: skip
+    done = command("figures.figure2", *shared)
+    assert done.returncode == 0, done.stderr
+    samples = read_csv(tmp_path / "out" / "figure2.csv")
+    fids = {r["model"]: r for r in samples if r["metric"] == "fid"}
+    assert list(fids) == ["LSGAN", "ACGAN", "Rumi-LSGAN"]
+    # Against all images of the six classes.
+    assert {(r["target"], r["n_reference"]) for r in fids.values()} == {("overlap", "60")}
+    again = command("figures.figure3", *shared, "--published")
+    assert again.returncode == 0 and again.stderr.splitlines() == ["3 of 3 were there"]
+    drawn = [line.rpartition("/")[2] for line in (done.stdout + again.stdout).splitlines()]
+    assert sorted(drawn) == sorted(path.name for path in (tmp_path / "out").iterdir())
+    points = read_csv(tmp_path / "out" / "figure3_fid.csv")
+    last = {r["model"]: r for r in points if r["source"] == "measured"}
+    assert {m: r["fid"] for m, r in last.items()} == {m: r["value"] for m, r in fids.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings, sizes",
+    [("paper", {64}), pytest.param("authors_code", {32, 128}, marks=pytest.mark.exhaustive)],
+)
+def test_figure_4_of_celeba_from_the_official_files(tmp_path, monkeypatch, settings, sizes):
+    data = write_tree(tmp_path / "celeba", count=300)
+    places = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
+    (case,) = _cases.unbalanced_cases(["celeba_Female"], [0], places, settings)
+    quick_classifiers(case.cells, monkeypatch)
+    done = command(
+        "figures.figure4", "--cases=celeba_Female", "--smoke", f"--settings={settings}",
+        f"--data_dir={data}", f"--runs_dir={tmp_path / 'runs'}",
+        f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path / 'out'}", "--jobs=2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    fids = [r for r in read_csv(tmp_path / "out" / "figure4_samples.csv") if r["metric"] == "fid"]
+    assert [r["model"] for r in fids] == list(_grid.MODELS.values())
+    # Every picture but each fourth shows a woman; all of them are what the models are held to.
+    assert {(r["target"], r["n_reference"]) for r in fids} == {("Female", "225")}
+    found = {json.loads(p.read_text())["image_size"] for p in tmp_path.glob("runs/*/config.json")}
+    assert found == sizes
 
 
 @pytest.mark.exhaustive

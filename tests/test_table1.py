@@ -8,6 +8,7 @@ from absl import flags
 
 from figures import _cases
 from reproduce import _cells, _grid, _table1, table1
+from reproduce._settings import SETTINGS
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import read_csv
 from rumi_tf.results import Row
@@ -47,30 +48,48 @@ def test_the_papers_grid_is_22_classes_times_5_models(wanted):
     assert by_place["cifar10 horse LSGAN 0"].minority_size == 250
 
 
-def test_every_cell_has_a_flagfile_in_both_sets(wanted):
-    cells = table1.cells_of(wanted())
-    names = {f"{c.config.dataset}_{c.config.minority_class}_{c.config.objective}": c for c in cells}
-    for kind in ("paper", "authors_code"):
-        paths = {p.stem: p for p in (ROOT / "flags" / "table1" / kind).glob("*.flags")}
-        assert set(paths) == set(names)
-        for name, path in paths.items():
-            config, cell = _cells.objective_config(str(path), {}), names[name].config
-            if kind == "paper":
-                assert config.hash() == cell.hash(), path
-                continue
-            # Of the published code are the hyper-parameters, not the task.
-            rate = 2e-4 if config.dataset == "celeba" else 5e-5
-            assert (config.learning_rate, config.beta_2, config.batch_size) == (rate, 0.9, 256)
-            if config.dataset == "celeba":
-                assert config.image_size == (128 if config.objective == "rumi_lsgan" else 32)
-            assert (config.d_schedule, config.d_steps, config.update) == (
-                "joint", 1, "simultaneous",
-            )  # fmt: skip
-            if config.objective == "rumi_lsgan":
-                assert (config.beta_pos, config.beta_neg, config.label_a) == (2.5, 0.5, -0.5)
-            task = ("dataset", "split", "minority_class", "minority_size", "objective",
-                    "iterations")  # fmt: skip
-            assert all(getattr(config, f) == getattr(cell, f) for f in task), path
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_every_cell_has_a_flagfile_in_both_sets(wanted, settings):
+    table = table1.cells_of(wanted(f"--settings={settings}"))
+    cells = {f"{c.config.dataset}_{c.config.minority_class}_{c.config.objective}": c for c in table}
+    assert flagfile_hashes("table1", settings) == hashes(cells)
+    cases = _cases.subset_cases(_cases.SUBSETS, [0], {}, settings)
+    cells = {f"{case.name}_{c.config.objective}": c for case in cases for c in case.cells}
+    assert len(cells) == 9
+    assert flagfile_hashes("figure2", settings) == hashes(cells)
+
+
+def flagfile_hashes(name, settings):
+    paths = (ROOT / "flags" / name / settings).glob("*.flags")
+    return {path.stem: _cells.objective_config(str(path), {}).hash() for path in paths}
+
+
+def hashes(cells):
+    return {name: cell.config.hash() for name, cell in cells.items()}
+
+
+def test_the_published_codes_settings_change_the_hyper_parameters_and_not_the_task(wanted):
+    paper = table1.cells_of(wanted("--datasets=mnist,cifar10,celeba,fashion_mnist,digits"))
+    code = table1.cells_of(wanted("--datasets=mnist,cifar10,celeba,fashion_mnist,digits",
+                                  "--settings=authors_code"))  # fmt: skip
+    task = ("dataset", "split", "minority_class", "minority_size", "objective", "iterations",
+            "seed", "latent_dim", "width", "network", "beta_1", "eval_every")  # fmt: skip
+    for theirs, ours in zip(code, paper, strict=True):
+        assert theirs.place == ours.place
+        config = theirs.config
+        assert all(getattr(config, f) == getattr(ours.config, f) for f in task), theirs.title
+        rate = 2e-4 if config.dataset in ("celeba", "fashion_mnist") else 5e-5
+        assert (config.learning_rate, config.beta_2, config.batch_size) == (rate, 0.9, 256)
+        if config.dataset == "celeba":
+            assert config.image_size == (128 if config.objective == "rumi_lsgan" else 32)
+        assert (config.d_schedule, config.d_steps, config.update) == ("joint", 1, "simultaneous")
+        if config.objective == "rumi_lsgan":
+            labels = (config.label_b_neg, config.label_a, config.label_b_pos, config.label_c)
+            assert labels == (-2, -0.5, 2, 2)
+            assert (config.beta_pos, config.beta_neg) == (2.5, 0.5)
+    (cell,) = table1.cells_of(wanted("--settings=authors_code", "--batch_size=64",
+                                     "--only=horse LSGAN"))  # fmt: skip
+    assert (cell.config.batch_size, cell.config.learning_rate) == (64, 5e-5)
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])

@@ -18,6 +18,7 @@ from rumi_tf.embeddings import classifier
 from rumi_tf.errors import InvalidInput
 from rumi_tf.resolving import resolve
 from rumi_tf.sampling import load_sampler
+from tests.tfds_on_disk import write_tfds
 
 # A short list, with the three that are used far from their official columns.
 ATTRIBUTES = ("Wearing_Hat", "Bald", "Young", "Male")
@@ -205,25 +206,20 @@ def prepared(tmp_path):
     """A small `celeb_a` in TFDS's own on-disk form, in several shards."""
     import tensorflow_datasets as tfds
 
-    builder = tfds.builder("celeb_a", data_dir=str(tmp_path))
-    builder.data_path.mkdir(parents=True)
-    identity = tfds.core.DatasetIdentity.from_builder(builder)
-    info = tfds.core.DatasetInfo(builder=identity, features=builder.info.features)
-    writer = tfds.core.SequentialWriter(info, 7)
-    writer.initialize_splits(["train", "test"])
-    attributes = dict.fromkeys(builder.info.features["attributes"], False)
-    landmarks = dict.fromkeys(builder.info.features["landmarks"], 0)
-    for part, numbers in (("train", range(30)), ("test", range(30, COUNT))):
-        for k in numbers:
-            example = {
-                "image": np.asarray(picture(k)),
-                "attributes": {**attributes, **values(k)},
-                "landmarks": landmarks,
-                "identity": {"Identity_No": k},
-            }
-            writer.add_examples({part: [example]})
-    writer.close_all()
-    return tmp_path
+    features = tfds.builder("celeb_a", data_dir=str(tmp_path)).info.features
+    attributes = dict.fromkeys(features["attributes"], False)
+    landmarks = dict.fromkeys(features["landmarks"], 0)
+
+    def example(k):
+        return {
+            "image": np.asarray(picture(k)),
+            "attributes": {**attributes, **values(k)},
+            "landmarks": landmarks,
+            "identity": {"Identity_No": k},
+        }
+
+    parts = {"train": map(example, range(30)), "test": map(example, range(30, COUNT))}
+    return write_tfds(tmp_path, "celeb_a", parts)
 
 
 def test_tfds_is_read_by_index_from_its_shards(prepared):
