@@ -16,15 +16,15 @@ fakes, in float32 and by XLA, against PyTorch if that is installed, and against 
 of matrices. input: batches alone against the iteration, of digits in memory and of JPEG files of
 CelebA's size. precision: runs of flags/demo.flags in mixed_bfloat16 and in float32, their losses
 and what is measured of their images; on a CPU without bf16 arithmetic mixed_bfloat16 is slower, not
-faster. metrics: the Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over
-scikit-learn, Inception features against the bare network; then what the metrics say of real images
-of --dataset against other real images. objectives: an iteration of every objective against one of
+faster. metrics: the Fréchet distance against scipy.linalg.sqrtm, PRD against a loop over scikit-
+learn, Inception features against the bare network; then what the metrics say of real images of
+--dataset against other real images. objectives: an iteration of every objective against one of
 LSGAN, on the MNIST networks. mixture: runs on the mixture of Gaussians, all at once against one
-after another. memory: the peak of training and of evaluating 10,000 and 100,000 images. cost: the
-hours of Table 1 of the Rumi-GAN paper, extrapolated from a few iterations and an evaluation on each
-data set's networks. samples: what the metrics say of generators of known quality when there are few
-real images. all: every topic in turn, each as a process of its own. Tables are written to --out as
-CSV files.
+after another. memory: the peak of training, of evaluating 10,000 and 100,000 images, and of
+training on 300 JPEG files and on as many as CelebA has. cost: the hours of Table 1 of the Rumi-GAN
+paper, extrapolated from a few iterations and an evaluation on each data set's networks. samples:
+what the metrics say of generators of known quality when there are few real images. all: every topic
+in turn, each as a process of its own. Tables are written to --out as CSV files.
 """
 
 import tempfile

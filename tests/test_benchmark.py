@@ -125,6 +125,16 @@ def test_generated_faces_are_read_like_celeba(tmp_path):
     assert pixels.min() < -0.5 and pixels.max() > 0.5 and np.ptp(pixels[0] - pixels[1]) > 0.5
 
 
+def test_many_faces_are_links_to_few(tmp_path):
+    feeding.write_faces(tmp_path, 6)
+    feeding.link_faces(tmp_path, 15, tmp_path / "many")
+    values = {"dataset": "celeba", "split": "attribute"}
+    few, many = (load_images(steps.config_of("rumi_lsgan", data_dir=str(place), **values))
+                 for place in (tmp_path, tmp_path / "many"))  # fmt: skip
+    assert many.labels.tolist() == [1, 0] * 7 + [1]
+    np.testing.assert_array_equal(many.gather([4, 10, 14]), few.gather([4, 4, 2]))
+
+
 def test_curves_of_losses_are_those_of_the_logs(tmp_path):
     curves = [
         {"precision": p, "seed": str(s), "iteration": str(k), "d_loss": str(k / 10), "g_loss": "2"}

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reproduce._benchmarks.feeding import FACES, link_faces, write_faces
 from reproduce._cells import ROOT
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
+CELEBA = 202_599  # images in all
 TARGET = 1.1
 # A process counts the memory of the one that started it as its own, so a small one has to start it.
 LAUNCHER = """
@@ -19,10 +21,11 @@ sys.exit(done.returncode)
 
 
 def peaks(place: Path, cache_dir: str) -> Iterator[dict[str, str]]:
-    """Yields a line per command: training on digits, and evaluating few and many images.
+    """Yields a line per command: training on digits, evaluating few and many images, and training
+    on few and on many JPEG files.
 
     Args:
-        place: empty directory for the run and what is measured of it.
+        place: empty directory for the runs, the files, and what is measured of them.
         cache_dir: keeps the classifier.
     """
     train = ("reproduce.train", "--dataset=digits", "--minority_class=5", "--width=0.25",
@@ -36,6 +39,21 @@ def peaks(place: Path, cache_dir: str) -> Iterator[dict[str, str]]:
     many = _evaluate(model, place, cache_dir, MANY)
     ratio = many / few
     yield _line(f"FID of {MANY:,} generated images", many, f"{ratio:.3f} (at most {TARGET})")
+    faces = {count: place / f"faces_{count}" for count in (FACES, CELEBA)}
+    faces[FACES].mkdir()
+    write_faces(faces[FACES], FACES)
+    link_faces(faces[FACES], CELEBA, faces[CELEBA])
+    few, many = (_train_on_faces(data, place) for data in faces.values())
+    what = "training, CelebA at 64x64, width 0.05, batch 100,"
+    yield _line(f"{what} {FACES:,} JPEG files", few)
+    yield _line(f"{what} {CELEBA:,} JPEG files", many, f"{many / few:.3f}")
+
+
+def _train_on_faces(data: Path, place: Path) -> int:
+    return _peak(
+        ("reproduce.train", "--dataset=celeba", f"--data_dir={data}", "--minority_class=Female",
+         "--width=0.05", "--iterations=20", f"--runs_dir={place}")
+    )  # fmt: skip
 
 
 def _evaluate(model: Path, place: Path, cache_dir: str, count: int) -> int:
