@@ -132,6 +132,27 @@ def test_two_devices_train_what_one_trains(name, tmp_path):
     assert json.loads(environment.read_text())["starts"][0]["replicas"] == 2
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_two_devices_agree_with_one_in_bfloat16_to_its_rounding(tmp_path):
+    values = {"precision": "mixed_bfloat16", "iterations": 2, "eval_every": 0}
+    alone = config_of("rumi_lsgan", tmp_path / "one", **values)
+    both, parts = (
+        config_of("rumi_lsgan", tmp_path / name, strategy="mirrored", sync_batch_norm=sync,
+                  **values)
+        for name, sync in (("two", True), ("parts", False))
+    )  # fmt: skip
+    experiment.train(alone)
+    ends(start(tmp_path, 2, [both, parts]))
+    one, two, other = (_losses(config) for config in (alone, both, parts))
+    assert np.abs(two / one - 1).max() < 3e-3 < np.abs(other / one - 1).max()
+
+
+def _losses(config):
+    rows = read_csv(run_files.run_directory(resolving.resolve(config)) / "log.csv")
+    return np.array([[float(row["d_loss"]), float(row["g_loss"])] for row in rows])
+
+
 @pytest.mark.slow
 def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
     """So the flag does something, and the comparisons above can fail. What is exported is what was
