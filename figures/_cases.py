@@ -168,6 +168,7 @@ def make_figure(
     if found:
         with _cli.writing_to("out", out):
             _cli.show(save(out, found))
+    _grid.tell_unlike(outcome for case in found for outcome in case.outcomes)
     _grid.end(missing)
 
 

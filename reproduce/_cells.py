@@ -277,7 +277,7 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
     if code == BUSY:
         return None
     last = (cell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
-    reason = f"{last[:160]} (exit code {code}, {cell.log})"
+    reason = f"{last[:400]} (exit code {code}, {cell.log})"
     return Outcome(cell, "failed", (), seconds, reason)
 
 

@@ -55,7 +55,8 @@ def define_grid_flags(section: str, out: str) -> None:
         module_name=section,
     )  # fmt: skip
     flags.DEFINE_boolean(
-        "smoke", False, "A few tiny iterations per run, to try it out. The classifier that "
+        "smoke", False, "A few tiny iterations per run, to try it out; flags take the place of its "
+        "settings. The classifier that "
         "measures is trained as ever, once: on two cores about 2 minutes for MNIST, 20 for "
         "CIFAR-10.",
         module_name=section,
@@ -222,6 +223,23 @@ def run(wanted: Sequence, jobs: int) -> list:
     return _cells.run(
         wanted, jobs, lambda line: print(printable(line), file=sys.stderr, flush=True)
     )
+
+
+def tell_unlike(outcomes: Iterable) -> None:
+    """Says on stderr where images of several sizes are compared, as in the published code."""
+    sizes: dict[str, set[int]] = {}
+    for found in outcomes:
+        if found.rows:
+            config = found.cell.config
+            sizes.setdefault(config.dataset, set()).add(config.image_size)
+    for dataset, several in sizes.items():
+        if len(several) > 1:
+            each = " and ".join(map(str, sorted(several)))
+            print(
+                f"{dataset}: images of {each} pixels, each size with a classifier and real images "
+                "of its own, so the numbers do not compare; give all one --image_size",
+                file=sys.stderr,
+            )
 
 
 def by_model(outcomes: Iterable) -> dict[tuple[str, str], list]:

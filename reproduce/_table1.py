@@ -38,6 +38,7 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
             "paper's fid": "" if value is None else f"{value:g}",
             "difference": "" if value is None else _difference(members, classes, means, value),
             "embedding": embedding,
+            "image size": str(config.image_size),
             "iterations": str(members[0].rows[0].iteration),
             "width": f"{config.width:g}",
             "learning rate": f"{config.learning_rate:g}",

@@ -74,19 +74,21 @@ def main() -> None:
         for found in shown
         for row in found.rows
     ]
-    table = summarise(shown)
-    with _cli.writing_to("out", out):
-        write_csv(out / "cells.csv", rows)
-        write_csv(out / "table1.csv", table)
-        write_text(out / "table1.md", markdown(table) if table else "")
-    if table:
+    if rows:
+        table = [{**row, "settings": wanted.settings} for row in summarise(shown)]
+        with _cli.writing_to("out", out):
+            write_csv(out / "cells.csv", rows)
+            write_csv(out / "table1.csv", table)
+            write_text(out / "table1.md", markdown(table))
         print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    _cli.show(out / name for name in FILES)
+        _cli.show(out / name for name in FILES)
+    _grid.tell_unlike(shown)
     _grid.end(_cells.failures(outcomes))
 
 
 def _settings(config: Any) -> dict[str, Any]:
-    return {name: getattr(config, name) for name in ("width", "learning_rate", "batch_size")}
+    names = ("image_size", "width", "learning_rate", "batch_size")
+    return {"settings": flags.FLAGS.settings} | {name: getattr(config, name) for name in names}
 
 
 def _check(wanted: flags.FlagValues) -> None:

@@ -74,6 +74,16 @@ def test_labels_stand_on_the_left_of_their_rows_of_images(tmp_path):
     assert middles[2] - middles[1] == pytest.approx(2 / 3 * 420, abs=25)
 
 
+def test_images_of_several_sizes_are_drawn_in_one(tmp_path):
+    """Whatever their pixels: 36 small ones are as wide as 36 large ones."""
+    small, large = (np.full((36, size, size, 1), -1.0) for size in (32, 128))
+    save_panel_rows(tmp_path / "p.png", {"": {"a": small, "b": large}}, ["a", "b"])
+    pixels = np.asarray(Image.open(tmp_path / "p.png").convert("L"))
+    dark = (pixels[len(pixels) // 2 :] < 128).any(axis=0)  # below the titles
+    widths = np.diff(np.flatnonzero(np.diff(np.r_[0, dark, 0])))[::2]
+    assert len(widths) == 12 and widths.max() - widths.min() <= 2
+
+
 LINE = Densities(
     "one\nline", np.linspace(0, 4, 5), {n: np.array([0.1, 0.4, 0.4, 0.1]) for n in "ab"}
 )

@@ -1,6 +1,7 @@
 """Table 1: which cells there are, and what the table says of them."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,48 @@ def test_the_published_codes_settings_change_the_hyper_parameters_and_not_the_ta
     (cell,) = table1.cells_of(wanted("--settings=authors_code", "--batch_size=64",
                                      "--only=horse LSGAN"))  # fmt: skip
     assert (cell.config.batch_size, cell.config.learning_rate) == (64, 5e-5)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_the_figures_draw_the_runs_of_their_settings(wanted, settings, monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(_cases, "find", lambda cases, *_: found.extend(cases) or ([], []))
+    values = {**wanted(f"--settings={settings}").flag_values_dict(), "out": str(tmp_path / "out")}
+    for make, names in (
+        (_cases.subset_cases, ["mnist_even"]), (_cases.unbalanced_cases, ["mnist_5"]),
+    ):  # fmt: skip
+        _cases.make_figure(SimpleNamespace(**values | {"cases": names}), [], make, None)
+        assert found == make(names, [0], {}, settings)
+        other = "paper" if settings == "authors_code" else "authors_code"
+        assert found != make(names, [0], {}, other)
+        found.clear()
+
+
+def test_without_any_result_the_tables_that_are_there_stay(wanted, monkeypatch, tmp_path, capsys):
+    def run(cells, jobs):
+        return [_cells.Outcome(cell, "failed", reason="no data") for cell in cells]
+
+    monkeypatch.setattr(_grid, "run", run)
+    for name in table1.FILES:
+        (tmp_path / name).write_text("before")
+    wanted("--datasets=digits", "--classes=5", "--models=lsgan", f"--out={tmp_path}")
+    with pytest.raises(SystemExit) as end:
+        table1.main()
+    assert end.value.code == 1
+    assert capsys.readouterr() == ("", "digits 5 LSGAN 0: failed: no data\n")
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"before"}
+
+
+def test_images_of_several_sizes_are_no_comparison(capsys):
+    def cells(settings):
+        cells = _grid.unbalanced_cells("x", "celeba", "Male", _grid.MODELS, [0], {}, settings)
+        return [_cells.Outcome(cell, "reused", [ROW]) for cell in cells]
+
+    _grid.tell_unlike([*cells("paper"), *outcome(FIDS)])
+    assert capsys.readouterr().err == ""
+    _grid.tell_unlike(cells("authors_code"))
+    told = capsys.readouterr().err
+    assert told.startswith("celeba: images of 32 and 128 pixels") and told.count("\n") == 1
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])

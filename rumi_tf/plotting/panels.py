@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -133,8 +133,15 @@ def _save_rows(
     save(figure, path, dpi)
 
 
-def _enlarged(row: Iterable[np.ndarray | None], across: int | None) -> list[np.ndarray | None]:
-    """The grids of a row, (height, width, 3), each pixel repeated so that about 420 are highest."""
-    grids = [None if images is None else tile(images, across) for images in row]
-    zoom = max(1, round(420 / max(grid.shape[0] for grid in grids if grid is not None)))
+def _enlarged(row: Collection[np.ndarray | None], across: int | None) -> list[np.ndarray | None]:
+    """The grids of a row, (height, width, 3), each pixel repeated so that about 420 are highest,
+    and smaller images more often than larger ones beside them.
+    """
+    largest = max(len(images[0]) for images in row if images is not None)
+
+    def enlarge(images: np.ndarray, times: int) -> np.ndarray:
+        return tile(images, across).repeat(times, axis=0).repeat(times, axis=1)
+
+    grids = [None if i is None else enlarge(i, largest // len(i[0])) for i in row]
+    zoom = max(1, round(420 / max(len(grid) for grid in grids if grid is not None)))
     return [None if g is None else g.repeat(zoom, axis=0).repeat(zoom, axis=1) for g in grids]
