@@ -11,7 +11,7 @@ from PIL import Image
 from reproduce import _grid
 from reproduce._benchmarks import (
     cost,
-    feeding,
+    faces,
     precision,
     processes,
     samples,
@@ -113,7 +113,7 @@ def test_a_distance_is_in_spreads():
 
 
 def test_generated_faces_are_read_like_celeba(tmp_path):
-    size = feeding.write_faces(tmp_path, 6)
+    size = faces.write_faces(tmp_path, 6)
     files = sorted((tmp_path / "img_align_celeba").iterdir())
     assert size == np.mean([path.stat().st_size for path in files])
     assert all(Image.open(path).size == (178, 218) for path in files)
@@ -126,8 +126,8 @@ def test_generated_faces_are_read_like_celeba(tmp_path):
 
 
 def test_many_faces_are_links_to_few(tmp_path):
-    feeding.write_faces(tmp_path, 6)
-    feeding.link_faces(tmp_path, 15, tmp_path / "many")
+    faces.write_faces(tmp_path, 6)
+    faces.link_faces(tmp_path, 15, tmp_path / "many")
     values = {"dataset": "celeba", "split": "attribute"}
     few, many = (load_images(steps.config_of("rumi_lsgan", data_dir=str(place), **values))
                  for place in (tmp_path, tmp_path / "many"))  # fmt: skip

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reproduce._benchmarks.feeding import FACES, link_faces, write_faces
+from reproduce._benchmarks.faces import FACES, link_faces, write_faces
 from reproduce._cells import ROOT
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
