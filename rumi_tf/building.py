@@ -13,6 +13,7 @@ from rumi_tf.data.batches import batch_stream
 from rumi_tf.data.images import LabelledImages
 from rumi_tf.data.sources import load_images
 from rumi_tf.data.splits import Split, class_shares, make_split
+from rumi_tf.diff_augment import DiffAugment
 from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.networks.dcgan import Discriminator, Generator
 from rumi_tf.networks.families import conditional_pair
@@ -62,7 +63,11 @@ def make_model(
         common["num_classes"] = len(class_shares)
         judging["heads"] = objective.heads()
         pair = conditional_pair(config.network)
-    generator = pair[0](latent_dim=config.latent_dim, **common)
+
+    def make_generator() -> keras.Model:
+        return pair[0](latent_dim=config.latent_dim, **common)
+
+    generator = make_generator()
     discriminator = pair[1](**judging, **common)
     networks = {
         name: player.make(name=name, features=discriminator.features, **common)
@@ -82,6 +87,9 @@ def make_model(
         seed=config.seed,
         networks=networks,
         class_shares=class_shares,
+        augment=DiffAugment(config.d_augment, config.d_augment_fill) if config.d_augment else None,
+        average=make_generator() if config.generator_ema else None,
+        average_decay=config.generator_ema,
     )
 
     def adam(player: str) -> keras.optimizers.Optimizer:

@@ -46,7 +46,7 @@ def option(
         default: the default; `None` means that the dataset or the objective decides.
         help_text: what `--help` says: meaning, unit, the paper's value.
         section: heading it is listed under.
-        choices: the admissible words, if it is a word.
+        choices: the admissible words, if it is a word or a list of them.
         low, high: inclusive bounds. above, below: exclusive bounds.
         identity: whether it decides the result, and so enters the hash of the run.
     """
@@ -499,6 +499,35 @@ class RunConfig(Config):
         "halves the speed.",
     )
 
+    d_augment: tuple[str, ...] = option(
+        (),
+        section="Few images",
+        choices=("flip", "color", "translation", "cutout"),
+        help_text="Comma-separated random transformations of every image that D sees, real or "
+        "generated (DiffAugment), so that D cannot memorise few images. translation: shifts by up "
+        "to 1/8 of the side. cutout: a square of half the side is blanked. color: brightness, "
+        "saturation and contrast. flip: left to right; G may then make mirror images. Gradient "
+        "penalties are taken at the transformed images. Paper and default: none.",
+    )
+    d_augment_fill: float | None = option(
+        None,
+        section="Few images",
+        low=-1,
+        high=1,
+        help_text="Value of the pixels that translation and cutout replace, from -1 (black) to 1 "
+        "(white). Default: -1 for digits, mnist and fashion_mnist, whose background is black; 0 "
+        "for the others. Use 1 for drawings or scans on white.",
+    )
+    generator_ema: float = option(
+        0.0,
+        section="Few images",
+        low=0,
+        below=1,
+        help_text="Decay of an exponential moving average of G's weights and batch statistics, "
+        "which is then sampled, evaluated and exported in place of G. After t iterations the decay "
+        "is at most (1 + t) / (10 + t). 0: no average. Usual: 0.999. Paper and default: 0.",
+    )
+
     strategy: str = option(
         "none",
         section="Devices",
@@ -650,12 +679,12 @@ def define_flags(
             "flag_values": flag_values,
             "module_name": field.metadata["section"],
         }
-        if field.metadata["choices"]:
+        if kind is tuple:
+            flags.DEFINE_list(field.name, list(default), field.metadata["help"], **keywords)
+        elif field.metadata["choices"]:
             flags.DEFINE_enum(
                 field.name, default, field.metadata["choices"], field.metadata["help"], **keywords
             )
-        elif kind is tuple:
-            flags.DEFINE_list(field.name, list(default), field.metadata["help"], **keywords)
         else:
             definers.get(kind, flags.DEFINE_string)(
                 field.name, default, field.metadata["help"], **keywords
@@ -677,6 +706,12 @@ def _text(field: dataclasses.Field, value: str) -> str:
     return value
 
 
+def _check_choice(field: dataclasses.Field, value: Any) -> None:
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(choices)}")
+
+
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """The value in the field's type, or `InvalidInput` if it is not admissible."""
     kind: type = _kind(field)
@@ -688,7 +723,10 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise InvalidInput(field.name, f"{value!r} is not a list of names")
-        return tuple(_text(field, v.strip()) for v in value if v.strip())
+        names = tuple(_text(field, v.strip()) for v in value if v.strip())
+        for name in names:
+            _check_choice(field, name)
+        return names
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) is not kind:
@@ -697,8 +735,7 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         _text(field, value)
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidInput(field.name, f"{value} is not a finite number")
-    if limits["choices"] and value not in limits["choices"]:
-        raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(limits['choices'])}")
+    _check_choice(field, value)
     for bound, wrong, words in (
         ("low", lambda b: value < b, "at least"),
         ("high", lambda b: value > b, "at most"),

@@ -33,7 +33,7 @@ from rumi_tf.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.evaluation import Evaluator
 from rumi_tf.export import export_keras, export_saved_model
 from rumi_tf.files import read_csv, read_npz, remove_temporaries, write_json
-from rumi_tf.measuring import evaluation_identity, generating, measure_once, measurer
+from rumi_tf.measuring import evaluation_identity, measure_once, measurer
 from rumi_tf.model import AdversarialModel
 from rumi_tf.refusals import memory_told
 from rumi_tf.resolving import check_parts, resolve
@@ -178,11 +178,12 @@ def _train(work: _Work) -> Run:
     if not work.by_chief:
         return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
     known = _known_to_users(work, shares)
-    export_saved_model(model.generator, directory / "saved_model", known)
-    export_keras(model.generator, directory / "generator.keras")
+    generator = model.trained_generator
+    export_saved_model(generator, directory / "saved_model", known)
+    export_keras(generator, directory / "generator.keras")
     if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
-        measure_once(config, work.evaluator, generating(model))
-    best = _export_best(directory, model.generator, known)
+        measure_once(config, work.evaluator, model.sample)
+    best = _export_best(directory, generator, known)
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
@@ -267,7 +268,7 @@ def _callbacks(
     labels = None
     if model.class_shares is not None:  # the classes that are wanted, in turn
         labels = tf.constant(np.resize(np.array(work.split.positive_classes, np.int32), GRID))
-    generate = tf.function(lambda: model.images(noise, labels, training=False))
+    generate = tf.function(lambda: model.sample(noise, labels))
     real = real_positives(work.images, work.split, REAL_FOR_DIVERSITY, config.seed)
     what = config.minority_class or config.split
     title = f"{config.objective}, {config.dataset} {what}"
@@ -279,7 +280,7 @@ def _callbacks(
     board = TensorBoard(work.place)
     evaluate, periods = [], [config.log_every, config.sample_every, config.checkpoint_every]
     if work.evaluator is not None:
-        measure = measurer(config, generating(model), work.evaluator, model.distribute_strategy)
+        measure = measurer(config, model.sample, work.evaluator, model.distribute_strategy)
         evaluate = [Evaluate(work.place, config.eval_every, last, measure, board, checkpoints)]
         periods.append(config.eval_every)
 

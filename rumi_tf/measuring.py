@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from rumi_tf.config import RunConfig
 from rumi_tf.evaluation import Evaluator, provenance_of, wanted_classes
-from rumi_tf.model import AdversarialModel
 from rumi_tf.resolving import objective_class
 from rumi_tf.results import Row, append_rows, write_curve
 from rumi_tf.run_files import run_directory
@@ -19,11 +18,6 @@ def evaluation_identity(config: RunConfig, evaluator: Evaluator | None) -> str:
         return ""
     protocol, embedding = evaluator.protocol, evaluator.embedding
     return f"{config.eval_every} {protocol} {embedding.identity} {embedding.class_identity}"
-
-
-def generating(model: AdversarialModel) -> Callable[..., tf.Tensor]:
-    """(noise, and labels if the generator takes them) -> images, as a SavedModel has it."""
-    return lambda noise, labels=None: model.images(noise, labels, training=False)
 
 
 def measurer(

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rumi_tf import randomness, replicas
+from rumi_tf.diff_augment import DiffAugment
 from rumi_tf.objectives import Objective, View
 
 Batch = Mapping[str, Mapping[str, tf.Tensor]]
@@ -133,6 +134,10 @@ class AdversarialModel(keras.Model):
         networks: of the objective's own players, by name.
         class_shares: (K,) distribution that labels of generated images are drawn from; `None` for
             a generator that takes noise alone.
+        augment: applied to all images that D, or a player of the objective, sees; `None` for none.
+        average: a second generator with the same initial weights, which becomes the exponential
+            moving average of the first; `None` for none.
+        average_decay: largest decay of the average, in (0, 1).
     """
 
     def __init__(
@@ -146,9 +151,15 @@ class AdversarialModel(keras.Model):
         seed: int,
         networks: Mapping[str, keras.Model] | None = None,
         class_shares: np.ndarray | None = None,
+        augment: DiffAugment | None = None,
+        average: keras.Model | None = None,
+        average_decay: float = 0.0,
     ):
         super().__init__()
         self.generator = generator
+        self.average = average
+        self.average_decay = average_decay
+        self.augment = augment
         self.discriminator = discriminator
         self.objective = objective
         self.schedule = schedule
@@ -229,6 +240,7 @@ class AdversarialModel(keras.Model):
                 update.optimizer.apply(replicas.addends(gradient), update.variables)
                 self.objective.after_update(update.player, update.variables)
         self.iteration.assign_add(1)
+        self._update_average()
         means = [tracker.result() for tracker in self.trackers.values()]
         reported = map(replicas.reported, replicas.mean(means))
         return dict(zip(self.trackers, reported, strict=True))
@@ -237,6 +249,7 @@ class AdversarialModel(keras.Model):
         """Everything that decides how training goes on, for a checkpoint."""
         owners = {
             "generator": self.generator,
+            **({} if self.average is None else {"average": self.average}),
             "discriminator": self.discriminator,
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
@@ -247,9 +260,32 @@ class AdversarialModel(keras.Model):
         variables = {name: [v.value for v in owner.variables] for name, owner in owners.items()}
         return {"iteration": [self.iteration], **variables}
 
-    def images(self, noise: tf.Tensor, labels: tf.Tensor | None, training: bool) -> tf.Tensor:
-        """Generated images, (B, H, W, C); `labels` is `None` for an unconditional generator."""
-        return self.generator(noise if labels is None else (noise, labels), training=training)
+    @property
+    def trained_generator(self) -> keras.Model:
+        """The generator to sample, evaluate and export: the moving average, if there is one."""
+        return self.generator if self.average is None else self.average
+
+    def sample(self, noise: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
+        """Images of `trained_generator`, (B, H, W, C), in inference mode.
+
+        Args:
+            noise: (B, latent_dim).
+            labels: (B,) integers; `None` for an unconditional generator.
+        """
+        return _generated(self.trained_generator, noise, labels, training=False)
+
+    def _update_average(self) -> None:
+        """Moves the average towards the generator: its weights, and its batch statistics.
+
+        The decay is at most (1 + t) / (10 + t) after t iterations, so the initial weights are soon
+        forgotten.
+        """
+        if self.average is None:
+            return
+        t = tf.cast(self.iteration, tf.float32)
+        rate = 1.0 - tf.minimum(self.average_decay, (1.0 + t) / (10.0 + t))
+        for average, new in zip(self.average.variables, self.generator.variables, strict=True):
+            average.assign(average + rate * (new - average))
 
     def _track(self, name: str, value: tf.Tensor) -> None:
         """Adds to a running mean, where an iteration counts once, by however many replicas."""
@@ -265,12 +301,29 @@ class AdversarialModel(keras.Model):
                 self.batch_size, self.class_shares, self.seed, "labels", self.iteration, draw
             )
             labels = replicas.own_rows(labels)
-        return Fakes(self.images(noise, labels, training=True), labels)
+        return Fakes(_generated(self.generator, noise, labels, training=True), labels)
 
     def _generator_draw(self) -> int:
         """Number of the generator's draw: the other players' updates have those below."""
         others = sum(player.steps for player in self._players.values())
         return len(self.schedule.updates) + others
+
+    def _augmented(self, images: dict[str, tf.Tensor], draw: int) -> dict[str, tf.Tensor]:
+        """Role -> images as D sees them in one update, each role with random draws of its own."""
+        augment = self.augment
+        if augment is None:
+            return images
+
+        def one(role: str, batch: tf.Tensor) -> tf.Tensor:
+            def uniform(count: int, stream: str) -> tf.Tensor:
+                shape = (tf.shape(batch)[0], count)
+                return replicas.uniform(
+                    shape, self.seed, f"augment/{stream}/{role}", self.iteration, draw
+                )
+
+            return augment(batch, uniform)
+
+        return {role: one(role, batch) for role, batch in images.items()}
 
     def _judge(
         self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor] | None = None
@@ -327,6 +380,7 @@ class AdversarialModel(keras.Model):
     ) -> list[tf.Tensor]:
         weights, terms = self.schedule.updates[k], self.objective.terms()
         images, labels = _by_role(batches[k], fakes.detached(k))
+        images = self._augmented(images, k)
         with tf.GradientTape() as tape:
             outputs = self._judge(images, labels)
             view = self._view(images, labels, outputs, k)
@@ -349,6 +403,7 @@ class AdversarialModel(keras.Model):
     ) -> list[tf.Tensor]:
         del batches  # what a player learns from is generated
         images, labels = _by_role({}, fakes.detached(draw))
+        images = self._augmented(images, draw)
         with tf.GradientTape() as tape:
             loss = self._players[name].loss(self._view(images, labels, {}, draw))
         self._track(f"{name}_loss", loss)
@@ -363,6 +418,7 @@ class AdversarialModel(keras.Model):
         images, labels = _by_role(beside, made)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(made.images)
+            images = self._augmented(images, self._generator_draw())
             outputs = self._judge(images, labels)
             losses = self.objective.generator_losses(
                 self._view(images, labels, outputs, self._generator_draw())
@@ -382,6 +438,12 @@ class AdversarialModel(keras.Model):
         if len(gradients) > 1:  # combined by what they are for the whole batch
             gradients = {name: replicas.mean(own) for name, own in gradients.items()}
         return list(self.objective.combine(gradients))
+
+
+def _generated(
+    generator: keras.Model, noise: tf.Tensor, labels: tf.Tensor | None, training: bool
+) -> tf.Tensor:
+    return generator(noise if labels is None else (noise, labels), training=training)
 
 
 def _by_role(batch: Batch, fakes: Fakes) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:

@@ -5,10 +5,12 @@ What is drawn is drawn for the whole batch, of which each replica takes its rows
 does not depend on how many there are. Without a strategy there is one replica, and nothing is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import tensorflow as tf
+
+from rumi_tf import randomness
 
 Values = TypeVar("Values", tf.Tensor, list)
 
@@ -38,6 +40,13 @@ def own_rows(rows: tf.Tensor) -> tf.Tensor:
         return rows
     size = tf.shape(rows)[0] // count()
     return rows[number() * size : (number() + 1) * size]
+
+
+def uniform(
+    shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int
+) -> tf.Tensor:
+    """This replica's (B, ...) rows of `randomness.uniform` for the whole batch."""
+    return own_rows(randomness.uniform(whole_shape(shape), seed, stream, step, draw))
 
 
 def all_rows(rows: tf.Tensor) -> tf.Tensor:

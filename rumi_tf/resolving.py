@@ -8,9 +8,13 @@ from typing import Any
 from rumi_tf.config import RunConfig
 from rumi_tf.data.sources import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
+from rumi_tf.diff_augment import AUGMENTATIONS
 from rumi_tf.errors import InvalidInput
 from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
+
+FILLED = {"translation", "cutout"}  # augmentations that replace pixels by --d_augment_fill
+ON_BLACK = ("digits", "mnist", "fashion_mnist")
 
 
 def resolve(config: RunConfig) -> RunConfig:
@@ -34,6 +38,10 @@ def resolve(config: RunConfig) -> RunConfig:
         values["attribute"] = config.attribute or "Male"
     if values["split"] == "unbalanced" and config.minority_size is None:
         values["minority_size"] = MINORITY_SIZES[config.dataset]
+    # The order in which they are named has no effect, so it must not change the run's name.
+    values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
+    if FILLED & set(config.d_augment) and config.d_augment_fill is None:
+        values["d_augment_fill"] = -1.0 if config.dataset in ON_BLACK else 0.0
     for name, default in objective.defaults.items():
         if getattr(config, name) is None:
             values[name] = default
@@ -120,6 +128,10 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
         )
     if config.network == "uac_resnet" and config.d_batch_norm == "joint":
         raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
+    if config.d_augment_fill is not None and not FILLED & set(config.d_augment):
+        raise InvalidInput(
+            "d_augment_fill", "has no effect without --d_augment=translation or cutout"
+        )
     if config.attribute is not None and config.dataset != "celeba":
         raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
     for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):

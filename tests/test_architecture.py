@@ -13,10 +13,10 @@ ORDER = (
     "errors", "classes", "tables", "progress", "leases", "files", "results", "metrics", "theory",
     "plotting", "config", "mixture_config",
     "refusals", "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
-    "evaluation", "networks", "losses", "objectives", "resolving", "model", "building",
-    "ensemble", "saved_models", "sampling", "export", "checkpoints", "callbacks", "environment",
-    "run_files", "run_results", "measuring", "experiment", "mixture", "assessment", "augmentation",
-    "verdicts",
+    "evaluation", "networks", "losses", "objectives", "diff_augment", "resolving", "model",
+    "building", "ensemble", "saved_models", "sampling", "export", "checkpoints", "callbacks",
+    "environment", "run_files", "run_results", "measuring", "experiment", "mixture", "assessment",
+    "augmentation", "verdicts",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "rumi_tf").rglob("*.py"))
 

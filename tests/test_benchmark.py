@@ -238,7 +238,7 @@ def test_the_networks_in_pytorch_are_ours(pair, training):
 
     config, model, _, theirs = pair
     noise = np.random.default_rng(1).normal(size=(8, config.latent_dim)).astype(np.float32)
-    images = model.images(noise, None, training=training).numpy()
+    images = model.generator(noise, training=training).numpy()
     scores = model.discriminator(images, training=training)["score"].numpy()
     assert images.std() > 0.01 and scores.std() > 0.01
     with torch.no_grad():

@@ -23,6 +23,7 @@ OTHER = {
     "precision": "mixed_bfloat16", "iterations": 3, "batch_size": 8, "learning_rate": 1e-3,
     "beta_1": 0.0, "beta_2": 0.9, "d_steps": 4, "d_schedule": "joint", "fakes": "fresh",
     "update": "simultaneous", "seed": 5, "jit": "off", "strategy": "mirrored",
+    "d_augment": ("translation", "cutout"), "d_augment_fill": 0.5, "generator_ema": 0.99,
     "sync_batch_norm": False, "steps_per_execution": 2, "runs_dir": "elsewhere",
     "checkpoint_every": 2, "sample_every": 4, "log_every": 6,
     "eval_every": 10, "embedding": "inception", "protocol": "uac_images", "eval_samples": 9,
@@ -77,7 +78,8 @@ def test_every_field_has_help_and_a_section(field):
         ("beta_1", 1.0), ("beta_2", -0.1), ("seed", -1), ("seed", 2**31),
         ("d_steps", 0), ("image_size", 8), ("positive_classes", "cat"),
         ("positive_classes", (1,)), ("fakes", "old"), ("runs_dir", None), ("minority_size", -1),
-        ("holdout", 1.0), ("holdout", -0.1),
+        ("holdout", 1.0), ("holdout", -0.1), ("d_augment", ("cutout", "rotation")),
+        ("d_augment_fill", 1.5), ("generator_ema", 1.0),
     ],
 )  # fmt: skip
 def test_inadmissible_value_names_its_flag(name, value):

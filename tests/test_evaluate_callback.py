@@ -181,9 +181,7 @@ def test_every_evaluation_draws_its_own_samples(tmp_path):
     evaluator.embedding = dataclasses.replace(
         SMALL, embed=lambda images: traces.append(images.shape) or embed(images)
     )
-    measure = measuring.measurer(
-        settings, measuring.generating(model), evaluator, tf.distribute.get_strategy()
-    )
+    measure = measuring.measurer(settings, model.sample, evaluator, tf.distribute.get_strategy())
     values = [measure(iteration, False)[0][0].value for iteration in (1, 1, 2)]
     assert values[0] == values[1] != values[2]
     assert len(traces) == 1  # of six batches

@@ -113,7 +113,7 @@ def _evaluations(
     """Seconds of an evaluation, and of the last one, with what comes once left out."""
     images = random_images(config, names)
     model = building.make_model(config, images.image_shape)
-    generate = tf.function(lambda noise: model.images(noise, None, training=False))
+    generate = tf.function(lambda noise: model.sample(noise))
     protocol = rumi_unbalanced(dataset=config.dataset)
     draw = np.random.default_rng(1)
     shape = (100, *images.image_shape)

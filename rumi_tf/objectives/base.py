@@ -22,8 +22,9 @@ class View:
     """What one update of one player has in front of it.
 
     Attributes:
-        images: role -> (B, H, W, C); the role `fake` is the generated images, which carry no
-            gradient into the generator except in its own update.
+        images: role -> (B, H, W, C) as D sees them, augmented with --d_augment; the role `fake`
+            is the generated images, which carry no gradient into the generator except in its own
+            update.
         labels: role -> (B,) integers; without `fake` if the generator is unconditional.
         outputs: role -> what D returned for the images, with `image` and `label` beside it;
             empty in the updates of an objective's own players.
@@ -47,9 +48,7 @@ class View:
 
     def uniform(self, shape: Sequence[int] | tf.Tensor, stream: str) -> tf.Tensor:
         """Float32 in [0, 1) of a shape (B, ...); the same for the same view and stream."""
-        shape = replicas.whole_shape(shape)
-        draw = randomness.uniform(shape, self.seed, stream, self.iteration, self.draw)
-        return replicas.own_rows(draw)
+        return replicas.uniform(shape, self.seed, stream, self.iteration, self.draw)
 
     def draw_labels(
         self, count: int | tf.Tensor, stream: str, shares: Sequence[float] | None = None

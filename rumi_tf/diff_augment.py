@@ -1,0 +1,106 @@
+"""Differentiable augmentation of the images that D sees (DiffAugment, Zhao et al., NeurIPS 2020).
+
+With few images D memorises them. If D sees every image, real or generated, only after a random
+transformation, it cannot, and G still learns the untransformed images: its gradient passes through
+the transformation.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+# (count, stream) -> (B, count) uniform numbers in [0, 1), one row per image.
+Draw = Callable[[int, str], tf.Tensor]
+
+
+def flip(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
+    """Mirrors an image left to right with probability 1/2.
+
+    G may then generate mirror images, because D cannot tell them apart.
+    """
+    del fill
+    mirrored = draw(1, "flip") < 0.5
+    return tf.where(mirrored[:, :, None, None], tf.reverse(images, axis=[2]), images)
+
+
+def color(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
+    """Changes brightness, saturation and contrast by the amounts of Zhao et al.
+
+    Brightness adds U(-0.5, 0.5). Saturation scales the distance from the pixel's mean over
+    channels by U(0, 2). Contrast scales the distance from the image's mean by U(0.5, 1.5). Values
+    are not clipped. Saturation leaves greyscale images unchanged.
+    """
+    del fill
+    amounts = draw(3, "color")[:, :, None, None, None]
+    images += amounts[:, 0] - 0.5
+    grey = tf.reduce_mean(images, axis=3, keepdims=True)
+    images = grey + (images - grey) * 2.0 * amounts[:, 1]
+    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    return mean + (images - mean) * (0.5 + amounts[:, 2])
+
+
+def translation(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
+    """Shifts an image by whole pixels, up to 1/8 of its side in each direction.
+
+    Pixels that come in from outside the image have the value `fill`.
+    """
+    places = draw(2, "translation")
+    for axis, number in ((1, places[:, :1]), (2, places[:, 1:])):
+        side = images.shape[axis]
+        most = side // 8
+        shift = tf.cast(tf.floor(number * (2 * most + 1)), tf.int32) - most
+        source = tf.range(side) - shift  # (B, side): where each row or column comes from
+        inside = (source >= 0) & (source < side)
+        inside = inside[:, :, None, None] if axis == 1 else inside[:, None, :, None]
+        source = tf.clip_by_value(source, 0, side - 1)
+        images = tf.where(inside, tf.gather(images, source, axis=axis, batch_dims=1), fill)
+    return images
+
+
+def cutout(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
+    """Sets a square of half the image's side to `fill`.
+
+    Its centre is uniform over the image, so part of the square may lie outside.
+    """
+    centres = draw(2, "cutout")
+
+    def covered(side: int, number: tf.Tensor) -> tf.Tensor:
+        """(B, side): which rows, or columns, the square covers."""
+        length = side // 2
+        first = tf.cast(tf.floor(number * (side + 1 - length % 2)), tf.int32) - length // 2
+        places = tf.range(side) - first
+        return (places >= 0) & (places < length)
+
+    rows = covered(images.shape[1], centres[:, :1])[:, :, None, None]
+    columns = covered(images.shape[2], centres[:, 1:])[:, None, :, None]
+    return tf.where(rows & columns, fill, images)
+
+
+# In the order in which they are applied. The filled pixels come last, so their value is exact.
+AUGMENTATIONS: dict[str, Callable[[tf.Tensor, Draw, float], tf.Tensor]] = {
+    "flip": flip,
+    "color": color,
+    "translation": translation,
+    "cutout": cutout,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DiffAugment:
+    """A choice of augmentations.
+
+    Attributes:
+        names: keys of `AUGMENTATIONS`; the order has no effect.
+        fill: value of pixels that `translation` and `cutout` replace, in [-1, 1].
+    """
+
+    names: Sequence[str]
+    fill: float
+
+    def __call__(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
+        """Augments (B, H, W, C) images; each image by its own row of `draw`."""
+        for name, augment in AUGMENTATIONS.items():
+            if name in self.names:
+                images = augment(images, draw, self.fill)
+        return images

@@ -1,0 +1,257 @@
+"""Augmentations against NumPy, their gradients, and what the training step does with them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rumi_tf import randomness
+from rumi_tf.diff_augment import AUGMENTATIONS, DiffAugment
+from rumi_tf.model import AdversarialModel, Schedule
+from rumi_tf.objectives import OBJECTIVES
+
+BATCH, SIDE = 64, 17
+FILL = -0.25
+
+
+def pixels(channels=3, side=SIDE, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (BATCH, side, side, channels))
+
+
+def numbers(count, stream):
+    """(BATCH, count) in [0, 1), with both ends of the range among them."""
+    values = np.random.default_rng([count, len(stream)]).uniform(size=(BATCH, count))
+    values[0], values[1] = 0.0, 1 - 2**-23
+    return values.astype(np.float32)
+
+
+def augmented(name, images):
+    draw = lambda count, stream: tf.constant(numbers(count, stream))  # noqa: E731
+    return DiffAugment([name], FILL)(tf.constant(images, tf.float32), draw).numpy()
+
+
+def flipped(image, u):
+    return image[:, ::-1] if u[0] < 0.5 else image
+
+
+def colored(image, u):
+    image = image + u[0] - 0.5
+    grey = image.mean(axis=2, keepdims=True)
+    image = grey + (image - grey) * 2 * u[1]
+    return image.mean() + (image - image.mean()) * (0.5 + u[2])
+
+
+def shifted(image, u):
+    side = len(image)
+    most = side // 8
+    down, right = (int(v * (2 * most + 1)) - most for v in u)
+    found = np.full_like(image, FILL)
+    for y in range(side):
+        for x in range(side):
+            if 0 <= y - down < side and 0 <= x - right < side:
+                found[y, x] = image[y - down, x - right]
+    return found
+
+
+def cut(image, u):
+    side = len(image)
+    length = side // 2
+    top, left = (int(v * (side + 1 - length % 2)) - length // 2 for v in u)
+    found = image.copy()
+    found[max(0, top) : top + length, max(0, left) : left + length] = FILL
+    return found
+
+
+ORACLES = {
+    "flip": (flipped, 1), "color": (colored, 3), "translation": (shifted, 2), "cutout": (cut, 2),
+}  # fmt: skip
+
+
+def test_every_augmentation_has_an_oracle():
+    assert ORACLES.keys() == AUGMENTATIONS.keys()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("channels, side", [(1, 28), (3, 17), (3, 32)])
+def test_augmentations_equal_numpy(name, channels, side):
+    images = pixels(channels, side)
+    oracle, count = ORACLES[name]
+    expected = [oracle(image, u) for image, u in zip(images, numbers(count, name), strict=True)]
+    np.testing.assert_allclose(augmented(name, images), expected, atol=2e-6)
+
+
+def test_they_are_applied_in_a_fixed_order_with_the_filled_pixels_last():
+    images = pixels()
+    draw = lambda count, stream: tf.constant(numbers(count, stream))  # noqa: E731
+    names = list(AUGMENTATIONS)
+    some = DiffAugment(names[::-1], FILL)(tf.constant(images, tf.float32), draw)
+    expected = images
+    for name in ("flip", "color", "translation", "cutout"):
+        oracle, count = ORACLES[name]
+        rows = zip(expected, numbers(count, name), strict=True)
+        expected = np.stack([oracle(image, u) for image, u in rows])
+    np.testing.assert_allclose(some, expected, atol=5e-6)
+
+
+def test_shifts_and_squares_are_as_large_as_stated_and_reach_every_place():
+    """Of a white image: how many rows a shift blanks, and which pixels a square may cover."""
+    images = np.ones((4096, 32, 32, 1), np.float32)
+    draw = lambda count, stream: randomness.uniform((4096, count), 0, stream, 0)  # noqa: E731
+    moved = DiffAugment(["translation"], -1.0)(tf.constant(images), draw).numpy()[..., 0]
+    blank_rows = (moved == -1).all(axis=2).sum(axis=1)
+    assert blank_rows.max() == 4 and set(blank_rows) == {0, 1, 2, 3, 4}
+    still = np.mean((moved == 1).all(axis=(1, 2)))
+    assert still == pytest.approx(1 / 81, abs=0.006)  # 9 shifts in each direction, equally likely
+    cut_out = DiffAugment(["cutout"], -1.0)(tf.constant(images), draw).numpy()[..., 0] == -1
+    assert cut_out.sum(axis=(1, 2)).max() == 16 * 16
+    assert cut_out.any(axis=0).all()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_gradients_equal_finite_differences(name):
+    """In float64, of a weighted sum of squares."""
+    images = tf.constant(pixels(3, 16)[:3])
+    weights = tf.constant(pixels(3, 16, seed=1)[:3])
+    draw = lambda count, stream: tf.constant(numbers(count, stream)[2:5], tf.float64)  # noqa: E731
+
+    def value(x):
+        return tf.reduce_sum(weights * DiffAugment([name], FILL)(x, draw) ** 2)
+
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        result = value(images)
+    gradient = tape.gradient(result, images).numpy()
+    places = np.random.default_rng(2).integers(0, gradient.size, 40)
+    for place in places:
+        step = np.zeros(gradient.size)
+        step[place] = 1e-5
+        step = tf.constant(step.reshape(images.shape))
+        slope = (value(images + step) - value(images - step)) / 2e-5
+        assert gradient.flat[place] == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
+
+
+def test_xla_computes_the_same():
+    images = tf.constant(pixels(3, 16), tf.float32)
+    augment = DiffAugment(list(AUGMENTATIONS), FILL)
+
+    def value_and_gradient(images):
+        draw = lambda count, stream: tf.constant(numbers(count, stream))  # noqa: E731
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            result = augment(images, draw)
+            squares = tf.reduce_sum(result**2)
+        return result, tape.gradient(squares, images)
+
+    compiled = tf.function(value_and_gradient, jit_compile=True)(images)
+    for ours, plain in zip(compiled, value_and_gradient(images), strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+# ----- in the training step -----------------------------------------------------------------------
+
+
+class Painter(keras.Model):
+    """Noise (B, 256) -> images (B, 16, 16, 1), by a weight per pixel."""
+
+    latent_dim = 256
+
+    def __init__(self):
+        super().__init__()
+        self.w = self.add_weight(shape=(256,), initializer="ones")
+
+    def call(self, noise, training=False):
+        return tf.reshape(noise * self.w, (-1, 16, 16, 1))
+
+
+class Critic(keras.Model):
+    """Images -> the sum of their pixels, each with a weight; remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = self.add_weight(
+            shape=(16, 16, 1), initializer=keras.initializers.RandomNormal(seed=1)
+        )
+        self.shown = []
+
+    def call(self, images, training=False):
+        self.shown.append(images.numpy())
+        return {"score": tf.reduce_sum(images * self.w, axis=(1, 2, 3))}
+
+
+def painted(augment, d_schedule="split", fakes="shared", **values):
+    objective = OBJECTIVES["rumi_lsgan"]()
+    model = AdversarialModel(
+        Painter(), Critic(), objective, Schedule(objective.schedule(d_schedule, 2), fakes),
+        batch_size=8, seed=5, augment=augment, **values,
+    )  # fmt: skip
+    sgd = keras.optimizers.SGD
+    model.compile(sgd(0.5), sgd(1e-9))
+    model.run_eagerly = True
+    return model
+
+
+def part(value):
+    return {"image": tf.fill((8, 16, 16, 1), value), "label": tf.zeros(8, tf.int32)}
+
+
+BATCHES = ({"positive": part(1.0)}, {"negative": part(0.5)})
+CUT = DiffAugment(["cutout"], -1.0)
+
+
+def cut_by_the_seed(images, role, iteration, draw):
+    """What `CUT` makes of (8, 16, 16, 1) images, drawn as documented, by the NumPy oracle."""
+    u = randomness.uniform((8, 2), 5, f"augment/cutout/{role}", iteration, draw).numpy()
+    found = np.array(images, np.float64)
+    for image, (y, x) in zip(found, u, strict=True):
+        top, left = int(y * 17) - 4, int(x * 17) - 4
+        image[max(0, top) : top + 8, max(0, left) : left + 8] = -1.0
+    return found
+
+
+def test_d_sees_augmented_images_alone_with_draws_of_their_own():
+    """Positives and fakes, negatives and fakes, then the fakes of G's update; in two iterations."""
+    model = painted(CUT)
+    for iteration in range(2):
+        weights = model.generator.w.numpy()
+        model.discriminator.shown.clear()
+        model.train_step(BATCHES)
+        noise = randomness.normal((8, 256), 5, "noise", iteration, 0).numpy()
+        fakes = (noise * weights).reshape(8, 16, 16, 1)
+        ones = np.ones((8, 16, 16, 1))
+        expected = [
+            cut_by_the_seed(ones, "positive", iteration, 0),
+            cut_by_the_seed(fakes, "fake", iteration, 0),
+            cut_by_the_seed(ones / 2, "negative", iteration, 1),
+            cut_by_the_seed(fakes, "fake", iteration, 1),
+            cut_by_the_seed(fakes, "fake", iteration, 2),
+        ]
+        assert len(model.discriminator.shown) == len(expected)
+        for shown, wanted in zip(model.discriminator.shown, expected, strict=True):
+            np.testing.assert_allclose(shown, wanted, rtol=1e-5, atol=1e-6)
+        # No two sets of squares are alike.
+        assert len({(wanted == -1.0).tobytes() for wanted in expected}) == len(expected)
+
+
+def test_gs_gradient_passes_through_the_augmentation():
+    """By hand: the mean of (D(T(G(z))) - 1.5)^2, differentiated only where T keeps G's pixels."""
+    model = painted(CUT)
+    weights, critic = model.generator.w.numpy().copy(), model.discriminator.w.numpy()
+    model.train_step(BATCHES)
+    noise = randomness.normal((8, 256), 5, "noise", 0, 0).numpy().astype(np.float64)
+    images = (noise * weights).reshape(8, 16, 16, 1)
+    seen = cut_by_the_seed(images, "fake", 0, 2)
+    kept = cut_by_the_seed(np.full_like(images, 7.0), "fake", 0, 2) == 7.0
+    scores = (seen * critic).sum(axis=(1, 2, 3))
+    slopes = 2 * (scores - 1.5) / 8
+    gradient = (slopes[:, None] * noise * (kept * critic).reshape(8, 256)).sum(axis=0)
+    np.testing.assert_allclose(model.generator.w, weights - 0.5 * gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_nothing_but_d_sees_augmented_images():
+    """Images for grids, metrics and exports are what the generator makes of the noise."""
+    noise = randomness.normal((8, 256), 0, "any", 0)
+    model = painted(CUT)
+    model.train_step(BATCHES)
+    expected = model.generator(noise).numpy()
+    np.testing.assert_array_equal(model.sample(noise), expected)
+    np.testing.assert_array_equal(BATCHES[0]["positive"]["image"], np.ones((8, 16, 16, 1)))
