@@ -5,11 +5,9 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test clean
 
-DEMO := --flagfile=flags/table1_digits.flags --seeds=0,1 --jobs=2 --out=demo
-
 demo: $(VENV)/installed
-	$(BIN)/python -m reproduce.table1 --datasets=digits --classes=5 $(DEMO)
-	$(BIN)/python -m figures.figure4 --cases=digits_5 $(DEMO)
+	$(BIN)/python -m figures.few_images --flagfile=flags/few_images_digits.flags --jobs=2 --out=demo \
+	  --models=lsgan,rumi_lsgan,lsgan_few_images,rumi_lsgan_few_images
 
 test: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -75,6 +75,11 @@ class Found:
     outcomes: Sequence["Outcome"]
     real: Real | None
 
+    @property
+    def title(self) -> str:
+        """The case, and the number of real images if it is known."""
+        return f"{self.case.title}: {self.real.count:,} images" if self.real else self.case.title
+
 
 def subset_cases(
     names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any], settings: str = "paper"
@@ -116,23 +121,33 @@ def unbalanced_cases(
     """
     found = {}
     for name in names:
-        dataset, minority = _parts(name)
+        dataset, minority = parts(name)
         cells = _grid.unbalanced_cells(
             "cases", dataset, minority, _grid.MODELS, seeds, chosen, settings
         )
         minority = cells[0].config.minority_class
-        title = f"{TITLES[dataset]}, {'digit ' if minority.isdecimal() else ''}{minority}"
+        title = class_title(dataset, minority)
         found[title] = Case(f"{dataset}_{minority}", title, cells)
     return list(found.values())
+
+
+def class_title(dataset: str, minority: str) -> str:
+    """A data set and one of its classes in words."""
+    return f"{TITLES[dataset]}, {'digit ' if minority.isdecimal() else ''}{minority}"
 
 
 def check_unbalanced(names: Sequence[str]) -> None:
     """Raises `InvalidInput` unless `names` are data sets of Table 1, each with a class."""
     for name in names or [""]:
-        _parts(name)
+        parts(name)
 
 
-def _parts(name: str) -> tuple[str, str]:
+def parts(name: str) -> tuple[str, str]:
+    """Data set and class of DATASET_CLASS.
+
+    Raises:
+        InvalidInput: it is not the name of a case.
+    """
     dataset, _, minority = name.rpartition("_")
     if dataset not in _grid.DATASETS or not minority:
         known = ", ".join((*UNBALANCED, "digits_5"))
@@ -143,7 +158,7 @@ def _parts(name: str) -> tuple[str, str]:
 def make_figure(
     wanted: flags.FlagValues,
     names: Sequence[str],
-    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any], str], list[Case]],
+    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any]], list[Case]],
     save: Callable[[Path, list["Found"]], list[Path]],
     num: int = 0,
 ) -> None:
@@ -154,7 +169,7 @@ def make_figure(
     Args:
         wanted: the flags.
         names: of the files that are going to be written to --out.
-        make_cases: `subset_cases` or `unbalanced_cases`.
+        make_cases: names of cases, seeds, and fields of `RunConfig` that were given -> the cases.
         save: directory and cases -> the files it has written there.
         num: real images that it needs.
     """
@@ -163,7 +178,7 @@ def make_figure(
     seeds = _grid.seeds(wanted.seeds)
     with _cli.quiet_import():
         import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
-    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke), wanted.settings)
+    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
     found, missing = find(cases, wanted.jobs, num)
     if found:
         with _cli.writing_to("out", out):

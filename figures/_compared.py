@@ -26,7 +26,9 @@ PUBLISHED_EMBEDDING = "inception"
 # ----- samples ------------------------------------------------------------------------------------
 
 
-def save_samples(out: Path, name: str, found: Sequence[Found], num: int) -> list[Path]:
+def save_samples(
+    out: Path, name: str, found: Sequence[Found], num: int, labels: Sequence[str] = LABELS
+) -> list[Path]:
     """Writes panels of real and generated images: NAME.png, NAME.pdf, and NAME.csv.
 
     Of several seeds the first with a result is shown. The CSV has the metrics of what is shown,
@@ -37,6 +39,7 @@ def save_samples(out: Path, name: str, found: Sequence[Found], num: int) -> list
         name: of the files.
         found: the cases, with real images.
         num: images in each panel.
+        labels: every model that occurs, from left to right.
     """
     rows, shown = {}, []
     for case in found:
@@ -46,9 +49,9 @@ def save_samples(out: Path, name: str, found: Sequence[Found], num: int) -> list
             if model not in panels:
                 panels[model] = generated(outcome.cell.config, case.real.classes, num)
                 shown += _with_place(case, outcome)
-        rows[f"{case.case.title}: {case.real.count:,} images"] = panels
+        rows[case.title] = panels
     paths = [out / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
-    columns = [c for c in ("real", *LABELS) if any(c in panels for panels in rows.values())]
+    columns = [c for c in ("real", *labels) if any(c in panels for panels in rows.values())]
     for path in paths[:2]:
         plotting.save_panel_rows(path, rows, columns)
     write_csv(paths[2], shown)
@@ -64,7 +67,11 @@ def _with_place(case: Found, outcome: Any) -> list[dict]:
 
 
 def save_curves(
-    out: Path, name: str, found: Sequence[Found], published: bool = False
+    out: Path,
+    name: str,
+    found: Sequence[Found],
+    published: bool = False,
+    labels: Sequence[str] = LABELS,
 ) -> list[Path]:
     """Writes NAME.png and NAME.pdf, and what is in them: NAME_fid.csv and NAME_prd.csv.
 
@@ -75,6 +82,7 @@ def save_curves(
         published: whether to draw the authors' FID curves as well, on axes of their own: they
             are of InceptionV3's features, and each value is as smooth as a mean over all earlier
             ones. Where ours are of the same embedding, both have one scale.
+        labels: every model that occurs.
     """
     embeddings = dict.fromkeys(o.rows[0].embedding.partition("-")[0] for f in found
                                for o in f.outcomes)  # fmt: skip
@@ -84,7 +92,7 @@ def save_curves(
         plotting.save_comparisons(
             path,
             comparisons,
-            LABELS,
+            labels,
             f"FID ({', '.join(embeddings)} embedding)",
             f"published FID ({PUBLISHED_EMBEDDING} embedding)" if published else "",
             one_scale=list(embeddings) == [PUBLISHED_EMBEDDING],
@@ -108,7 +116,7 @@ def comparison(case: Found, published: bool) -> Comparison:
             curves[model] = mean_curve(runs[model])
     config = case.case.cells[0].config
     others = published_bands(config.dataset, config.split) if published else {}
-    return Comparison(case.case.title, bands, curves, runs, others)
+    return Comparison(case.title, bands, curves, runs, others)
 
 
 def _by_model(case: Found) -> dict[str, list]:

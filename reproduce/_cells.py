@@ -15,14 +15,13 @@ from absl import flags
 
 from reproduce import _cli
 from rumi_tf import resolving, run_files, run_results
-from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.config import RunConfig, as_flag, define_flags
 from rumi_tf.errors import InvalidInput
 from rumi_tf.results import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
 BUSY = 3  # the exit code of a command whose run another process works on
-_COMMAS = flags.CsvListSerializer(",")  # puts what has a comma itself in quotes
 PATIENCE = 10.0  # seconds before cells that others work on are looked at again
 
 
@@ -151,8 +150,7 @@ def as_flags(config: RunConfig) -> list[str]:
         # The data set is named, so that its directory is not taken for one of other images.
         if value is None or (value == field.default and field.name != "dataset"):
             continue
-        text = _COMMAS.serialize(list(value)) if isinstance(value, tuple) else str(value)
-        words.append(f"--{field.name}={text.lower() if isinstance(value, bool) else text}")
+        words.append(as_flag(field.name, value))
     return words
 
 

@@ -183,14 +183,28 @@ def unbalanced_cells(
     Raises:
         InvalidInput: naming `flag`: there is no such class.
     """
+    task = unbalanced_task(flag, dataset, minority)
+    place = {"data set": dataset, "class": task["minority_class"]}
+    return papers_cells(settings, task, place, models, numbers, chosen)
+
+
+def unbalanced_task(flag: str, dataset: str, minority: str) -> dict[str, Any]:
+    """Fields of `RunConfig` for learning one under-represented class, Section 5.
+
+    Args:
+        flag: that names the class.
+        dataset: one of `DATASETS`.
+        minority: name or index of the class.
+
+    Raises:
+        InvalidInput: naming `flag`: there is no such class.
+    """
     names = class_names(dataset)
-    minority = names[class_index(flag, minority, names)]
-    task = {
-        "dataset": dataset, "split": "unbalanced", "minority_class": minority,
+    return {
+        "dataset": dataset, "split": "unbalanced",
+        "minority_class": names[class_index(flag, minority, names)],
         "iterations": ITERATIONS.get(dataset, 10_000),
     }  # fmt: skip
-    place = {"data set": dataset, "class": minority}
-    return papers_cells(settings, task, place, models, numbers, chosen)
 
 
 def is_published(found: Any, published: Any) -> bool:

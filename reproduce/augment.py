@@ -21,12 +21,13 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli, _grid
-from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.config import RunConfig, define_flags, define_recipe_flag
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown, printable
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
+define_recipe_flag("few_images")
 _SECTION: dict[str, Any] = {"module_name": "Augmentation"}
 flags.DEFINE_float(
     "holdout", None,
@@ -132,6 +133,9 @@ def trials_of(wanted: flags.FlagValues) -> list:
         share = augmentation.HOLDOUT.get(wanted.dataset, 0.0)
     seeds = _grid.seeds(wanted.seeds)
     decided = {"split": "unbalanced", "positive_classes": (), "negative_classes": ()}
+    # Its generator is the averaged one of the last iteration, so that no choice among evaluations
+    # can have seen the held-out images; the recipe's evaluations would cost time for nothing.
+    decided["eval_every"] = wanted.eval_every
     base = RunConfig.from_flags(wanted, **decided, holdout=share, seed=0)
     configs = [
         resolving.resolve(

@@ -1,6 +1,8 @@
 """Trains one GAN, or goes on with a run that was interrupted.
 
 Usage: python -m reproduce.train --dataset=digits --minority_class=5 --objective=rumi_lsgan
+       python -m reproduce.train --dataset=folder --data_dir=photos --minority_class=scratched \
+           --recipe=few_images
 
 Writes a directory under --runs_dir: config.json, log.csv, tensorboard/, samples/*.png,
 checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The directory is named by
@@ -14,10 +16,17 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli
-from rumi_tf.config import RunConfig, define_flags
+from rumi_tf.config import (
+    RunConfig,
+    as_flag,
+    define_flags,
+    define_recipe_flag,
+    recipe_settings,
+)
 from rumi_tf.tables import printable
 
 define_flags()
+define_recipe_flag("paper")
 flags.DEFINE_boolean(
     "dry_run",
     False,
@@ -43,6 +52,9 @@ def _summary(rows: Sequence[Any]) -> str:
 def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
+    if recipe := recipe_settings(flags.FLAGS):
+        shown = " ".join(as_flag(name, value) for name, value in recipe.items())
+        print(f"--recipe={flags.FLAGS.recipe}: {shown}", flush=True)
     with _cli.quiet_import():
         from rumi_tf import building, experiment, resolving, run_files, run_results
         from rumi_tf.data.splits import held_out

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from absl import flags
 
+from rumi_tf import recipes
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import file_name, is_text, parse_json
 
 ConfigType = TypeVar("ConfigType", bound="Config")
+_COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
 SPLITS = (
     "even",
@@ -131,8 +133,13 @@ class RunConfig(Config):
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
-        """As `Config`; raises `InvalidInput` for a directory and no word of what is in it."""
-        made = super().from_flags(flag_values, **others)
+        """Reads the flags; those that were not given have the values of --recipe, if it exists.
+
+        Raises:
+            InvalidInput: a value is not admissible, or --data_dir is given without --dataset.
+        """
+        recipe = recipe_settings(flag_values, others.get("dataset"))
+        made = super().from_flags(flag_values, **{**recipe, **others})
         if made.data_dir and not ("dataset" in others or flag_values["dataset"].present):
             raise InvalidInput(
                 "data_dir", "has no effect with --dataset=digits, which is the default; your own "
@@ -651,6 +658,43 @@ class RunConfig(Config):
         what = self.minority_class if self.split == "unbalanced" else None
         parts = [self.dataset, self.split, what, self.objective, f"seed{self.seed}", self.hash()]
         return "-".join(file_name(str(part)) for part in parts if part)
+
+
+def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines --recipe, which `RunConfig.from_flags` reads."""
+    flags.DEFINE_enum(
+        "recipe", default, recipes.RECIPES,
+        "Values of the flags that are not given. paper: the defaults, which are the paper's. "
+        "few_images: for a class of about 20 to 500 images: --d_augment (translation and cutout; "
+        "color for folder; color and flip for cifar10 and celeba), --generator_ema=0.999, "
+        "--learning_rate=2e-4, --iterations=10000, and --eval_every=1000, which keeps the best "
+        "generator.",
+        flag_values=flag_values, module_name="Few images",
+    )  # fmt: skip
+
+
+def recipe_settings(flag_values: flags.FlagValues, dataset: str | None = None) -> dict[str, Any]:
+    """Fields that --recipe sets, without those whose flags were given.
+
+    Args:
+        flag_values: the flags; without --recipe the result is empty.
+        dataset: takes the place of --dataset.
+    """
+    if "recipe" not in flag_values:
+        return {}
+    dataset = dataset or str(flag_values["dataset"].value)
+    fields = recipes.settings(str(flag_values["recipe"].value), dataset)
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in flag_values or not flag_values[name].present
+    }
+
+
+def as_flag(name: str, value: Any) -> str:
+    """The command-line flag that gives a field a value."""
+    text = _COMMAS.serialize(list(value)) if isinstance(value, tuple) else str(value)
+    return f"--{name}={text.lower() if isinstance(value, bool) else text}"
 
 
 def define_flags(

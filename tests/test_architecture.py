@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 # Left to right: a module imports only from its left, or from its own entry.
 ORDER = (
     "errors", "classes", "tables", "progress", "leases", "files", "results", "metrics", "theory",
-    "plotting", "config", "mixture_config",
+    "plotting", "recipes", "config", "mixture_config",
     "refusals", "randomness", "replicas", "workers", "data", "embeddings", "protocols", "features",
     "evaluation", "networks", "losses", "objectives", "diff_augment", "resolving", "model",
     "building", "ensemble", "saved_models", "sampling", "export", "checkpoints", "callbacks",

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 FLAGS = (
     "--dataset=digits", "--minority_class=5", "--width=0.1", "--batch_size=16",
     "--iterations=120", "--checkpoint_every=7", "--log_every=5", "--sample_every=30",
+    "--d_augment=translation,cutout", "--generator_ema=0.99",
 )  # fmt: skip
 
 

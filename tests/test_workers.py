@@ -30,11 +30,13 @@ COMMON = {
     "learning_rate": 1e-5, "log_every": 1, "eval_every": 5, "eval_samples": 250,
 }  # fmt: skip
 RUNS = {
-    "rumi_lsgan": {},
+    "rumi_lsgan": {
+        "d_augment": ("flip", "color", "translation", "cutout"), "generator_ema": 0.3,
+    },
     "uacgan": {"mi_gradient_clip": True, "label_distribution": "frequency"},
     "rumi_dragan": {"d_batch_norm": "none", "fakes": "fresh", "update": "simultaneous"},
     "rumi_wgan": {"d_batch_norm": "none"},
-}
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

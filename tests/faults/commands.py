@@ -16,7 +16,7 @@ REWOUND = ("log.csv", "metrics.csv", "tensorboard")
 TRAIN = (
     "--dataset=digits", "--minority_class=5", "--objective=lsgan", "--width=0.05",
     "--batch_size=8", "--iterations=6", "--checkpoint_every=2", "--log_every=1",
-    "--sample_every=3", "--runs_dir=runs",
+    "--sample_every=3", "--d_augment=cutout", "--generator_ema=0.9", "--runs_dir=runs",
 )  # fmt: skip
 EVALUATED = ("--eval_every=3", "--eval_samples=40", "--cache_dir=cache")
 

@@ -1,0 +1,136 @@
+"""Runs and tables of the figure on few images; importing it is light."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from figures import _cases
+from reproduce import _grid
+from rumi_tf import recipes
+
+# Name of a model -> its title, its objective, and the settings of the recipe that it has.
+MODELS = {
+    "lsgan": ("LSGAN", "lsgan", ()),
+    "rumi_lsgan": ("Rumi-LSGAN", "rumi_lsgan", ()),
+    "rumi_lsgan_augmented": ("Rumi-LSGAN, augmented", "rumi_lsgan", ("d_augment",)),
+    "lsgan_few_images": (
+        "LSGAN, augmented + averaged", "lsgan", ("d_augment", "generator_ema"),
+    ),
+    "rumi_lsgan_few_images": (
+        "Rumi-LSGAN, augmented + averaged", "rumi_lsgan", ("d_augment", "generator_ema"),
+    ),
+}  # fmt: skip
+LABELS = tuple(title for title, _, _ in MODELS.values())
+METRICS = {
+    "fid": "distance", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
+    "precision": "precision", "recall": "recall", "coverage": "coverage",
+    "share_positive_only": "of the class",
+}  # fmt: skip
+
+
+def cases_of(
+    names: Sequence[str],
+    seeds: Sequence[int],
+    chosen: Mapping[str, Any],
+    sizes: Sequence[int],
+    models: Sequence[str],
+) -> list[_cases.Case]:
+    """A case for every class and number of images.
+
+    Args:
+        names: DATASET_CLASS.
+        seeds: of the runs.
+        chosen: fields of `RunConfig` that hold for all runs.
+        sizes: numbers of images of the class.
+        models: keys of `MODELS`.
+
+    Raises:
+        InvalidInput: there is no such case, or a setting is not admissible.
+    """
+    found = {}
+    for name in names:
+        dataset, minority = _cases.parts(name)
+        task = _grid.unbalanced_task("cases", dataset, minority)
+        minority = task["minority_class"]
+        recipe = recipes.settings("few_images", dataset)
+        for size in sizes:
+            place = {"data set": dataset, "class": minority, "images": str(size)}
+            cells = []
+            for model in dict.fromkeys(models):
+                title, objective, remedies = MODELS[model]
+                fields = {"minority_size": size, **{name: recipe[name] for name in remedies}}
+                cells += _grid.cells(
+                    {**task, **fields}, place, [objective], seeds, chosen, {objective: title}
+                )
+            case = f"{dataset}_{minority}_{size}"
+            found[case] = _cases.Case(case, _cases.class_title(dataset, minority), cells)
+    return list(found.values())
+
+
+def measured(case: _cases.Found) -> list[dict[str, Any]]:
+    """A row for every model, iteration and metric of a case: mean and deviation over seeds.
+
+    An iteration counts if every run of the model was evaluated then.
+    """
+    import numpy as np
+
+    from rumi_tf import run_results
+
+    rows = []
+    for label in LABELS:
+        members = [o for o in case.outcomes if o.cell.place["model"] == label]
+        evaluations = [run_results.evaluations(o.cell.config) for o in members]
+        for iteration in sorted(set.intersection(*map(set, evaluations)) if evaluations else ()):
+            values: dict[str, list[float]] = {}
+            for row in (row for each in evaluations for row in each[iteration]):
+                if row.value is not None:
+                    values.setdefault(row.metric, []).append(row.value)
+            first = evaluations[0][iteration][0]
+            rows += [
+                {
+                    "case": case.case.name, "images": members[0].cell.config.minority_size,
+                    "model": label, "iteration": iteration, "metric": metric,
+                    "mean": float(np.mean(of_seeds)),
+                    "std": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else "",
+                    "seeds": len(of_seeds), "embedding": first.embedding,
+                    "n_generated": first.n_generated, "n_reference": first.n_reference,
+                }
+                for metric, of_seeds in values.items()
+            ]  # fmt: skip
+    return rows
+
+
+def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list]:
+    groups: dict[tuple[str, str], list] = {}
+    for row in rows:
+        groups.setdefault((row["case"], row["model"]), []).append(row)
+    return groups
+
+
+def distances(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Table of the distance to the real images by iteration."""
+    iterations = sorted({row["iteration"] for row in rows})
+    table = []
+    for (case, model), members in _by_model(rows).items():
+        means = {r["iteration"]: f"{r['mean']:.3g}" for r in members if r["metric"] == "fid"}
+        named = {f"{iteration:,}": means.get(iteration, "") for iteration in iterations}
+        table.append({"case": case, "model": model, **named})
+    return table
+
+
+def at_the_end(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Table of `METRICS` at the last iteration."""
+    table = []
+    for (case, model), members in _by_model(rows).items():
+        last = max(row["iteration"] for row in members)
+        values = {row["metric"]: row for row in members if row["iteration"] == last}
+        named = {
+            title: _spread(values[metric]) if metric in values else ""
+            for metric, title in METRICS.items()
+        }
+        seeds = {"seeds": str(max(row["seeds"] for row in values.values()))}
+        table.append({"case": case, "model": model, **named, **seeds})
+    return table
+
+
+def _spread(row: Mapping[str, Any]) -> str:
+    return f"{row['mean']:.3g}" + (f" ± {row['std']:.2g}" if row["std"] != "" else "")

@@ -1,0 +1,89 @@
+"""Learning a class from few images: the paper's LSGAN and Rumi-LSGAN, and two remedies.
+
+Usage: python -m figures.few_images --cases=mnist_5 --minority_sizes=20,50,200 --data_dir=DIR \\
+           --width=0.25 --learning_rate=4e-4 --iterations=9000 --seeds=0,1,2 --out=few_images
+
+A case is a data set and a class of Table 1. The remedies are those of --recipe=few_images of
+reproduce.train: D sees augmented images, and the generator is a moving average. All other settings
+are the same for every model. Takes the flags of reproduce.train, which hold for all runs. Trains
+what is missing under --runs_dir and writes to --out: samples beside real images,
+few_images_samples.png, .pdf and .csv; distance to the real images during training and
+precision against recall, few_images_curves.png, .pdf, _fid.csv and _prd.csv; and all metrics,
+mean and deviation over seeds, few_images.csv and few_images.md. A case whose data is missing, or a
+run that fails, is reported in one line and does not stop the others; the exit code is 1 then.
+"""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from figures import _cases
+from figures._few_images import LABELS, MODELS, at_the_end, cases_of, distances, measured
+from reproduce import _cli, _grid
+from rumi_tf.config import define_flags
+from rumi_tf.errors import InvalidInput
+from rumi_tf.files import write_csv, write_text
+from rumi_tf.tables import aligned, markdown
+
+FILES = (
+    "few_images.csv",
+    "few_images.md",
+    *(f"few_images_samples.{kind}" for kind in ("png", "pdf", "csv")),
+    *(f"few_images_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
+)
+
+define_flags(omit=(*_grid.DECIDED, "minority_size", "d_augment", "d_augment_fill", "generator_ema"))
+_SECTION: dict[str, Any] = {"module_name": "Figure"}
+flags.DEFINE_list(
+    "cases", ["digits_5"],
+    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_list("minority_sizes", ["50"], "Images of the class to learn from.", **_SECTION)
+flags.DEFINE_list("models", list(MODELS), f"Any of {', '.join(MODELS)}.", **_SECTION)
+flags.DEFINE_integer(
+    "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
+)
+_grid.define_grid_flags("Figure", "figures_out")
+
+
+def main() -> None:
+    """Trains or reuses the runs, draws, and prints the tables and what was written."""
+    wanted = flags.FLAGS
+    _cases.check_unbalanced(wanted.cases)
+    _grid.check_names("models", wanted.models, MODELS)
+    make_cases = functools.partial(
+        cases_of, sizes=_sizes(wanted.minority_sizes), models=wanted.models
+    )
+    _cases.make_figure(wanted, FILES, make_cases, save, wanted.num)
+
+
+def _sizes(words: Sequence[str]) -> list[int]:
+    if not words or not all(w.isdecimal() and len(w) < 9 and int(w) for w in words):
+        raise InvalidInput("minority_sizes", "needs numbers of images, separated by commas")
+    return list(dict.fromkeys(map(int, words)))
+
+
+def save(out: Path, found: list[_cases.Found]) -> list[Path]:
+    """Writes the files of the figure, and prints the tables."""
+    from figures import _compared
+
+    rows = [row for case in found for row in measured(case)]
+    tables = [distances(rows), at_the_end(rows)]
+    write_csv(out / "few_images.csv", rows)
+    write_text(out / "few_images.md", "\n".join(map(markdown, tables)))
+    for table in tables:
+        print(aligned([list(table[0]), *(list(row.values()) for row in table)]), end="\n\n")
+    return [
+        out / "few_images.csv",
+        out / "few_images.md",
+        *_compared.save_samples(out, "few_images_samples", found, flags.FLAGS.num, LABELS),
+        *_compared.save_curves(out, "few_images_curves", found, labels=LABELS),
+    ]
+
+
+if __name__ == "__main__":
+    _cli.run(main, __doc__)

@@ -1,0 +1,35 @@
+"""Recipes: named sets of flag values."""
+
+from typing import Any
+
+RECIPES = ("paper", "few_images")
+# Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored; nobody
+# knows of a user's own images whether they may be.
+_AUGMENTATIONS = {
+    "digits": ("translation", "cutout"),
+    "mnist": ("translation", "cutout"),
+    "fashion_mnist": ("translation", "cutout"),
+    "folder": ("color", "translation", "cutout"),
+    "cifar10": ("flip", "color", "translation", "cutout"),
+    "celeba": ("flip", "color", "translation", "cutout"),
+}
+
+
+def settings(recipe: str, dataset: str) -> dict[str, Any]:
+    """Fields of `RunConfig` that a recipe sets.
+
+    Args:
+        recipe: one of `RECIPES`. `paper` sets nothing, because the defaults are the paper's.
+            `few_images` is for a class of about 20 to 500 images: D sees augmented images, the
+            generator is averaged, and the run is evaluated so that its best generator is kept.
+        dataset: of `RunConfig`.
+    """
+    if recipe == "paper":
+        return {}
+    return {
+        "d_augment": _AUGMENTATIONS[dataset],
+        "generator_ema": 0.999,
+        "learning_rate": 2e-4,
+        "iterations": 10_000,
+        "eval_every": 1_000,
+    }
