@@ -1,11 +1,14 @@
 """The moving average of the generator."""
 
+import keras
 import numpy as np
 import pytest
 
-from rumi_tf import building, randomness
+from rumi_tf import building, experiment, plotting, randomness
+from rumi_tf.checkpoints import Checkpoints
 from rumi_tf.config import RunConfig
 from rumi_tf.resolving import resolve
+from rumi_tf.sampling import load_sampler
 
 
 def settings(**values):
@@ -63,3 +66,24 @@ def test_it_is_part_of_the_checkpointed_state(digits):
     )
     assert len(with_average["average"]) == len(with_average["generator"])
     assert "average" not in without
+
+
+@pytest.mark.slow
+def test_what_a_run_exports_is_the_average(tmp_path):
+    """The SavedModel, the Keras file and the last grid, against the weights in the checkpoint."""
+    config = settings(runs_dir=str(tmp_path), sample_every=3, generator_ema=0.5)
+    directory = experiment.train(config).directory
+    images, _ = building.prepare(config)
+    model = building.make_model(config, images.image_shape)
+    Checkpoints(directory / "checkpoints", model.state()).restore()
+    noise = randomness.normal((4, 100), 0, "any", 0)
+    expected = model.average(noise, training=False).numpy()
+    assert np.abs(expected - model.generator(noise, training=False)).max() > 1e-4
+    exported = load_sampler(directory / "saved_model").generate(noise)
+    keras_file = keras.saving.load_model(directory / "generator.keras")
+    for found in (exported, keras_file(noise, training=False)):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    grid = model.sample(randomness.normal((64, 100), config.seed, "grid", 0)).numpy()
+    again = tmp_path / "again.png"
+    plotting.save_grid(again, grid, f"{config.objective}, digits even, iteration 3")
+    assert again.read_bytes() == (directory / "samples" / "iteration_000003.png").read_bytes()

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf import randomness
+from rumi_tf import building, randomness
+from rumi_tf.config import RunConfig
 from rumi_tf.diff_augment import AUGMENTATIONS, DiffAugment
 from rumi_tf.model import AdversarialModel, Schedule
+from rumi_tf.networks.statistics import STATISTICS
 from rumi_tf.objectives import OBJECTIVES
+from rumi_tf.resolving import resolve
 
 BATCH, SIDE = 64, 17
 FILL = -0.25
@@ -255,3 +258,44 @@ def test_nothing_but_d_sees_augmented_images():
     expected = model.generator(noise).numpy()
     np.testing.assert_array_equal(model.sample(noise), expected)
     np.testing.assert_array_equal(BATCHES[0]["positive"]["image"], np.ones((8, 16, 16, 1)))
+
+
+def test_gradient_penalties_are_taken_between_augmented_images():
+    objective = OBJECTIVES["wgan_gp"]()
+    model = AdversarialModel(
+        Painter(), Critic(), objective, Schedule(objective.schedule("joint", 1)), batch_size=8,
+        seed=5, augment=CUT,
+    )  # fmt: skip
+    model.compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5))
+    model.train_step([{"real": part(1.0)}])
+    real, fake, points, _ = (shown.reshape(8, -1) for shown in model.discriminator.shown)
+    np.testing.assert_array_equal(
+        real.reshape(8, 16, 16, 1), cut_by_the_seed(np.ones((8, 16, 16, 1)), "real", 0, 0)
+    )
+    between = ((points - real) * (fake - real)).sum(axis=1) / ((fake - real) ** 2).sum(axis=1)
+    assert ((between >= 0) & (between < 1)).all() and len(set(between.round(4))) == 8
+    np.testing.assert_allclose(points, real + between[:, None] * (fake - real), atol=1e-4)
+
+
+def test_networks_of_an_objective_see_augmented_images(monkeypatch):
+    """The statistics network T of UAC-GAN, in its own update and in the generator's."""
+    config = resolve(RunConfig(
+        objective="uacgan", mine_network="concat", width=0.1, batch_size=8, split="all",
+        d_augment=("cutout",), d_augment_fill=1.0,
+    ))  # fmt: skip
+    images, split = building.prepare(config)
+    shares = building.make_class_shares(config, images, split)
+    model = building.make_model(config, images.image_shape, shares)
+    shown = []
+    call = STATISTICS["concat"].call
+    monkeypatch.setattr(
+        STATISTICS["concat"], "call",
+        lambda self, inputs, **kw: shown.append(inputs[0].numpy()) or call(self, inputs, **kw),
+    )  # fmt: skip
+    model.train_step(next(iter(building.make_batches(config, model, images, split, 0))))
+    assert len(shown) == 4  # with their own and with independent labels, twice
+    # Only what is cut out is exactly 1: D's updates have the draws 0 and 1, T's 2, G's 3.
+    for seen, draw in zip(shown, (2, 2, 3, 3), strict=True):
+        u = randomness.uniform((8, 2), config.seed, "augment/cutout/fake", 0, draw).numpy()
+        expected = [cut(np.zeros((28, 28, 1)), row) == FILL for row in u]
+        np.testing.assert_array_equal(seen == 1.0, expected)

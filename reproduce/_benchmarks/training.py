@@ -16,10 +16,12 @@ except ImportError:  # a baseline for those who have it
     pytorch = None  # type: ignore[assignment]
 
 MATRIX = 2048  # rows and columns of the matrices whose product is the machine's limit
+AUGMENTATIONS = ("translation", "cutout")
 TARGETS = {
     "eager": "at most 0.40",
     "fresh fakes": "at most 0.75",
     "float32": "at most 0.70",
+    "no augmentation": "at most 1.15",
     "ceiling": "at most 1.25, which is 80% of the rate",
 }
 
@@ -43,6 +45,18 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
         "float32": lambda: (
             "mixed_bfloat16",
             stepper(config_of("rumi_lsgan", precision="mixed_bfloat16", **values)),
+            stepper(config),
+        ),
+        "no augmentation": lambda: (
+            "augmentation",
+            stepper(config_of("rumi_lsgan", d_augment=AUGMENTATIONS, **values)),
+            stepper(config),
+        ),
+        "no augmentation, no average": lambda: (
+            "augmentation, average",
+            stepper(
+                config_of("rumi_lsgan", d_augment=AUGMENTATIONS, generator_ema=0.999, **values)
+            ),
             stepper(config),
         ),
         "XLA": lambda: ("without XLA", stepper(config), stepper(config, jit_compile=True)),
