@@ -39,11 +39,18 @@ class Case:
         name: as in --cases.
         title: in words.
         cells: of every model and seed.
+        num_images: images to learn from, if cases differ by their number.
     """
 
     name: str
     title: str
     cells: Sequence["Cell"]
+    num_images: int | None = None
+
+    @property
+    def heading(self) -> str:
+        """The title, with the number of images if cases differ by it."""
+        return f"{self.title}: {self.num_images:,} images" if self.num_images else self.title
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +81,6 @@ class Found:
     case: Case
     outcomes: Sequence["Outcome"]
     real: Real | None
-
-    @property
-    def title(self) -> str:
-        """The case, and the number of real images if it is known."""
-        return f"{self.case.title}: {self.real.count:,} images" if self.real else self.case.title
 
 
 def subset_cases(
@@ -121,7 +123,7 @@ def unbalanced_cases(
     """
     found = {}
     for name in names:
-        dataset, minority = parts(name)
+        dataset, minority = dataset_and_class(name)
         cells = _grid.unbalanced_cells(
             "cases", dataset, minority, _grid.MODELS, seeds, chosen, settings
         )
@@ -139,10 +141,10 @@ def class_title(dataset: str, minority: str) -> str:
 def check_unbalanced(names: Sequence[str]) -> None:
     """Raises `InvalidInput` unless `names` are data sets of Table 1, each with a class."""
     for name in names or [""]:
-        parts(name)
+        dataset_and_class(name)
 
 
-def parts(name: str) -> tuple[str, str]:
+def dataset_and_class(name: str) -> tuple[str, str]:
     """Data set and class of DATASET_CLASS.
 
     Raises:
@@ -158,7 +160,7 @@ def parts(name: str) -> tuple[str, str]:
 def make_figure(
     wanted: flags.FlagValues,
     names: Sequence[str],
-    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any]], list[Case]],
+    make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any], str], list[Case]],
     save: Callable[[Path, list["Found"]], list[Path]],
     num: int = 0,
 ) -> None:
@@ -169,7 +171,8 @@ def make_figure(
     Args:
         wanted: the flags.
         names: of the files that are going to be written to --out.
-        make_cases: names of cases, seeds, and fields of `RunConfig` that were given -> the cases.
+        make_cases: (names of cases, seeds, fields of `RunConfig` that were given, settings: one of
+            `reproduce._settings.SETTINGS`) -> the cases.
         save: directory and cases -> the files it has written there.
         num: real images that it needs.
     """
@@ -178,7 +181,8 @@ def make_figure(
     seeds = _grid.seeds(wanted.seeds)
     with _cli.quiet_import():
         import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
-    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke))
+    settings = getattr(wanted, "settings", "paper")  # not every figure offers a choice
+    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke), settings)
     found, missing = find(cases, wanted.jobs, num)
     if found:
         with _cli.writing_to("out", out):

@@ -49,7 +49,7 @@ def save_samples(
             if model not in panels:
                 panels[model] = generated(outcome.cell.config, case.real.classes, num)
                 shown += _with_place(case, outcome)
-        rows[case.title] = panels
+        rows[f"{case.case.title}: {case.real.count:,} images"] = panels
     paths = [out / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
     columns = [c for c in ("real", *labels) if any(c in panels for panels in rows.values())]
     for path in paths[:2]:
@@ -107,7 +107,7 @@ def save_curves(
 def comparison(case: Found, published: bool) -> Comparison:
     """What is drawn of a case."""
     bands, curves, runs = {}, {}, {}
-    for model, members in _by_model(case).items():
+    for model, members in by_model(case).items():
         measured = band([fids for outcome in members if (fids := _fids(outcome))])
         if measured is not None:
             bands[model] = measured
@@ -116,10 +116,11 @@ def comparison(case: Found, published: bool) -> Comparison:
             curves[model] = mean_curve(runs[model])
     config = case.case.cells[0].config
     others = published_bands(config.dataset, config.split) if published else {}
-    return Comparison(case.title, bands, curves, runs, others)
+    return Comparison(case.case.heading, bands, curves, runs, others)
 
 
-def _by_model(case: Found) -> dict[str, list]:
+def by_model(case: Found) -> dict[str, list]:
+    """Title of a model -> its outcomes."""
     groups: dict[str, list] = {}
     for outcome in case.outcomes:
         groups.setdefault(outcome.cell.place["model"], []).append(outcome)
@@ -187,7 +188,7 @@ def published_bands(dataset: str, split: str) -> dict[str, Band]:
 
 
 def _fid_rows(case: Found, drawn: Comparison) -> list[dict]:
-    groups = _by_model(case)
+    groups = by_model(case)
     rows = []
     for model, curve in drawn.bands.items():
         first = groups[model][0].rows[0]
@@ -218,7 +219,7 @@ def _points(case: Found, model: str, curve: Band, source: Mapping) -> list[dict]
 def _prd_rows(case: Found, drawn: Comparison) -> list[dict]:
     """The mean curve, then that of every run."""
     rows = []
-    for model, members in _by_model(case).items():
+    for model, members in by_model(case).items():
         if model in drawn.curves:
             for seed, curve in {"mean": drawn.curves[model], **_curves(members)}.items():
                 place = {"case": case.case.name, "model": model, "run seed": seed}

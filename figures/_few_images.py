@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from figures import _cases
 from reproduce import _grid
 from rumi_tf import recipes
@@ -21,7 +23,7 @@ MODELS = {
 }  # fmt: skip
 LABELS = tuple(title for title, _, _ in MODELS.values())
 METRICS = {
-    "fid": "distance", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
+    "fid": "FID", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
     "precision": "precision", "recall": "recall", "coverage": "coverage",
     "share_positive_only": "of the class",
 }  # fmt: skip
@@ -46,9 +48,9 @@ def cases_of(
     Raises:
         InvalidInput: there is no such case, or a setting is not admissible.
     """
-    found = {}
+    found: dict[str, _cases.Case] = {}
     for name in names:
-        dataset, minority = _cases.parts(name)
+        dataset, minority = _cases.dataset_and_class(name)
         task = _grid.unbalanced_task("cases", dataset, minority)
         minority = task["minority_class"]
         recipe = recipes.settings("few_images", dataset)
@@ -57,12 +59,12 @@ def cases_of(
             cells = []
             for model in dict.fromkeys(models):
                 title, objective, remedies = MODELS[model]
-                fields = {"minority_size": size, **{name: recipe[name] for name in remedies}}
+                fields = {"minority_size": size, **{remedy: recipe[remedy] for remedy in remedies}}
                 cells += _grid.cells(
                     {**task, **fields}, place, [objective], seeds, chosen, {objective: title}
                 )
             case = f"{dataset}_{minority}_{size}"
-            found[case] = _cases.Case(case, _cases.class_title(dataset, minority), cells)
+            found[case] = _cases.Case(case, _cases.class_title(dataset, minority), cells, size)
     return list(found.values())
 
 
@@ -71,15 +73,13 @@ def measured(case: _cases.Found) -> list[dict[str, Any]]:
 
     An iteration counts if every run of the model was evaluated then.
     """
-    import numpy as np
-
+    from figures import _compared
     from rumi_tf import run_results
 
     rows = []
-    for label in LABELS:
-        members = [o for o in case.outcomes if o.cell.place["model"] == label]
+    for label, members in _compared.by_model(case).items():
         evaluations = [run_results.evaluations(o.cell.config) for o in members]
-        for iteration in sorted(set.intersection(*map(set, evaluations)) if evaluations else ()):
+        for iteration in sorted(set.intersection(*map(set, evaluations))):
             values: dict[str, list[float]] = {}
             for row in (row for each in evaluations for row in each[iteration]):
                 if row.value is not None:
@@ -106,12 +106,12 @@ def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list]:
     return groups
 
 
-def distances(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Table of the distance to the real images by iteration."""
+def fid_by_iteration(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Table of FID by iteration."""
     iterations = sorted({row["iteration"] for row in rows})
     table = []
     for (case, model), members in _by_model(rows).items():
-        means = {r["iteration"]: f"{r['mean']:.3g}" for r in members if r["metric"] == "fid"}
+        means = {r["iteration"]: _number(r["mean"]) for r in members if r["metric"] == "fid"}
         named = {f"{iteration:,}": means.get(iteration, "") for iteration in iterations}
         table.append({"case": case, "model": model, **named})
     return table
@@ -133,4 +133,11 @@ def at_the_end(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _spread(row: Mapping[str, Any]) -> str:
-    return f"{row['mean']:.3g}" + (f" ± {row['std']:.2g}" if row["std"] != "" else "")
+    return _number(row["mean"]) + (f" ± {_number(row['std'], 2)}" if row["std"] != "" else "")
+
+
+def _number(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, without an exponent."""
+    return np.format_float_positional(
+        value, precision=digits, unique=False, fractional=False, trim="-"
+    )

@@ -7,13 +7,12 @@ A case is a data set and a class of Table 1. The remedies are those of --recipe=
 reproduce.train: D sees augmented images, and the generator is a moving average. All other settings
 are the same for every model. Takes the flags of reproduce.train, which hold for all runs. Trains
 what is missing under --runs_dir and writes to --out: samples beside real images,
-few_images_samples.png, .pdf and .csv; distance to the real images during training and
-precision against recall, few_images_curves.png, .pdf, _fid.csv and _prd.csv; and all metrics,
-mean and deviation over seeds, few_images.csv and few_images.md. A case whose data is missing, or a
-run that fails, is reported in one line and does not stop the others; the exit code is 1 then.
+few_images_samples.png, .pdf and .csv; FID during training and precision against recall,
+few_images_curves.png, .pdf, _fid.csv and _prd.csv; and all metrics, mean and deviation over seeds,
+few_images.csv and few_images.md. A case whose data is missing, or a run that fails, is reported in
+one line and does not stop the others; the exit code is 1 then.
 """
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 from absl import flags
 
 from figures import _cases
-from figures._few_images import LABELS, MODELS, at_the_end, cases_of, distances, measured
+from figures._few_images import LABELS, MODELS, at_the_end, cases_of, fid_by_iteration, measured
 from reproduce import _cli, _grid
 from rumi_tf.config import define_flags
 from rumi_tf.errors import InvalidInput
@@ -55,10 +54,19 @@ def main() -> None:
     wanted = flags.FLAGS
     _cases.check_unbalanced(wanted.cases)
     _grid.check_names("models", wanted.models, MODELS)
-    make_cases = functools.partial(
-        cases_of, sizes=_sizes(wanted.minority_sizes), models=wanted.models
-    )
-    _cases.make_figure(wanted, FILES, make_cases, save, wanted.num)
+    sizes = _sizes(wanted.minority_sizes)
+    try:
+        _cases.make_figure(
+            wanted,
+            FILES,
+            lambda names, seeds, chosen, _: cases_of(names, seeds, chosen, sizes, wanted.models),
+            save,
+            wanted.num,
+        )
+    except InvalidInput as error:
+        if error.flag != "minority_size":
+            raise
+        raise InvalidInput("minority_sizes", error.problem) from error
 
 
 def _sizes(words: Sequence[str]) -> list[int]:
@@ -72,7 +80,7 @@ def save(out: Path, found: list[_cases.Found]) -> list[Path]:
     from figures import _compared
 
     rows = [row for case in found for row in measured(case)]
-    tables = [distances(rows), at_the_end(rows)]
+    tables = [fid_by_iteration(rows), at_the_end(rows)]
     write_csv(out / "few_images.csv", rows)
     write_text(out / "few_images.md", "\n".join(map(markdown, tables)))
     for table in tables:

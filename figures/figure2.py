@@ -9,7 +9,6 @@ figure2.pdf, and figure2.csv, the metrics of what is shown. A case whose data is
 that fails, is told in a line and stops no other; the exit code is 1 then.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    make_cases = functools.partial(_cases.subset_cases, settings=wanted.settings)
-    _cases.make_figure(wanted, FILES, make_cases, save, wanted.num)
+    _cases.make_figure(wanted, FILES, _cases.subset_cases, save, wanted.num)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

@@ -11,7 +11,6 @@ figure3_prd.csv. A case whose data is missing, and a run that fails, is told in 
 other; the exit code is 1 then.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +40,7 @@ def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    make_cases = functools.partial(_cases.subset_cases, settings=wanted.settings)
-    _cases.make_figure(wanted, FILES, make_cases, save)
+    _cases.make_figure(wanted, FILES, _cases.subset_cases, save)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

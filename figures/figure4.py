@@ -11,7 +11,6 @@ figure4_curves_fid.csv and figure4_curves_prd.csv, as figures.figure3 has them. 
 is missing, and a run that fails, is told in a line and stops no other; the exit code is 1 then.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
     _cases.check_unbalanced(wanted.cases)
-    make_cases = functools.partial(_cases.unbalanced_cases, settings=wanted.settings)
-    _cases.make_figure(wanted, FILES, make_cases, save, wanted.num)
+    _cases.make_figure(wanted, FILES, _cases.unbalanced_cases, save, wanted.num)
 
 
 def save(out: Path, found: list[_cases.Found]) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from reproduce._settings import recipe
+from reproduce._settings import hyperparameters
 from rumi_tf.classes import class_index
 from rumi_tf.errors import InvalidInput
 from rumi_tf.tables import printable
@@ -154,7 +154,7 @@ def papers_cells(
     numbers = list(numbers)
     found = []
     for model in models:
-        objective, fields = recipe(settings, task["dataset"], model)
+        objective, fields = hyperparameters(settings, task["dataset"], model)
         titles = {objective: MODELS[model]}
         found += cells({**fields, **task}, place, [objective], numbers, chosen, titles)
     return found

@@ -22,7 +22,7 @@ def define_settings_flag(section: str) -> None:
     )  # fmt: skip
 
 
-def recipe(settings: str, dataset: str, model: str) -> tuple[str, dict[str, Any]]:
+def hyperparameters(settings: str, dataset: str, model: str) -> tuple[str, dict[str, Any]]:
     """How a model of the paper is trained on a data set.
 
     Args:

@@ -4,7 +4,8 @@ Usage: python -m reproduce.augment --dataset=folder --data_dir=DIR --minority_cl
        python -m reproduce.augment --dataset=digits --minority_class=5 --minority_size=30
 
 For every seed: holds real images out, trains the GAN of --objective with the class as positives
-(a run of reproduce.train under --runs_dir with --holdout), and four classifiers that differ in
+(a run of reproduce.train under --runs_dir with --holdout, by --recipe=few_images unless told
+otherwise), and four classifiers that differ in
 what is done about the imbalance: nothing, class weights, oversampling, generated images. Tests them
 on images that nothing was trained on: what was held out, and the test part of the data set.
 Writes to --out: generated/CLASS/*.png and generated.png; augment_runs.csv, a row per classifier and
@@ -21,7 +22,7 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli, _grid
-from rumi_tf.config import RunConfig, define_flags, define_recipe_flag
+from rumi_tf.config import RunConfig, define_flags, define_recipe_flag, describe_recipe
 from rumi_tf.errors import InvalidInput
 from rumi_tf.files import write_csv, write_text
 from rumi_tf.tables import aligned, markdown, printable
@@ -74,11 +75,13 @@ def main() -> None:
         raise InvalidInput("split", f"is {wanted.split}; a scarce class is --split=unbalanced")
     if wanted.strategy == "multi_worker":
         raise InvalidInput(
-            "strategy", "multi_worker trains the GAN alone: reproduce.train --holdout, then this "
-            "command without it, which finds the run"
+            "strategy", "multi_worker trains the GAN alone: reproduce.train with --holdout and "
+            "the same --recipe, then this command without it, which finds the run"
         )  # fmt: skip
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
+    if recipe := describe_recipe(wanted, **_decided(wanted)):
+        print(recipe, flush=True)
     with _cli.quiet_import():
         from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
@@ -121,6 +124,18 @@ def _check_out(wanted: flags.FlagValues, out: Path) -> None:
         )  # fmt: skip
 
 
+def _decided(wanted: flags.FlagValues) -> dict[str, Any]:
+    """Fields that this command sets itself.
+
+    The generator is that of the last iteration, because an evaluation may have seen the held-out
+    images; so those of the recipe would be of no use.
+    """
+    return {
+        "split": "unbalanced", "positive_classes": (), "negative_classes": (),
+        "eval_every": wanted.eval_every,
+    }  # fmt: skip
+
+
 def trials_of(wanted: flags.FlagValues) -> list:
     """`rumi_tf.augmentation.Trial` for every seed that the flags name."""
     from rumi_tf import augmentation, resolving
@@ -132,11 +147,7 @@ def trials_of(wanted: flags.FlagValues) -> list:
     if share is None:
         share = augmentation.HOLDOUT.get(wanted.dataset, 0.0)
     seeds = _grid.seeds(wanted.seeds)
-    decided = {"split": "unbalanced", "positive_classes": (), "negative_classes": ()}
-    # Its generator is the averaged one of the last iteration, so that no choice among evaluations
-    # can have seen the held-out images; the recipe's evaluations would cost time for nothing.
-    decided["eval_every"] = wanted.eval_every
-    base = RunConfig.from_flags(wanted, **decided, holdout=share, seed=0)
+    base = RunConfig.from_flags(wanted, **_decided(wanted), holdout=share, seed=0)
     configs = [
         resolving.resolve(
             dataclasses.replace(base, seed=seed if wanted.seed is None else wanted.seed)

@@ -16,13 +16,7 @@ from typing import Any
 from absl import flags
 
 from reproduce import _cli
-from rumi_tf.config import (
-    RunConfig,
-    as_flag,
-    define_flags,
-    define_recipe_flag,
-    recipe_settings,
-)
+from rumi_tf.config import RunConfig, define_flags, define_recipe_flag, describe_recipe
 from rumi_tf.tables import printable
 
 define_flags()
@@ -52,9 +46,8 @@ def _summary(rows: Sequence[Any]) -> str:
 def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
-    if recipe := recipe_settings(flags.FLAGS):
-        shown = " ".join(as_flag(name, value) for name, value in recipe.items())
-        print(f"--recipe={flags.FLAGS.recipe}: {shown}", flush=True)
+    if recipe := describe_recipe(flags.FLAGS):
+        print(recipe, flush=True)
     with _cli.quiet_import():
         from rumi_tf import building, experiment, resolving, run_files, run_results
         from rumi_tf.data.splits import held_out

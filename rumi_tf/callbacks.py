@@ -348,7 +348,7 @@ class Evaluate(Periodic):
     def _keep_weights(self, iteration: int) -> None:
         path = best_weights(self._directory, iteration)
         with atomic_path(path) as temporary, refusals_as_os_errors(path):
-            np.savez(temporary, *(v.numpy() for v in self.model.trained_generator.variables))
+            np.savez(temporary, *(v.numpy() for v in self.model.inference_generator.variables))
         for old in kept_weights(self._directory)[: -self.KEPT]:
             best_weights(self._directory, old).unlink()
 

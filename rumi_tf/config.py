@@ -17,6 +17,9 @@ from rumi_tf.files import file_name, is_text, parse_json
 ConfigType = TypeVar("ConfigType", bound="Config")
 _COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
+# In the order in which they are applied; `rumi_tf.diff_augment` has them.
+AUGMENTATIONS = ("flip", "color", "translation", "cutout")
+FILLED = {"translation", "cutout"}  # those that replace pixels by --d_augment_fill
 SPLITS = (
     "even",
     "odd",
@@ -509,7 +512,7 @@ class RunConfig(Config):
     d_augment: tuple[str, ...] = option(
         (),
         section="Few images",
-        choices=("flip", "color", "translation", "cutout"),
+        choices=AUGMENTATIONS,
         help_text="Comma-separated random transformations of every image that D sees, real or "
         "generated (DiffAugment), so that D cannot memorise few images. translation: shifts by up "
         "to 1/8 of the side. cutout: a square of half the side is blanked. color: brightness, "
@@ -665,10 +668,9 @@ def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS
     flags.DEFINE_enum(
         "recipe", default, recipes.RECIPES,
         "Values of the flags that are not given. paper: the defaults, which are the paper's. "
-        "few_images: for a class of about 20 to 500 images: --d_augment (translation and cutout; "
-        "color for folder; color and flip for cifar10 and celeba), --generator_ema=0.999, "
-        "--learning_rate=2e-4, --iterations=10000, and --eval_every=1000, which keeps the best "
-        "generator.",
+        "few_images, for a class of about 20 to 500 images: "
+        f"{' '.join(as_flag(*field) for field in recipes.settings('few_images', 'folder').items())}"
+        "; for cifar10 and celeba, color and flip as well.",
         flag_values=flag_values, module_name="Few images",
     )  # fmt: skip
 
@@ -689,6 +691,18 @@ def recipe_settings(flag_values: flags.FlagValues, dataset: str | None = None) -
         for name, value in fields.items()
         if name not in flag_values or not flag_values[name].present
     }
+
+
+def describe_recipe(flag_values: flags.FlagValues, **others: Any) -> str:
+    """One line with the flags that --recipe stands for; empty if it sets none.
+
+    Args:
+        flag_values: the flags.
+        others: fields that the command sets itself.
+    """
+    fields = recipe_settings(flag_values, others.get("dataset"))
+    words = [as_flag(name, value) for name, value in fields.items() if name not in others]
+    return " ".join([f"--recipe={flag_values['recipe'].value}:", *words]) if words else ""
 
 
 def as_flag(name: str, value: Any) -> str:

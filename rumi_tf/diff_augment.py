@@ -3,6 +3,11 @@
 With few images D memorises them. If D sees every image, real or generated, only after a random
 transformation, it cannot, and G still learns the untransformed images: its gradient passes through
 the transformation.
+
+Differences from the published code (github.com/mit-han-lab/data-efficient-gans): `flip` is added;
+the order is fixed; the largest shift is rounded down (3 pixels of 28, there 4); pixels are filled
+with `fill` (there 0); gradient penalties are taken with respect to the transformed images (there
+the untransformed).
 """
 
 import dataclasses
@@ -41,7 +46,7 @@ def color(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
 
 
 def translation(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
-    """Shifts an image by whole pixels, up to 1/8 of its side in each direction.
+    """Shifts an image by whole pixels, up to 1/8 of its side in each direction, rounded down.
 
     Pixels that come in from outside the image have the value `fill`.
     """

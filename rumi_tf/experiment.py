@@ -178,7 +178,7 @@ def _train(work: _Work) -> Run:
     if not work.by_chief:
         return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
     known = _known_to_users(work, shares)
-    generator = model.trained_generator
+    generator = model.inference_generator
     export_saved_model(generator, directory / "saved_model", known)
     export_keras(generator, directory / "generator.keras")
     if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint

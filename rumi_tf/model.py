@@ -261,24 +261,25 @@ class AdversarialModel(keras.Model):
         return {"iteration": [self.iteration], **variables}
 
     @property
-    def trained_generator(self) -> keras.Model:
+    def inference_generator(self) -> keras.Model:
         """The generator to sample, evaluate and export: the moving average, if there is one."""
         return self.generator if self.average is None else self.average
 
     def sample(self, noise: tf.Tensor, labels: tf.Tensor | None = None) -> tf.Tensor:
-        """Images of `trained_generator`, (B, H, W, C), in inference mode.
+        """Images of `inference_generator`, (B, H, W, C), in inference mode.
 
         Args:
             noise: (B, latent_dim).
             labels: (B,) integers; `None` for an unconditional generator.
         """
-        return _generated(self.trained_generator, noise, labels, training=False)
+        return _generated(self.inference_generator, noise, labels, training=False)
 
     def _update_average(self) -> None:
-        """Moves the average towards the generator: its weights, and its batch statistics.
+        """Moves the average towards the generator: its weights, and its moving batch statistics.
 
-        The decay is at most (1 + t) / (10 + t) after t iterations, so the initial weights are soon
-        forgotten.
+        The decay is at most (1 + t) / (10 + t) after t iterations, as in
+        `tf.train.ExponentialMovingAverage`, so the initial weights are soon forgotten. The batch
+        statistics are averages of the generator's, not those of the averaged weights.
         """
         if self.average is None:
             return

@@ -3,13 +3,13 @@
 from typing import Any
 
 RECIPES = ("paper", "few_images")
-# Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored; nobody
-# knows of a user's own images whether they may be.
+# Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored. Whether
+# a user's own images may be is for the user to say.
 _AUGMENTATIONS = {
     "digits": ("translation", "cutout"),
     "mnist": ("translation", "cutout"),
     "fashion_mnist": ("translation", "cutout"),
-    "folder": ("color", "translation", "cutout"),
+    "folder": ("translation", "cutout"),
     "cifar10": ("flip", "color", "translation", "cutout"),
     "celeba": ("flip", "color", "translation", "cutout"),
 }
@@ -21,7 +21,8 @@ def settings(recipe: str, dataset: str) -> dict[str, Any]:
     Args:
         recipe: one of `RECIPES`. `paper` sets nothing, because the defaults are the paper's.
             `few_images` is for a class of about 20 to 500 images: D sees augmented images, the
-            generator is averaged, and the run is evaluated so that its best generator is kept.
+            generator is averaged, and the generator of the best evaluation is kept beside that of
+            the last iteration. For `folder` that evaluation is against the training images.
         dataset: of `RunConfig`.
     """
     if recipe == "paper":

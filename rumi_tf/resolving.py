@@ -5,15 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rumi_tf.config import RunConfig
+from rumi_tf.config import AUGMENTATIONS, FILLED, RunConfig
 from rumi_tf.data.sources import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
-from rumi_tf.diff_augment import AUGMENTATIONS
 from rumi_tf.errors import InvalidInput
 from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
 
-FILLED = {"translation", "cutout"}  # augmentations that replace pixels by --d_augment_fill
 ON_BLACK = ("digits", "mnist", "fashion_mnist")
 
 

@@ -53,7 +53,7 @@ def test_the_average_is_sampled_and_training_does_not_depend_on_it(digits):
     for a, b in zip(weights(without.generator), weights(with_average.generator), strict=True):
         np.testing.assert_array_equal(a, b)
     noise = randomness.normal((4, 100), 0, "any", 0)
-    assert without.trained_generator is without.generator
+    assert without.inference_generator is without.generator
     sampled = with_average.sample(noise)
     np.testing.assert_array_equal(sampled, with_average.average(noise, training=False))
     assert np.abs(sampled - with_average.generator(noise, training=False)).max() > 1e-4

@@ -74,7 +74,7 @@ BAD = [
     ("minority_sizes", ("figures.few_images", "--minority_sizes=0", "--out={out}/o")),
     ("minority_sizes", ("figures.few_images", "--minority_sizes=", "--out={out}/o")),
     ("minority_size", ("figures.few_images", "--minority_size=5", "--out={out}/o")),
-    ("minority_size", ("figures.few_images", "--minority_sizes=5000", "--out={out}/o")),
+    ("minority_sizes", ("figures.few_images", "--minority_sizes=5000", "--out={out}/o")),
     ("models", ("figures.few_images", "--models=acgan", "--out={out}/o")),
     ("cases", ("figures.few_images", "--cases=digits", "--out={out}/o")),
     # objectives and their parameters

@@ -111,6 +111,18 @@ def test_shifts_and_squares_are_as_large_as_stated_and_reach_every_place():
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("side, shift, square", [(28, 3, 14), (32, 4, 16), (64, 8, 32)])
+def test_largest_shift_and_square_in_pixels(side, shift, square):
+    images = np.ones((1, side, side, 1), np.float32)
+    corner = lambda count, stream: tf.constant([[1 - 2**-23] * count])  # noqa: E731
+    middle = lambda count, stream: tf.constant([[0.5] * count])  # noqa: E731
+    moved = DiffAugment(["translation"], -1.0)(tf.constant(images), corner).numpy()[0, ..., 0]
+    assert (moved[:shift] == -1).all() and (moved[:, :shift] == -1).all()
+    assert (moved[shift:, shift:] == 1).all()
+    cut_out = DiffAugment(["cutout"], -1.0)(tf.constant(images), middle).numpy()[0, ..., 0] == -1
+    assert cut_out.any(axis=0).sum() == cut_out.any(axis=1).sum() == square
+
+
 def test_gradients_equal_finite_differences(name):
     """In float64, of a weighted sum of squares."""
     images = tf.constant(pixels(3, 16)[:3])

@@ -262,7 +262,7 @@ def test_the_pages_of_the_papers_leave_out_nothing(name, places):
 def test_the_tables_of_few_images_are_what_was_measured(place, dataset):
     measured = {
         (row["metric"], row["n_reference"], row["generator"]): row
-        for row in read_csv(ROOT / "reproduce" / "results" / f"few_images_{dataset}.csv")
+        for row in read_csv(ROOT / "reproduce" / "results" / f"samples_{dataset}.csv")
     }
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     head = "| metric | n | perfect"

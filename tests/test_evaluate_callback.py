@@ -28,7 +28,7 @@ from rumi_tf.results import read_rows
 from rumi_tf.sampling import load_sampler
 
 TINY = {"width": 0.05, "batch_size": 8, "log_every": 2, "sample_every": 3, "checkpoint_every": 2,
-        "iterations": 6, "split": "even", "eval_samples": 150}  # fmt: skip
+        "iterations": 6, "split": "even", "eval_samples": 150, "generator_ema": 0.5}  # fmt: skip
 
 
 def embed(images):

@@ -13,6 +13,7 @@ from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.resolving import resolve
 
 RATE, BATCH, SEED = 0.1, 6, 3
+FEW_IMAGES = {"d_augment": ("flip", "color", "translation", "cutout"), "generator_ema": 0.9}
 
 
 class Line(keras.Model):
@@ -202,6 +203,8 @@ def test_xla_is_off_on_cpu():
         {"fakes": "fresh"}, {"update": "simultaneous"}, {"d_batch_norm": "joint"},
         {"d_batch_norm": "none"}, {"precision": "mixed_bfloat16"}, {"objective": "sgan"},
         {"objective": "rumi_sgan", "d_schedule": "joint", "d_steps": 1}, {"jit": "on"},
+        {"jit": "on", **FEW_IMAGES}, {"precision": "mixed_bfloat16", **FEW_IMAGES},
+        {"d_batch_norm": "joint", **FEW_IMAGES},
     ],
     ids=str,
 )  # fmt: skip

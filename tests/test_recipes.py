@@ -3,8 +3,16 @@
 import pytest
 from absl import flags
 
-from rumi_tf import recipes, resolving
-from rumi_tf.config import DATASETS, RunConfig, as_flag, define_flags, define_recipe_flag
+from rumi_tf import diff_augment, recipes, resolving
+from rumi_tf.config import (
+    AUGMENTATIONS,
+    DATASETS,
+    RunConfig,
+    as_flag,
+    define_flags,
+    define_recipe_flag,
+    describe_recipe,
+)
 
 
 def parsed(*arguments, default="paper"):
@@ -28,6 +36,24 @@ def test_few_images_is_the_flags_it_is_printed_as(dataset):
     assert config.generator_ema > 0 and {"translation", "cutout"} <= set(config.d_augment)
     # A mirrored 5 is no 5, and nobody knows of a user's images.
     assert ("flip" in config.d_augment) == (dataset in ("cifar10", "celeba"))
+
+
+def test_what_is_printed_is_what_the_recipe_sets_and_nobody_else():
+    values = flags.FlagValues()
+    define_flags(values)
+    define_recipe_flag("few_images", values)
+    values(["program", "--dataset=mnist", "--iterations=7"])
+    said = describe_recipe(values, eval_every=0)
+    assert said == (
+        "--recipe=few_images: --d_augment=translation,cutout --generator_ema=0.999 "
+        "--learning_rate=0.0002"
+    )
+    values(["program", "--recipe=paper"])
+    assert describe_recipe(values) == ""
+
+
+def test_every_augmentation_that_can_be_named_exists():
+    assert tuple(diff_augment.AUGMENTATIONS) == AUGMENTATIONS
 
 
 def test_flags_take_the_place_of_the_recipes_values(tmp_path):
