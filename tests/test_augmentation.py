@@ -371,6 +371,10 @@ def test_the_command_on_digits_writes_what_it_names(on_digits):
     out = place / "out"
     (directory,) = (place / "runs").iterdir()
     assert "seed2" in directory.name
+    config = RunConfig.from_json((directory / "config.json").read_text())
+    assert (config.d_augment, config.generator_ema) == (("translation", "cutout"), 0.999)
+    assert (config.iterations, config.eval_every) == (2, 0)  # given, and decided by the command
+    assert printed.startswith("--recipe=few_images: --d_augment=translation,cutout --generator_ema")
     names = ("augment.csv", "augment_runs.csv", "augment.md", "augment.png", "augment.pdf")
     paths = [out / "generated" / "5", out / "generated.png", *(out / name for name in names)]
     assert printed.splitlines()[-7:] == [str(path) for path in paths]

@@ -526,6 +526,7 @@ def test_so_it_is_in_a_process_that_starts_from_nothing(flag, line, places):
         "figures.figure2",
         "figures.figure3",
         "figures.figure4",
+        "figures.few_images",
     ],
 )
 def test_help_lists_every_flag_with_its_text(module):

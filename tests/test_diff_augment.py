@@ -262,14 +262,48 @@ def test_gs_gradient_passes_through_the_augmentation():
     np.testing.assert_allclose(model.generator.w, weights - 0.5 * gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_nothing_but_d_sees_augmented_images():
-    """Images for grids, metrics and exports are what the generator makes of the noise."""
-    noise = randomness.normal((8, 256), 0, "any", 0)
-    model = painted(CUT)
-    model.train_step(BATCHES)
-    expected = model.generator(noise).numpy()
-    np.testing.assert_array_equal(model.sample(noise), expected)
-    np.testing.assert_array_equal(BATCHES[0]["positive"]["image"], np.ones((8, 16, 16, 1)))
+PATTERN = np.full((28, 28, 1), -1.0, np.float32)
+PATTERN[6:22, 9:19] = 1.0  # its centre is at (13.5, 13.5)
+
+
+def learnt(augmented_roles):
+    """64 images of a generator that learnt one image, where D saw only some roles augmented."""
+    config = resolve(RunConfig(
+        objective="lsgan", split="even", width=0.1, batch_size=16, learning_rate=2e-3,
+        d_augment=("translation", "cutout"),
+    ))  # fmt: skip
+    model = building.make_model(config, PATTERN.shape)
+    augment = model._augmented
+
+    def chosen(images, draw):
+        changed = augment(images, draw)
+        return {role: (changed if role in augmented_roles else images)[role] for role in images}
+
+    model._augmented = chosen
+    images = tf.constant(np.repeat(PATTERN[None], 16, axis=0))
+    batch = {"real": {"image": images, "label": tf.zeros(16, tf.int32)}}
+    step = tf.function(model.train_step)
+    for _ in range(400):
+        step((batch, batch))
+    return model.sample(randomness.normal((64, 100), 0, "any", 0)).numpy()
+
+
+def centres(images):
+    """(N, 2) centre of brightness of each image, in pixels."""
+    light = (images[..., 0] + 1) / 2
+    places = np.indices(light.shape[1:])
+    return (light[:, None] * places).sum(axis=(2, 3)) / light.sum(axis=(1, 2))[:, None]
+
+
+@pytest.mark.slow
+def test_generated_images_are_not_shifted_or_cut_where_real_ones_are_not():
+    found = learnt(["real", "fake"])
+    assert np.abs(found - PATTERN).mean() < 0.06
+    np.testing.assert_allclose(centres(found), 13.5, atol=0.6)
+    # If D saw the real images alone augmented, G would learn the shifts and the squares.
+    leaked = learnt(["real"])
+    assert np.abs(leaked - PATTERN).mean() > 0.18
+    assert centres(leaked).std(axis=0).min() > 0.8
 
 
 def test_gradient_penalties_are_taken_between_augmented_images():
