@@ -110,7 +110,6 @@ def test_shifts_and_squares_are_as_large_as_stated_and_reach_every_place():
     assert cut_out.any(axis=0).all()
 
 
-@pytest.mark.parametrize("name", AUGMENTATIONS)
 @pytest.mark.parametrize("side, shift, square", [(28, 3, 14), (32, 4, 16), (64, 8, 32)])
 def test_largest_shift_and_square_in_pixels(side, shift, square):
     images = np.ones((1, side, side, 1), np.float32)
@@ -123,6 +122,7 @@ def test_largest_shift_and_square_in_pixels(side, shift, square):
     assert cut_out.any(axis=0).sum() == cut_out.any(axis=1).sum() == square
 
 
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_gradients_equal_finite_differences(name):
     """In float64, of a weighted sum of squares."""
     images = tf.constant(pixels(3, 16)[:3])
