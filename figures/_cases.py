@@ -39,7 +39,7 @@ class Case:
         name: as in --cases.
         title: in words.
         cells: of every model and seed.
-        num_images: images to learn from, if cases differ by their number.
+        num_images: training images of the class; `None` if all cases have the same number.
     """
 
     name: str
@@ -171,8 +171,8 @@ def make_figure(
     Args:
         wanted: the flags.
         names: of the files that are going to be written to --out.
-        make_cases: (names of cases, seeds, fields of `RunConfig` that were given, settings: one of
-            `reproduce._settings.SETTINGS`) -> the cases.
+        make_cases: (case names, seeds, `RunConfig` fields from the flags, settings) -> cases;
+            `settings` is one of `reproduce._settings.SETTINGS`.
         save: directory and cases -> the files it has written there.
         num: real images that it needs.
     """

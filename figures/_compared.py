@@ -39,7 +39,7 @@ def save_samples(
         name: of the files.
         found: the cases, with real images.
         num: images in each panel.
-        labels: every model that occurs, from left to right.
+        labels: titles of all models, in display order.
     """
     rows, shown = {}, []
     for case in found:
@@ -82,7 +82,7 @@ def save_curves(
         published: whether to draw the authors' FID curves as well, on axes of their own: they
             are of InceptionV3's features, and each value is as smooth as a mean over all earlier
             ones. Where ours are of the same embedding, both have one scale.
-        labels: every model that occurs.
+        labels: titles of all models, in display order.
     """
     embeddings = dict.fromkeys(o.rows[0].embedding.partition("-")[0] for f in found
                                for o in f.outcomes)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs and tables of the figure on few images; importing it is light."""
+"""Runs and tables of figures.few_images. Importing this module does not load TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,23 +9,23 @@ from figures import _cases
 from reproduce import _grid
 from rumi_tf import recipes
 
-# Name of a model -> its title, its objective, and the settings of the recipe that it has.
+# Name of a model -> its title, its objective, and the recipe's settings that it uses.
 MODELS = {
     "lsgan": ("LSGAN", "lsgan", ()),
     "rumi_lsgan": ("Rumi-LSGAN", "rumi_lsgan", ()),
-    "rumi_lsgan_augmented": ("Rumi-LSGAN, augmented", "rumi_lsgan", ("d_augment",)),
+    "rumi_lsgan_augmented": ("Rumi-LSGAN + DiffAugment", "rumi_lsgan", ("d_augment",)),
     "lsgan_few_images": (
-        "LSGAN, augmented + averaged", "lsgan", ("d_augment", "generator_ema"),
+        "LSGAN + DiffAugment + EMA", "lsgan", ("d_augment", "generator_ema"),
     ),
     "rumi_lsgan_few_images": (
-        "Rumi-LSGAN, augmented + averaged", "rumi_lsgan", ("d_augment", "generator_ema"),
+        "Rumi-LSGAN + DiffAugment + EMA", "rumi_lsgan", ("d_augment", "generator_ema"),
     ),
 }  # fmt: skip
 LABELS = tuple(title for title, _, _ in MODELS.values())
 METRICS = {
     "fid": "FID", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
     "precision": "precision", "recall": "recall", "coverage": "coverage",
-    "share_positive_only": "of the class",
+    "share_positive_only": "share in class",
 }  # fmt: skip
 
 
@@ -69,9 +69,9 @@ def cases_of(
 
 
 def measured(case: _cases.Found) -> list[dict[str, Any]]:
-    """A row for every model, iteration and metric of a case: mean and deviation over seeds.
+    """Mean and standard deviation over seeds, for every model, iteration and metric.
 
-    An iteration counts if every run of the model was evaluated then.
+    Only iterations at which every seed was evaluated are included.
     """
     from figures import _compared
     from rumi_tf import run_results
@@ -137,7 +137,7 @@ def _spread(row: Mapping[str, Any]) -> str:
 
 
 def _number(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits, without an exponent."""
+    """`value` with `digits` significant digits and no exponent."""
     return np.format_float_positional(
         value, precision=digits, unique=False, fractional=False, trim="-"
     )

@@ -3,14 +3,14 @@
 Usage: python -m figures.few_images --cases=mnist_5 --minority_sizes=20,50,200 --data_dir=DIR \\
            --width=0.25 --learning_rate=4e-4 --iterations=9000 --seeds=0,1,2 --out=few_images
 
-A case is a data set and a class of Table 1. The remedies are those of --recipe=few_images of
-reproduce.train: D sees augmented images, and the generator is a moving average. All other settings
-are the same for every model. Takes the flags of reproduce.train, which hold for all runs. Trains
-what is missing under --runs_dir and writes to --out: samples beside real images,
-few_images_samples.png, .pdf and .csv; FID during training and precision against recall,
-few_images_curves.png, .pdf, _fid.csv and _prd.csv; and all metrics, mean and deviation over seeds,
-few_images.csv and few_images.md. A case whose data is missing, or a run that fails, is reported in
-one line and does not stop the others; the exit code is 1 then.
+A case is a data set and a class of Table 1. The models differ by the remedies of
+--recipe=few_images: D sees augmented images, and the generator is a moving average. All other
+settings are the same for every model. Takes the flags of reproduce.train, which hold for all runs.
+Trains what is missing under --runs_dir and writes to --out: samples beside real images,
+few_images_samples.png, .pdf and .csv; FID during training and precision-recall curves,
+few_images_curves.png, .pdf, _fid.csv and _prd.csv; and the mean and standard deviation of all
+metrics over seeds, few_images.csv and few_images.md. A case whose data is missing, or a run that
+fails, is reported in one line and does not stop the others; the exit code is 1 then.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _sizes(words: Sequence[str]) -> list[int]:
     if not words or not all(w.isdecimal() and len(w) < 9 and int(w) for w in words):
-        raise InvalidInput("minority_sizes", "needs numbers of images, separated by commas")
+        raise InvalidInput("minority_sizes", "must be positive integers separated by commas")
     return list(dict.fromkeys(map(int, words)))
 
 

@@ -4,8 +4,8 @@ Usage: python -m reproduce.augment --dataset=folder --data_dir=DIR --minority_cl
        python -m reproduce.augment --dataset=digits --minority_class=5 --minority_size=30
 
 For every seed: holds real images out, trains the GAN of --objective with the class as positives
-(a run of reproduce.train under --runs_dir with --holdout, by --recipe=few_images unless told
-otherwise), and four classifiers that differ in
+(a run of reproduce.train under --runs_dir with --holdout; the default is --recipe=few_images), and
+four classifiers that differ in
 what is done about the imbalance: nothing, class weights, oversampling, generated images. Tests them
 on images that nothing was trained on: what was held out, and the test part of the data set.
 Writes to --out: generated/CLASS/*.png and generated.png; augment_runs.csv, a row per classifier and
@@ -75,8 +75,9 @@ def main() -> None:
         raise InvalidInput("split", f"is {wanted.split}; a scarce class is --split=unbalanced")
     if wanted.strategy == "multi_worker":
         raise InvalidInput(
-            "strategy", "multi_worker trains the GAN alone: reproduce.train with --holdout and "
-            "the same --recipe, then this command without it, which finds the run"
+            "strategy", "multi_worker is not supported here. Train the GAN with reproduce.train, "
+            "--holdout and an explicit --recipe. Then run this command with the same --recipe and "
+            "without --strategy; it reuses the run"
         )  # fmt: skip
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
@@ -127,8 +128,8 @@ def _check_out(wanted: flags.FlagValues, out: Path) -> None:
 def _decided(wanted: flags.FlagValues) -> dict[str, Any]:
     """Fields that this command sets itself.
 
-    The generator is that of the last iteration, because an evaluation may have seen the held-out
-    images; so those of the recipe would be of no use.
+    The classifiers use the generator of the last iteration, because an evaluation may have seen
+    the held-out images. The recipe's evaluations would not be used, so they are off.
     """
     return {
         "split": "unbalanced", "positive_classes": (), "negative_classes": (),

@@ -17,9 +17,9 @@ from rumi_tf.files import file_name, is_text, parse_json
 ConfigType = TypeVar("ConfigType", bound="Config")
 _COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
-# In the order in which they are applied; `rumi_tf.diff_augment` has them.
+# In order of application. Implemented in `rumi_tf.diff_augment`.
 AUGMENTATIONS = ("flip", "color", "translation", "cutout")
-FILLED = {"translation", "cutout"}  # those that replace pixels by --d_augment_fill
+FILLING = {"translation", "cutout"}  # those that use --d_augment_fill
 SPLITS = (
     "even",
     "odd",
@@ -51,7 +51,7 @@ def option(
         default: the default; `None` means that the dataset or the objective decides.
         help_text: what `--help` says: meaning, unit, the paper's value.
         section: heading it is listed under.
-        choices: the admissible words, if it is a word or a list of them.
+        choices: allowed values of a string, or of each item of a list.
         low, high: inclusive bounds. above, below: exclusive bounds.
         identity: whether it decides the result, and so enters the hash of the run.
     """
@@ -136,19 +136,19 @@ class RunConfig(Config):
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
-        """Reads the flags; those that were not given have the values of --recipe, if it exists.
+        """Reads the flags. If the command has --recipe, that supplies flags that were not given.
 
         Raises:
             InvalidInput: a value is not admissible, or --data_dir is given without --dataset.
         """
         recipe = recipe_settings(flag_values, others.get("dataset"))
-        made = super().from_flags(flag_values, **{**recipe, **others})
-        if made.data_dir and not ("dataset" in others or flag_values["dataset"].present):
+        config = super().from_flags(flag_values, **{**recipe, **others})
+        if config.data_dir and not ("dataset" in others or flag_values["dataset"].present):
             raise InvalidInput(
                 "data_dir", "has no effect with --dataset=digits, which is the default; your own "
                 "images are --dataset=folder"
             )  # fmt: skip
-        return made
+        return config
 
     dataset: str = option(
         "digits",
@@ -514,18 +514,19 @@ class RunConfig(Config):
         section="Few images",
         choices=AUGMENTATIONS,
         help_text="Comma-separated random transformations of every image that D sees, real or "
-        "generated (DiffAugment), so that D cannot memorise few images. translation: shifts by up "
-        "to 1/8 of the side. cutout: a square of half the side is blanked. color: brightness, "
-        "saturation and contrast. flip: left to right; G may then make mirror images. Gradient "
-        "penalties are taken at the transformed images. Paper and default: none.",
+        "generated (DiffAugment). This keeps D from memorising a small training set. translation: "
+        "shifts by up to 1/8 of the side. cutout: blanks a square of half the side. color: changes "
+        "brightness, saturation and contrast. flip: mirrors left to right with probability 1/2; G "
+        "may then generate mirror images. Gradient penalties are taken at the transformed images. "
+        "Paper and default: none.",
     )
     d_augment_fill: float | None = option(
         None,
         section="Few images",
         low=-1,
         high=1,
-        help_text="Value of the pixels that translation and cutout replace, from -1 (black) to 1 "
-        "(white). Default: -1 for digits, mnist and fashion_mnist, whose background is black; 0 "
+        help_text="Value of the pixels that translation uncovers and cutout blanks, from -1 "
+        "(black) to 1 (white). Default: -1 for digits, mnist and fashion_mnist, whose background is black; 0 "
         "for the others. Use 1 for drawings or scans on white.",
     )
     generator_ema: float = option(
@@ -667,8 +668,8 @@ def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS
     """Defines --recipe, which `RunConfig.from_flags` reads."""
     flags.DEFINE_enum(
         "recipe", default, recipes.RECIPES,
-        "Values of the flags that are not given. paper: the defaults, which are the paper's. "
-        "few_images, for a class of about 20 to 500 images: "
+        "Sets flags that are not given. paper: keeps the defaults, which are the paper's. "
+        "few_images: for a class of about 20 to 500 images; sets "
         f"{' '.join(as_flag(*field) for field in recipes.settings('few_images', 'folder').items())}"
         "; for cifar10 and celeba, color and flip as well.",
         flag_values=flag_values, module_name="Few images",
@@ -676,11 +677,11 @@ def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS
 
 
 def recipe_settings(flag_values: flags.FlagValues, dataset: str | None = None) -> dict[str, Any]:
-    """Fields that --recipe sets, without those whose flags were given.
+    """Fields that --recipe sets, except those whose flags were given.
 
     Args:
         flag_values: the flags; without --recipe the result is empty.
-        dataset: takes the place of --dataset.
+        dataset: overrides --dataset.
     """
     if "recipe" not in flag_values:
         return {}

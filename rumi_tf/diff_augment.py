@@ -1,8 +1,8 @@
 """Differentiable augmentation of the images that D sees (DiffAugment, Zhao et al., NeurIPS 2020).
 
-With few images D memorises them. If D sees every image, real or generated, only after a random
-transformation, it cannot, and G still learns the untransformed images: its gradient passes through
-the transformation.
+D memorises a small training set. Random transformations of all images that D sees make this harder.
+Generated images are transformed like real ones, so G need not learn the transformations. The
+transformations are differentiable, so G gets its gradient through them.
 
 Differences from the published code (github.com/mit-han-lab/data-efficient-gans): `flip` is added;
 the order is fixed; the largest shift is rounded down (3 pixels of 28, there 4); pixels are filled
@@ -46,15 +46,15 @@ def color(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
 
 
 def translation(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
-    """Shifts an image by whole pixels, up to 1/8 of its side in each direction, rounded down.
+    """Shifts an image by at most floor(side / 8) whole pixels in each direction.
 
     Pixels that come in from outside the image have the value `fill`.
     """
-    places = draw(2, "translation")
-    for axis, number in ((1, places[:, :1]), (2, places[:, 1:])):
+    uniforms = draw(2, "translation")
+    for axis, number in ((1, uniforms[:, :1]), (2, uniforms[:, 1:])):
         side = images.shape[axis]
-        most = side // 8
-        shift = tf.cast(tf.floor(number * (2 * most + 1)), tf.int32) - most
+        max_shift = side // 8
+        shift = tf.cast(tf.floor(number * (2 * max_shift + 1)), tf.int32) - max_shift
         source = tf.range(side) - shift  # (B, side): where each row or column comes from
         inside = (source >= 0) & (source < side)
         inside = inside[:, :, None, None] if axis == 1 else inside[:, None, :, None]
@@ -82,7 +82,7 @@ def cutout(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
     return tf.where(rows & columns, fill, images)
 
 
-# In the order in which they are applied. The filled pixels come last, so their value is exact.
+# In order of application. Filling comes last, so that `color` does not change the fill value.
 AUGMENTATIONS: dict[str, Callable[[tf.Tensor, Draw, float], tf.Tensor]] = {
     "flip": flip,
     "color": color,

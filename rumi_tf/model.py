@@ -279,7 +279,8 @@ class AdversarialModel(keras.Model):
 
         The decay is at most (1 + t) / (10 + t) after t iterations, as in
         `tf.train.ExponentialMovingAverage`, so the initial weights are soon forgotten. The batch
-        statistics are averages of the generator's, not those of the averaged weights.
+        statistics of the generator are averaged too. They are not recomputed for the averaged
+        weights.
         """
         if self.average is None:
             return
@@ -315,7 +316,7 @@ class AdversarialModel(keras.Model):
         if augment is None:
             return images
 
-        def one(role: str, batch: tf.Tensor) -> tf.Tensor:
+        def augment_role(role: str, batch: tf.Tensor) -> tf.Tensor:
             def uniform(count: int, stream: str) -> tf.Tensor:
                 shape = (tf.shape(batch)[0], count)
                 return replicas.uniform(
@@ -324,7 +325,7 @@ class AdversarialModel(keras.Model):
 
             return augment(batch, uniform)
 
-        return {role: one(role, batch) for role, batch in images.items()}
+        return {role: augment_role(role, batch) for role, batch in images.items()}
 
     def _judge(
         self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor] | None = None

@@ -3,8 +3,8 @@
 from typing import Any
 
 RECIPES = ("paper", "few_images")
-# Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored. Whether
-# a user's own images may be is for the user to say.
+# Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored. For
+# `folder`, the user decides.
 _AUGMENTATIONS = {
     "digits": ("translation", "cutout"),
     "mnist": ("translation", "cutout"),

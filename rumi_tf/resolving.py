@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rumi_tf.config import AUGMENTATIONS, FILLED, RunConfig
+from rumi_tf.config import AUGMENTATIONS, FILLING, RunConfig
 from rumi_tf.data.sources import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
 from rumi_tf.errors import InvalidInput
@@ -38,7 +38,7 @@ def resolve(config: RunConfig) -> RunConfig:
         values["minority_size"] = MINORITY_SIZES[config.dataset]
     # The order in which they are named has no effect, so it must not change the run's name.
     values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
-    if FILLED & set(config.d_augment) and config.d_augment_fill is None:
+    if FILLING & set(config.d_augment) and config.d_augment_fill is None:
         values["d_augment_fill"] = -1.0 if config.dataset in ON_BLACK else 0.0
     for name, default in objective.defaults.items():
         if getattr(config, name) is None:
@@ -126,9 +126,9 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
         )
     if config.network == "uac_resnet" and config.d_batch_norm == "joint":
         raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
-    if config.d_augment_fill is not None and not FILLED & set(config.d_augment):
+    if config.d_augment_fill is not None and not FILLING & set(config.d_augment):
         raise InvalidInput(
-            "d_augment_fill", "has no effect without --d_augment=translation or cutout"
+            "d_augment_fill", "has no effect unless --d_augment contains translation or cutout"
         )
     if config.attribute is not None and config.dataset != "celeba":
         raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")

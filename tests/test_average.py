@@ -27,7 +27,7 @@ def weights(network):
     return [variable.numpy().astype(np.float64) for variable in network.variables]
 
 
-def test_it_is_the_average_that_its_definition_says(digits):
+def test_average_matches_its_definition(digits):
     """Worked out from the generator's weights and batch statistics after every iteration."""
     config = settings(iterations=4, generator_ema=0.3)
     model = building.make_model(config, digits[0].image_shape)
@@ -69,7 +69,7 @@ def test_it_is_part_of_the_checkpointed_state(digits):
 
 
 @pytest.mark.slow
-def test_what_a_run_exports_is_the_average(tmp_path):
+def test_a_run_exports_the_average(tmp_path):
     """The SavedModel, the Keras file and the last grid, against the weights in the checkpoint."""
     config = settings(runs_dir=str(tmp_path), sample_every=3, generator_ema=0.5)
     directory = experiment.train(config).directory

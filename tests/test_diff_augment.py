@@ -22,7 +22,7 @@ def pixels(channels=3, side=SIDE, seed=0):
 
 
 def numbers(count, stream):
-    """(BATCH, count) in [0, 1), with both ends of the range among them."""
+    """(BATCH, count) uniform numbers in [0, 1). The first rows are 0 and 1 - 2**-23."""
     values = np.random.default_rng([count, len(stream)]).uniform(size=(BATCH, count))
     values[0], values[1] = 0.0, 1 - 2**-23
     return values.astype(np.float32)
@@ -97,7 +97,7 @@ def test_they_are_applied_in_a_fixed_order_with_the_filled_pixels_last():
 
 
 def test_shifts_and_squares_are_as_large_as_stated_and_reach_every_place():
-    """Of a white image: how many rows a shift blanks, and which pixels a square may cover."""
+    """Counts the rows that a shift blanks in a white image, and the pixels a square can cover."""
     images = np.ones((4096, 32, 32, 1), np.float32)
     draw = lambda count, stream: randomness.uniform((4096, count), 0, stream, 0)  # noqa: E731
     moved = DiffAugment(["translation"], -1.0)(tf.constant(images), draw).numpy()[..., 0]
@@ -124,7 +124,7 @@ def test_largest_shift_and_square_in_pixels(side, shift, square):
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_gradients_equal_finite_differences(name):
-    """In float64, of a weighted sum of squares."""
+    """Uses float64 and a weighted sum of squares."""
     images = tf.constant(pixels(3, 16)[:3])
     weights = tf.constant(pixels(3, 16, seed=1)[:3])
     draw = lambda count, stream: tf.constant(numbers(count, stream)[2:5], tf.float64)  # noqa: E731
@@ -179,7 +179,7 @@ class Painter(keras.Model):
 
 
 class Critic(keras.Model):
-    """Images -> the sum of their pixels, each with a weight; remembers what it was shown."""
+    """Scores images by a weighted sum of pixels, and records its inputs."""
 
     def __init__(self):
         super().__init__()
@@ -214,7 +214,7 @@ CUT = DiffAugment(["cutout"], -1.0)
 
 
 def cut_by_the_seed(images, role, iteration, draw):
-    """What `CUT` makes of (8, 16, 16, 1) images, drawn as documented, by the NumPy oracle."""
+    """Expected output of `CUT` in NumPy, for (8, 16, 16, 1) images and the documented stream."""
     u = randomness.uniform((8, 2), 5, f"augment/cutout/{role}", iteration, draw).numpy()
     found = np.array(images, np.float64)
     for image, (y, x) in zip(found, u, strict=True):
@@ -223,7 +223,7 @@ def cut_by_the_seed(images, role, iteration, draw):
     return found
 
 
-def test_d_sees_augmented_images_alone_with_draws_of_their_own():
+def test_d_sees_only_augmented_images_with_separate_draws():
     """Positives and fakes, negatives and fakes, then the fakes of G's update; in two iterations."""
     model = painted(CUT)
     for iteration in range(2):
@@ -267,7 +267,7 @@ PATTERN[6:22, 9:19] = 1.0  # its centre is at (13.5, 13.5)
 
 
 def learnt(augmented_roles):
-    """64 images of a generator that learnt one image, where D saw only some roles augmented."""
+    """Trains G on one image, with D augmenting only `augmented_roles`; returns 64 samples."""
     config = resolve(RunConfig(
         objective="lsgan", split="even", width=0.1, batch_size=16, learning_rate=2e-3,
         d_augment=("translation", "cutout"),
@@ -300,7 +300,7 @@ def test_generated_images_are_not_shifted_or_cut_where_real_ones_are_not():
     found = learnt(["real", "fake"])
     assert np.abs(found - PATTERN).mean() < 0.06
     np.testing.assert_allclose(centres(found), 13.5, atol=0.6)
-    # If D saw the real images alone augmented, G would learn the shifts and the squares.
+    # If only the real images were augmented, G would learn the shifts and squares.
     leaked = learnt(["real"])
     assert np.abs(leaked - PATTERN).mean() > 0.18
     assert centres(leaked).std(axis=0).min() > 0.8
@@ -340,7 +340,7 @@ def test_networks_of_an_objective_see_augmented_images(monkeypatch):
     )  # fmt: skip
     model.train_step(next(iter(building.make_batches(config, model, images, split, 0))))
     assert len(shown) == 4  # with their own and with independent labels, twice
-    # Only what is cut out is exactly 1: D's updates have the draws 0 and 1, T's 2, G's 3.
+    # Only blanked pixels are exactly 1. D's updates use draws 0 and 1, T's uses 2, G's uses 3.
     for seen, draw in zip(shown, (2, 2, 3, 3), strict=True):
         u = randomness.uniform((8, 2), config.seed, "augment/cutout/fake", 0, draw).numpy()
         expected = [cut(np.zeros((28, 28, 1)), row) == FILL for row in u]

@@ -259,7 +259,7 @@ def test_the_pages_of_the_papers_leave_out_nothing(name, places):
 
 
 @pytest.mark.parametrize("place, dataset", [(1, "mnist"), (2, "digits")])
-def test_the_tables_of_few_images_are_what_was_measured(place, dataset):
+def test_the_tables_of_sample_sizes_are_what_was_measured(place, dataset):
     measured = {
         (row["metric"], row["n_reference"], row["generator"]): row
         for row in read_csv(ROOT / "reproduce" / "results" / f"samples_{dataset}.csv")

@@ -1,4 +1,4 @@
-"""The figure of few images: its runs, and what its tables say of them."""
+"""The figure of few images: its runs and tables."""
 
 import numpy as np
 import pytest
@@ -29,8 +29,8 @@ def test_models_differ_by_their_remedies_alone(tmp_path):
             config, model = cell.config, cell.place["model"]
             assert config.minority_size == size
             assert (config.objective == "rumi_lsgan") == model.startswith("Rumi")
-            assert config.d_augment == (recipe["d_augment"] if "augmented" in model else ())
-            expected = recipe["generator_ema"] if "averaged" in model else 0.0
+            assert config.d_augment == (recipe["d_augment"] if "DiffAugment" in model else ())
+            expected = recipe["generator_ema"] if "EMA" in model else 0.0
             assert config.generator_ema == expected
         # The models without remedies are those of Table 1.
         plain = {c.config for c in case.cells if c.place["model"] in ("LSGAN", "Rumi-LSGAN")}
@@ -43,7 +43,7 @@ def test_models_differ_by_their_remedies_alone(tmp_path):
 
 @pytest.fixture
 def rows(tmp_path):
-    """Rows of two cases whose distance is 100 size + 10 model + 4 seed, 1,000 more at first."""
+    """Rows of two cases. The last FID is 100 size + 10 model + 4 seed, the first 1,000 higher."""
     found = cases(tmp_path)
     for case, size in zip(found, (20, 50), strict=True):
         for number, cell in enumerate(case.cells):
@@ -77,7 +77,7 @@ def test_tables_have_a_row_for_every_case_and_model(rows):
     assert last[0]["seeds"] == "2"
 
 
-def test_an_iteration_counts_if_all_seeds_were_measured_then(tmp_path):
+def test_only_iterations_with_all_seeds_are_included(tmp_path):
     case = cases(tmp_path)[0]
     first, second = case.cells[:2]  # two seeds of LSGAN
     finish(first, {10: 1.0, 15: 2.0, 20: 3.0}, curve(0.5))
@@ -99,7 +99,7 @@ def test_the_command_trains_draws_and_reuses(tmp_path):
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / "out" / name).is_file() for name in done.stdout.split()[-9:])
     samples = read_csv(tmp_path / "out" / "few_images_samples.csv")
-    titles = ["LSGAN", "Rumi-LSGAN, augmented + averaged"]
+    titles = ["LSGAN", "Rumi-LSGAN + DiffAugment + EMA"]
     assert list(dict.fromkeys(row["model"] for row in samples)) == titles
     again = command(*words)
     assert again.stderr.splitlines() == ["2 of 2 were there"]

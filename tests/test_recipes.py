@@ -29,16 +29,16 @@ def test_the_papers_recipe_is_the_defaults():
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_few_images_is_the_flags_it_is_printed_as(dataset):
+def test_few_images_equals_its_flags(dataset):
     words = [as_flag(*field) for field in recipes.settings("few_images", dataset).items()]
     config = parsed(f"--dataset={dataset}", "--recipe=few_images")
     assert config == parsed(f"--dataset={dataset}", *words)
     assert config.generator_ema > 0 and {"translation", "cutout"} <= set(config.d_augment)
-    # A mirrored 5 is no 5, and nobody knows of a user's images.
+    # A mirrored 5 is not a 5. For a user's own images this is unknown, so `flip` is off.
     assert ("flip" in config.d_augment) == (dataset in ("cifar10", "celeba"))
 
 
-def test_what_is_printed_is_what_the_recipe_sets_and_nobody_else():
+def test_only_values_that_the_recipe_sets_are_printed():
     values = flags.FlagValues()
     define_flags(values)
     define_recipe_flag("few_images", values)
@@ -52,7 +52,7 @@ def test_what_is_printed_is_what_the_recipe_sets_and_nobody_else():
     assert describe_recipe(values) == ""
 
 
-def test_every_augmentation_that_can_be_named_exists():
+def test_every_flag_value_has_an_augmentation():
     assert tuple(diff_augment.AUGMENTATIONS) == AUGMENTATIONS
 
 
@@ -73,7 +73,7 @@ def test_values_that_a_command_sets_itself_take_the_place_of_the_recipes():
     assert config.iterations == 5 and "flip" in config.d_augment
 
 
-def test_the_order_of_augmentations_does_not_name_another_run():
+def test_the_order_of_augmentations_does_not_change_the_run_name():
     one, other = (
         resolving.resolve(RunConfig(split="even", d_augment=names))
         for names in (("cutout", "translation"), ("translation", "cutout", "translation"))
@@ -88,7 +88,7 @@ def test_the_order_of_augmentations_does_not_name_another_run():
         ("mnist", ("flip", "color"), None), ("mnist", (), None),
     ],
 )  # fmt: skip
-def test_the_fill_is_the_background_of_the_data_set(dataset, names, fill):
+def test_default_fill_of_each_data_set(dataset, names, fill):
     config = RunConfig(dataset=dataset, d_augment=names, minority_class="1")
     assert resolving.resolve(config).d_augment_fill == fill
     if fill is not None:
@@ -97,6 +97,6 @@ def test_the_fill_is_the_background_of_the_data_set(dataset, names, fill):
 
 
 def test_runs_of_the_paper_keep_their_names():
-    """Neither remedy is in the hash of a run that has none."""
+    """A run without remedies has the same hash as before they were added."""
     before = RunConfig(dataset="mnist", split="unbalanced", minority_class="5", minority_size=200)
     assert resolving.resolve(before).hash() == "3b47dfc499"

@@ -22,7 +22,7 @@ class View:
     """What one update of one player has in front of it.
 
     Attributes:
-        images: role -> (B, H, W, C) as D sees them, augmented with --d_augment; the role `fake`
+        images: role -> (B, H, W, C), after augmentation if --d_augment is set; the role `fake`
             is the generated images, which carry no gradient into the generator except in its own
             update.
         labels: role -> (B,) integers; without `fake` if the generator is unconditional.
