@@ -526,8 +526,8 @@ class RunConfig(Config):
         low=-1,
         high=1,
         help_text="Value of the pixels that translation uncovers and cutout blanks, from -1 "
-        "(black) to 1 (white). Default: -1 for digits, mnist and fashion_mnist, whose background is black; 0 "
-        "for the others. Use 1 for drawings or scans on white.",
+        "(black) to 1 (white). Default: -1 for digits, mnist and fashion_mnist, whose background "
+        "is black; 0 for the others. Use 1 for drawings or scans on white.",
     )
     generator_ema: float = option(
         0.0,
