@@ -1,5 +1,6 @@
 """The pages that users read, and what is in them: commands, code, links, flags."""
 
+import ast
 import os
 import re
 import shlex
@@ -99,3 +100,18 @@ def slugs(text: str) -> set[str]:
     """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
+
+
+def known_flags() -> set[str]:
+    """Names of all flags: those that a command defines, and the fields of configurations."""
+    names = {"help", "flagfile", "logdir"}  # logdir is TensorBoard's
+    sources = [path for top in ("rumi_tf", "reproduce", "figures")
+               for path in (ROOT / top).rglob("*.py")]  # fmt: skip
+    for path in sources:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                if ast.unparse(node.func).startswith("flags.DEFINE_"):
+                    names.add(node.args[0].value)
+            if isinstance(node, ast.AnnAssign) and "option(" in ast.unparse(node)[:60]:
+                names.add(ast.unparse(node.target))
+    return names
