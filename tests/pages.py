@@ -109,9 +109,12 @@ def known_flags() -> set[str]:
                for path in (ROOT / top).rglob("*.py")]  # fmt: skip
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                if ast.unparse(node.func).startswith("flags.DEFINE_"):
-                    names.add(node.args[0].value)
-            if isinstance(node, ast.AnnAssign) and "option(" in ast.unparse(node)[:60]:
-                names.add(ast.unparse(node.target))
+            match node:
+                case ast.Call(func=ast.Attribute(attr=attr), args=[ast.Constant(value=name), *_]):
+                    if attr.startswith("DEFINE_"):
+                        names.add(name)
+                case ast.AnnAssign(
+                    target=ast.Name(id=name), value=ast.Call(func=ast.Name("option"))
+                ):
+                    names.add(name)
     return names
