@@ -126,7 +126,7 @@ def _save_rows(
                 axes = figure.add_axes(box)
                 axes.imshow(grid, interpolation="nearest", aspect="auto")
                 axes.set_axis_off()
-                size = min(11, 1.75 * wide / scale / max(1, len(title)))  # points that fit above it
+                size = min(11, 1.15 * wide / scale / max(1, len(title)))  # points that fit above it
                 axes.set_title(title, fontsize=size, pad=8, parse_math=False)
             x += panel + margin
         y -= talls[row]
