@@ -81,13 +81,13 @@ def main() -> None:
         )  # fmt: skip
     _grid.seeds(wanted.seeds)
     _check_out(wanted, out)
-    if recipe := describe_recipe(wanted, **_decided(wanted)):
-        print(recipe, flush=True)
     with _cli.quiet_import():
         from rumi_tf import augmentation, run_files, verdicts
     augmentation.check_output(out / "augment_runs.csv")
     run_files.check_writable(str(_cli.path(wanted.runs_dir)))
     trials = trials_of(wanted)
+    if recipe := describe_recipe(wanted, **_decided(wanted)):
+        print(recipe, flush=True)
     tested = min(len(trial.tested) for trial in trials)
     notes = [verdicts.small_test_note(tested)]
     notes += [note for trial in trials for note in (trial.images.note, trial.note)]

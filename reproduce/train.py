@@ -1,8 +1,7 @@
 """Trains one GAN, or goes on with a run that was interrupted.
 
 Usage: python -m reproduce.train --dataset=digits --minority_class=5 --objective=rumi_lsgan
-       python -m reproduce.train --dataset=folder --data_dir=photos --minority_class=scratched \
-           --recipe=few_images
+       python -m reproduce.train --minority_class=5 --minority_size=20 --recipe=few_images
 
 Writes a directory under --runs_dir: config.json, log.csv, tensorboard/, samples/*.png,
 checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The directory is named by
@@ -46,13 +45,13 @@ def _summary(rows: Sequence[Any]) -> str:
 def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
-    if recipe := describe_recipe(flags.FLAGS):
-        print(recipe, flush=True)
     with _cli.quiet_import():
         from rumi_tf import building, experiment, resolving, run_files, run_results
         from rumi_tf.data.splits import held_out
+    config = resolving.resolve(config)
+    if recipe := describe_recipe(flags.FLAGS):
+        print(recipe, flush=True)
     if flags.FLAGS.dry_run:
-        config = resolving.resolve(config)
         images, split = building.prepare(config)
         print(config.to_json(), end="")
         if images.note:
@@ -75,7 +74,7 @@ def main() -> None:
     if run.last_grid.exists():
         print(f"sample grid:   {run.last_grid}")
     if config.eval_every:
-        print(f"metrics:       {_summary(run_results.last_rows(resolving.resolve(config)))}")
+        print(f"metrics:       {_summary(run_results.last_rows(config))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     if best := run.summary.get("best_iteration"):
