@@ -46,12 +46,13 @@ def one_line(error: Exception) -> bool:
 def admissible(field: dataclasses.Field) -> st.SearchStrategy:
     """Values that the bounds of a field admit."""
     limits, kind = field.metadata, str(field.type).replace("<class '", "")
-    if limits["choices"]:
+    if kind.startswith("tuple"):
+        words = st.sampled_from(limits["choices"]) if limits["choices"] else WORD
+        values = st.lists(words, max_size=3).map(tuple)
+    elif limits["choices"]:
         values = st.sampled_from(limits["choices"])
     elif field.name == "objective":
         values = st.sampled_from(list(OBJECTIVES))
-    elif kind.startswith("tuple"):
-        values = st.lists(WORD, max_size=3).map(tuple)
     elif kind.startswith("bool"):
         values = st.booleans()
     elif kind.startswith("int"):
