@@ -248,6 +248,7 @@ def quick_classifiers(cells, monkeypatch):
         load_embedding(config, load_images(config), "classifier")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
     data = write_tfds(tmp_path, "fashion_mnist", {"train": bars(100), "test": bars(20)})

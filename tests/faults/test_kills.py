@@ -73,7 +73,12 @@ CHAINS = {
 
 
 @pytest.mark.parametrize(
-    "name, number", [(name, k) for name, count in CHAINS.items() for k in range(count)]
+    "name, number",
+    [
+        pytest.param(name, k, marks=[pytest.mark.exhaustive] if k else [])
+        for name, count in CHAINS.items()
+        for k in range(count)
+    ],
 )
 def test_commands_are_killed(name, number, quick_command, wholes, tmp_path):
     whole, draw = wholes(name), random.Random(f"{name} {number}")
