@@ -97,8 +97,11 @@ def save_comparisons(
         _draw_curves(axes, comparison, styles)
     shown = [label for label in labels if any(_has(c, label) for c in comparisons)]
     handles = [Line2D([], [], label=label, **styles[label]) for label in shown]
+    # In letters: 13 to an inch, and a line takes 9. Two rows if one would be too long.
+    length = sum(len(label) + 9 for label in shown)
+    columns = len(shown) if length <= 13 * figure.get_figwidth() else (len(shown) + 1) // 2
     texts = figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(shown), frameon=False, fontsize=9,
+        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9,
         handlelength=3.2,
     ).get_texts()  # fmt: skip
     for text in texts:
