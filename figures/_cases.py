@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from reproduce import _cli, _grid
-from rumi_tf.errors import InvalidInput
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from reproduce._cells import Cell, Outcome
+    from rumi_tf.experiments.sweep import Cell, Outcome
 
 # Names of files in flags/cases; Section 4.2.
 SUBSETS = {
@@ -92,17 +93,19 @@ def subset_cases(
         names: keys of `SUBSETS`.
         seeds: of the runs.
         chosen: fields of `RunConfig` that take the place of the cases' own.
-        settings: one of `reproduce._settings.SETTINGS`.
+        settings: one of `rumi_tf.experiments.paper_settings.SETTINGS`.
 
     Raises:
         InvalidInput: a setting is not admissible.
     """
-    from reproduce import _cells
+    from rumi_tf.experiments import sweep
 
     found = []
     for name in dict.fromkeys(names):
-        task = _cells.flagfile_fields(_cells.ROOT / "flags" / "cases" / f"{name}.flags")
-        cells = _grid.papers_cells(settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen)
+        task = sweep.flagfile_fields(sweep.ROOT / "flags" / "cases" / f"{name}.flags")
+        cells = paper_grid.papers_cells(
+            settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen
+        )
         found.append(Case(name, SUBSETS[name], cells))
     return found
 
@@ -116,7 +119,7 @@ def unbalanced_cases(
         names: DATASET_CLASS, such as `mnist_5`; any cell of Table 1.
         seeds: of the runs.
         chosen: fields of `RunConfig` that take the place of the cases' own.
-        settings: one of `reproduce._settings.SETTINGS`.
+        settings: one of `rumi_tf.experiments.paper_settings.SETTINGS`.
 
     Raises:
         InvalidInput: there is no such case, or a setting is not admissible.
@@ -124,8 +127,8 @@ def unbalanced_cases(
     found = {}
     for name in names:
         dataset, minority = dataset_and_class(name)
-        cells = _grid.unbalanced_cells(
-            "cases", dataset, minority, _grid.MODELS, seeds, chosen, settings
+        cells = paper_grid.unbalanced_cells(
+            "cases", dataset, minority, paper_grid.MODELS, seeds, chosen, settings
         )
         minority = cells[0].config.minority_class
         title = class_title(dataset, minority)
@@ -151,7 +154,7 @@ def dataset_and_class(name: str) -> tuple[str, str]:
         InvalidInput: it is not the name of a case.
     """
     dataset, _, minority = name.rpartition("_")
-    if dataset not in _grid.DATASETS or not minority:
+    if dataset not in paper_grid.DATASETS or not minority:
         known = ", ".join((*UNBALANCED, "digits_5"))
         raise InvalidInput("cases", f"{name!r} is not DATASET_CLASS, such as {known}")
     return dataset, minority
@@ -172,23 +175,23 @@ def make_figure(
         wanted: the flags.
         names: of the files that are going to be written to --out.
         make_cases: (case names, seeds, `RunConfig` fields from the flags, settings) -> cases;
-            `settings` is one of `reproduce._settings.SETTINGS`.
+            `settings` is one of `rumi_tf.experiments.paper_settings.SETTINGS`.
         save: directory and cases -> the files it has written there.
         num: real images that it needs.
     """
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", *(out / name for name in names))
-    seeds = _grid.seeds(wanted.seeds)
-    with _cli.quiet_import():
+    out = cli.path(wanted.out)
+    cli.check_output("out", *(out / name for name in names))
+    seeds = paper_grid.seeds(wanted.seeds)
+    with cli.quiet_import():
         import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
     settings = getattr(wanted, "settings", "paper")  # not every figure offers a choice
-    cases = make_cases(wanted.cases, seeds, _grid.given(wanted.smoke), settings)
+    cases = make_cases(wanted.cases, seeds, paper_grid.given(wanted.smoke), settings)
     found, missing = find(cases, wanted.jobs, num)
     if found:
-        with _cli.writing_to("out", out):
-            _cli.show(save(out, found))
-    _grid.tell_unlike(outcome for case in found for outcome in case.outcomes)
-    _grid.end(missing)
+        with cli.writing_to("out", out):
+            cli.show(save(out, found))
+    paper_grid.tell_unlike(outcome for case in found for outcome in case.outcomes)
+    paper_grid.end(missing)
 
 
 def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], list[str]]:
@@ -202,19 +205,19 @@ def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], l
     Returns:
         What there is to draw, and a line for each case and cell that is missing.
     """
-    from reproduce import _cells
+    from rumi_tf.experiments import sweep
 
     ready, lines = {}, []
     for case in cases:
         try:
-            needed = num or not all(map(_cells.finished, case.cells))
+            needed = num or not all(map(sweep.finished, case.cells))
             ready[case.name] = _real(case, num) if needed else None
         except InvalidInput as error:
             if error.flag != "data_dir":
                 raise
             lines.append(f"{case.name}: {error}")
-    outcomes = _grid.run([c for case in cases if case.name in ready for c in case.cells], jobs)
-    lines += _cells.failures(outcomes)
+    outcomes = paper_grid.run([c for case in cases if case.name in ready for c in case.cells], jobs)
+    lines += sweep.failures(outcomes)
     found = []
     for case in cases:
         its_own = [o for o in outcomes if o.rows and any(o.cell is cell for cell in case.cells)]
@@ -225,12 +228,12 @@ def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], l
 
 def _real(case: Case, num: int) -> Real:
     """Reads the data, which all cells of a case share."""
-    from rumi_tf import building
+    from rumi_tf.training import build
 
     config = case.cells[0].config
-    images, split = building.prepare(config)
+    images, split = build.prepare(config)
     return Real(
-        building.real_positives(images, split, num, config.seed),
+        build.real_positives(images, split, num, config.seed),
         len(split.indices["positive"]),
         split.positive_classes,
     )

@@ -13,13 +13,14 @@ import numpy as np
 
 from figures._cases import Found
 from figures._generated import generated
-from reproduce import _grid
-from rumi_tf import plotting, run_results
-from rumi_tf.files import read_csv, write_csv
+from rumi_tf import plotting
+from rumi_tf.experiments import paper_grid
 from rumi_tf.plotting import Band, Comparison
+from rumi_tf.runs import outputs
+from rumi_tf.utils.io import read_csv, write_csv
 
-LABELS = tuple(_grid.MODELS.values())
-PUBLISHED = Path(_grid.__file__).resolve().parent / "paper_values" / "figure3.csv"
+LABELS = tuple(paper_grid.MODELS.values())
+PUBLISHED = Path(paper_grid.__file__).resolve().parent / "paper_values" / "figure3.csv"
 PUBLISHED_EMBEDDING = "inception"
 
 
@@ -129,14 +130,14 @@ def by_model(case: Found) -> dict[str, list]:
 
 def _curves(members: Sequence[Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Precision and recall of every run that has them, by seed."""
-    found = {o.cell.place["run seed"]: run_results.last_curve(o.cell.config) for o in members}
+    found = {o.cell.place["run seed"]: outputs.last_curve(o.cell.config) for o in members}
     return {seed: curve for seed, curve in found.items() if curve is not None}
 
 
 def _fids(outcome: Any) -> dict[int, float]:
     return {
         iteration: row.value
-        for iteration, rows in run_results.evaluations(outcome.cell.config).items()
+        for iteration, rows in outputs.evaluations(outcome.cell.config).items()
         for row in rows
         if row.metric == "fid" and row.value is not None
     }

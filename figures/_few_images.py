@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from figures import _cases
-from reproduce import _grid
-from rumi_tf import recipes
+from rumi_tf.config import recipes
+from rumi_tf.experiments import paper_grid
 
 # Name of a model -> its title, its objective, and the recipe's settings that it uses.
 MODELS = {
@@ -51,7 +51,7 @@ def cases_of(
     found: dict[str, _cases.Case] = {}
     for name in names:
         dataset, minority = _cases.dataset_and_class(name)
-        task = _grid.unbalanced_task("cases", dataset, minority)
+        task = paper_grid.unbalanced_task("cases", dataset, minority)
         minority = task["minority_class"]
         recipe = recipes.settings("few_images", dataset)
         for size in sizes:
@@ -60,7 +60,7 @@ def cases_of(
             for model in dict.fromkeys(models):
                 title, objective, remedies = MODELS[model]
                 fields = {"minority_size": size, **{remedy: recipe[remedy] for remedy in remedies}}
-                cells += _grid.cells(
+                cells += paper_grid.cells(
                     {**task, **fields}, place, [objective], seeds, chosen, {objective: title}
                 )
             case = f"{dataset}_{minority}_{size}"
@@ -74,11 +74,11 @@ def measured(case: _cases.Found) -> list[dict[str, Any]]:
     Only iterations at which every seed was evaluated are included.
     """
     from figures import _compared
-    from rumi_tf import run_results
+    from rumi_tf.runs import outputs
 
     rows = []
     for label, members in _compared.by_model(case).items():
-        evaluations = [run_results.evaluations(o.cell.config) for o in members]
+        evaluations = [outputs.evaluations(o.cell.config) for o in members]
         for iteration in sorted(set.intersection(*map(set, evaluations))):
             values: dict[str, list[float]] = {}
             for row in (row for each in evaluations for row in each[iteration]):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rumi_tf import run_results
-from rumi_tf.config import RunConfig
+from rumi_tf.config.run import RunConfig
+from rumi_tf.runs import outputs
 
 
 def generated(config: RunConfig, positive_classes: Sequence[int], num: int) -> np.ndarray:
@@ -18,6 +18,6 @@ def generated(config: RunConfig, positive_classes: Sequence[int], num: int) -> n
         positive_classes: labels of what it should generate.
         num: how many.
     """
-    sampler = run_results.sampler_of(config)
+    sampler = outputs.sampler_of(config)
     label = positive_classes if sampler.conditional else None
     return sampler.sample(num, config.seed, label)

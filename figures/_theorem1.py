@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
-from rumi_tf.mixture_config import DEVIATIONS, MEANS
+from rumi_tf.config.mixture import DEVIATIONS, MEANS
 
 STEPS = 4000
 

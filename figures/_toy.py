@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from figures._mixtures import Mixture, Setting
-from rumi_tf import randomness
-from rumi_tf.model import AdversarialModel, Schedule
 from rumi_tf.objectives import OBJECTIVES, Objective
+from rumi_tf.training.model import AdversarialModel, Schedule
+from rumi_tf.utils import rng
 
 LATENT, HIDDEN = 4, 64
 BATCH, D_STEPS, G_RATE, D_RATE, MEAN_DECAY = 256, 2, 1e-3, 4e-3, 0.995
@@ -26,7 +26,7 @@ class Layers(keras.Model):
 
     def __init__(self, inputs: int, outputs: int, seed: int, stream: str):
         super().__init__()
-        seeds = randomness.initializer_seeds(seed, stream, 3)
+        seeds = rng.initializer_seeds(seed, stream, 3)
         start = [keras.initializers.HeNormal(number) for number in seeds]
         self.stack = keras.Sequential(
             [
@@ -69,7 +69,7 @@ def learnt_density(setting: Setting, iterations: int, seed: int) -> np.ndarray:
     counts: np.ndarray | float = 0.0
     chunk = 100_000
     for k in range(SAMPLES // chunk):
-        points = generator(randomness.normal((chunk, LATENT), seed, "toy/points", k)).numpy()
+        points = generator(rng.normal((chunk, LATENT), seed, "toy/points", k)).numpy()
         counts = counts + np.histogramdd(points, [setting.edges] * points.shape[1])[0]
     return np.asarray(counts) / (SAMPLES * setting.volume)
 
@@ -128,10 +128,8 @@ def _batches(
 
 def _points(mixture: Mixture, seed: int, stream: str, step: tf.Tensor) -> tf.Tensor:
     """(BATCH, d) points of a mixture."""
-    uniform = 0.5 * (
-        1 + tf.math.erf(randomness.normal((BATCH,), seed, stream, step, draw=1) / 2**0.5)
-    )
+    uniform = 0.5 * (1 + tf.math.erf(rng.normal((BATCH,), seed, stream, step, draw=1) / 2**0.5))
     chosen = tf.searchsorted(np.cumsum(mixture.weights)[:-1].astype(np.float32), uniform)
-    noise = randomness.normal((BATCH, mixture.dimension), seed, stream, step)
+    noise = rng.normal((BATCH, mixture.dimension), seed, stream, step)
     deviations = tf.gather(tf.constant(mixture.deviations, tf.float32), chosen)
     return tf.gather(tf.constant(mixture.means, tf.float32), chosen) + noise * deviations[:, None]

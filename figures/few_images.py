@@ -20,12 +20,20 @@ from typing import Any
 from absl import flags
 
 from figures import _cases
-from figures._few_images import LABELS, MODELS, at_the_end, cases_of, fid_by_iteration, measured
-from reproduce import _cli, _grid
-from rumi_tf.config import define_flags
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv, write_text
-from rumi_tf.tables import aligned, markdown
+from figures._few_images import (
+    LABELS,
+    MODELS,
+    at_the_end,
+    cases_of,
+    fid_by_iteration,
+    measured,
+)
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown
 
 FILES = (
     "few_images.csv",
@@ -34,11 +42,13 @@ FILES = (
     *(f"few_images_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
 )
 
-define_flags(omit=(*_grid.DECIDED, "minority_size", "d_augment", "d_augment_fill", "generator_ema"))
+define_flags(
+    omit=(*paper_grid.DECIDED, "minority_size", "d_augment", "d_augment_fill", "generator_ema")
+)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "cases", ["digits_5"],
-    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",
+    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(paper_grid.DATASETS)}.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_list("minority_sizes", ["50"], "Images of the class to learn from.", **_SECTION)
@@ -46,14 +56,14 @@ flags.DEFINE_list("models", list(MODELS), f"Any of {', '.join(MODELS)}.", **_SEC
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
-_grid.define_grid_flags("Figure", "figures_out")
+paper_grid.define_grid_flags("Figure", "figures_out")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints the tables and what was written."""
     wanted = flags.FLAGS
     _cases.check_unbalanced(wanted.cases)
-    _grid.check_names("models", wanted.models, MODELS)
+    paper_grid.check_names("models", wanted.models, MODELS)
     sizes = _sizes(wanted.minority_sizes)
     try:
         _cases.make_figure(
@@ -94,4 +104,4 @@ def save(out: Path, found: list[_cases.Found]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -15,25 +15,26 @@ from typing import Any
 from absl import flags
 
 from figures import _cases
-from reproduce import _cli, _grid
-from reproduce._settings import define_settings_flag
-from rumi_tf.config import define_flags
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.experiments.paper_settings import define_settings_flag
+from rumi_tf.utils import cli
 
-define_flags(omit=_grid.DECIDED)
+define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
 define_settings_flag("Figure")
-_grid.define_grid_flags("Figure", "figures_out")
+paper_grid.define_grid_flags("Figure", "figures_out")
 FILES = ("figure2.png", "figure2.pdf", "figure2.csv")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    _grid.check_names("cases", wanted.cases, _cases.SUBSETS)
+    paper_grid.check_names("cases", wanted.cases, _cases.SUBSETS)
     _cases.make_figure(wanted, FILES, _cases.subset_cases, save, wanted.num)
 
 
@@ -45,4 +46,4 @@ def save(out: Path, found: list[_cases.Found]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -17,22 +17,23 @@ from typing import Any
 from absl import flags
 
 from figures import _cases
-from reproduce import _cli, _grid
-from reproduce._settings import define_settings_flag
-from rumi_tf.config import define_flags
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.experiments.paper_settings import define_settings_flag
+from rumi_tf.utils import cli
 
-define_flags(omit=_grid.DECIDED)
+define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "cases", list(_cases.UNBALANCED),
-    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(_grid.DATASETS)}.",
+    f"DATASET_CLASS, the class by name or index; data sets are {', '.join(paper_grid.DATASETS)}.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
 define_settings_flag("Figure")
-_grid.define_grid_flags("Figure", "figures_out")
+paper_grid.define_grid_flags("Figure", "figures_out")
 FILES = (
     *(f"figure4_samples.{kind}" for kind in ("png", "pdf", "csv")),
     *(f"figure4_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
@@ -57,4 +58,4 @@ def save(out: Path, found: list[_cases.Found]) -> list[Path]:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -16,8 +16,9 @@ import numpy as np
 from absl import flags
 
 from figures._mixtures import ITERATIONS, SETTINGS, Setting
-from reproduce import _cli, _grid
-from rumi_tf.files import write_csv
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.io import write_csv
 
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
@@ -44,12 +45,12 @@ FILES = ("lemmas.png", "lemmas.pdf", "lemmas.csv", "lemmas_densities.csv")
 def main() -> None:
     """Trains, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     names = wanted.settings if wanted["settings"].present else list(SETTINGS)
-    _grid.check_names("settings", names, SETTINGS)
+    paper_grid.check_names("settings", names, SETTINGS)
     names = list(dict.fromkeys(names))
-    _cli.check_output("out", *(out / name for name in FILES))
-    with _cli.quiet_import():
+    cli.check_output("out", *(out / name for name in FILES))
+    with cli.quiet_import():
         from figures import _toy
         from rumi_tf import plotting
     rows, curves, cases = [], [], []
@@ -70,7 +71,7 @@ def main() -> None:
         rows.append(_row(name, setting, values, distance, wanted))
         curves += _cells(name, setting, values)
         cases.append(plotting.Densities(_title(setting, distance), setting.edges, values))
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         for file in ("lemmas.png", "lemmas.pdf"):
             plotting.save_densities(out / file, cases)
             print(out / file)
@@ -134,4 +135,4 @@ def _cells(name: str, setting: Setting, values: dict) -> list[dict]:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

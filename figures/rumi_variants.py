@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from reproduce import _cli, _grid
-from rumi_tf.config import define_flags
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv
 
 OBJECTIVES = ("rumi_sgan", "rumi_lsgan", "rumi_wgan_gp")
 define_flags(omit=("objective", "alpha_pos", "alpha_neg"))
@@ -34,34 +35,34 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
-_grid.define_run_flags("Figure", "figures_out")
+paper_grid.define_run_flags("Figure", "figures_out")
 
 
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", *_paths(out, "samples"), *_paths(out, "classes"))
+    out = cli.path(wanted.out)
+    cli.check_output("out", *_paths(out, "samples"), *_paths(out, "classes"))
     alphas = _alphas(wanted.alphas, wanted.alpha)
-    with _cli.quiet_import():
-        from reproduce import _cells
-        from rumi_tf import building
-    given = _cells.given_flags()
+    with cli.quiet_import():
+        from rumi_tf.experiments import sweep
+        from rumi_tf.training import build
+    given = sweep.given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
-    compared = [_cells.Cell(_cells.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
+    compared = [sweep.Cell(sweep.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
     weighted = [
-        _cells.Cell(
-            _cells.objective_config(
+        sweep.Cell(
+            sweep.objective_config(
                 "rumi_sgan", {**given, "alpha_pos": wanted.alpha, "alpha_neg": alpha}
             ),
             {"run": f"rumi_sgan, alpha- = {alpha:g}"},
         )
         for alpha in alphas
     ]
-    building.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
-    outcomes = _grid.run(compared + weighted, wanted.jobs)
-    _grid.end(_cells.failures(outcomes))
-    with _cli.writing_to("out", out):
+    build.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
+    outcomes = paper_grid.run(compared + weighted, wanted.jobs)
+    paper_grid.end(sweep.failures(outcomes))
+    with cli.writing_to("out", out):
         paths = _samples(outcomes[: len(OBJECTIVES)], out, wanted.num)
         paths += _classes(outcomes[len(OBJECTIVES) :], alphas, wanted.alpha, out)
     for path in paths:
@@ -92,11 +93,12 @@ def _paths(out: Path, what: str) -> list[Path]:
 def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
     """Panels of samples, and the metrics of each."""
     from figures._generated import generated
-    from rumi_tf import building, plotting
+    from rumi_tf import plotting
+    from rumi_tf.training import build
 
     config = outcomes[0].cell.config
-    images, split = building.prepare(config)
-    panels = {"real": building.real_positives(images, split, num, config.seed)}
+    images, split = build.prepare(config)
+    panels = {"real": build.real_positives(images, split, num, config.seed)}
     rows = []
     for found in outcomes:
         config = found.cell.config
@@ -114,9 +116,10 @@ def _classes(
 ) -> list[Path]:
     """Shares of the classes in what was generated, beside those that the lemma predicts."""
     from figures._shares import predicted_shares
-    from rumi_tf import building, plotting
+    from rumi_tf import plotting
+    from rumi_tf.training import build
 
-    images, split = building.prepare(outcomes[0].cell.config)
+    images, split = build.prepare(outcomes[0].cell.config)
     shares, rows = {}, []
     for found, alpha in zip(outcomes, alphas, strict=True):
         predicted = predicted_shares(images.labels, split.indices, alpha_pos, alpha)
@@ -137,4 +140,4 @@ def _classes(
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

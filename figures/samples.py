@@ -10,10 +10,10 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.config import RunConfig, define_flags
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv
+from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv
 
 define_flags(omit=("objective",))
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
@@ -30,26 +30,27 @@ FILES = ("samples.png", "samples.pdf", "samples.csv")
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     if not wanted.objectives:
         raise InvalidInput("objectives", "name at least one objective")
-    _cli.check_output("out", *(out / name for name in FILES))
-    with _cli.quiet_import():
+    cli.check_output("out", *(out / name for name in FILES))
+    with cli.quiet_import():
         from figures._generated import generated
-        from rumi_tf import building, experiment, plotting, resolving, run_results
+        from rumi_tf import plotting
+        from rumi_tf.runs import outputs, resolve
+        from rumi_tf.training import build, train
     configs = [
-        resolving.resolve(RunConfig.from_flags(wanted, objective=name))
-        for name in wanted.objectives
+        resolve.resolve(RunConfig.from_flags(wanted, objective=name)) for name in wanted.objectives
     ]
-    images, split = building.prepare(configs[0])
-    real = building.real_positives(images, split, wanted.num, wanted.seed)
+    images, split = build.prepare(configs[0])
+    real = build.real_positives(images, split, wanted.num, wanted.seed)
     panels = {f"real: {len(split.indices['positive'])} images": real}
     rows = []
     for config in configs:
-        run = experiment.train(config)
+        run = train.train(config)
         print(f"{config.objective}: {run.directory}")
         title = f"{config.objective}, {config.iterations:,} iterations"
-        logged = run_results.last_logged(config)
+        logged = outputs.last_logged(config)
         panels[title] = generated(config, split.positive_classes, wanted.num)
         rows.append(
             {
@@ -59,7 +60,7 @@ def main() -> None:
                 **{name: logged[name] for name in ("sample_std", "real_std")},
             }
         )
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         for name in ("samples.png", "samples.pdf"):
             plotting.save_panels(out / name, panels)
             print(out / name)
@@ -68,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -16,10 +16,12 @@ import numpy as np
 from absl import flags
 
 from figures._cases import TITLES
-from reproduce import _cli, _grid, uac_table2
-from rumi_tf.config import RunConfig
-from rumi_tf.files import write_csv
-from rumi_tf.tables import aligned
+from reproduce import uac_table2
+from rumi_tf.config.run import RunConfig
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.io import write_csv
+from rumi_tf.utils.tables import aligned
 
 METRIC = "intra_class_distance"
 
@@ -35,20 +37,20 @@ def define_own_flags() -> None:
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     paths = [out / f"uac_figure1.{kind}" for kind in ("png", "pdf", "csv")]
-    _cli.check_output("out", *paths)
+    cli.check_output("out", *paths)
     uac_table2.check(wanted)
     wanted.seeds = wanted.seeds[:1]
-    with _cli.quiet_import():
-        from reproduce import _cells
+    with cli.quiet_import():
         from rumi_tf import plotting
+        from rumi_tf.experiments import sweep
     panels, labels, lines = {}, {}, []
     missing: list[str] = []
     for dataset in dict.fromkeys(wanted.datasets):
         cells = uac_table2.cells_of(wanted, dataset)
-        outcomes = _grid.run(cells, wanted.jobs)
-        missing += _cells.failures(outcomes)
+        outcomes = paper_grid.run(cells, wanted.jobs)
+        missing += sweep.failures(outcomes)
         done = {o.cell.place["model"]: o for o in outcomes if o.rows}
         if done:
             real, names, distances = _real(cells[0].config, wanted.num)
@@ -62,13 +64,13 @@ def main() -> None:
     if panels:
         lines = with_all_columns(lines)
         columns = list(dict.fromkeys(name for row in panels.values() for name in row))
-        with _cli.writing_to("out", out):
+        with cli.writing_to("out", out):
             for path in paths[:2]:
                 plotting.save_panel_rows(path, panels, columns, wanted.num, labels)
             write_csv(paths[2], lines)
         print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
-        _cli.show(paths)
-    _grid.end(missing)
+        cli.show(paths)
+    paper_grid.end(missing)
 
 
 def diversity(
@@ -100,9 +102,11 @@ def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]
 
 def _real(config: RunConfig, num: int) -> tuple[np.ndarray, tuple[str, ...], dict[str, float]]:
     """Real images, a class per row; the classes; and the distance between two images by class."""
-    from rumi_tf import building, evaluation, metrics
+    from rumi_tf import metrics
+    from rumi_tf.evaluation import evaluator as evaluation
+    from rumi_tf.training import build
 
-    images, split = building.prepare(config)
+    images, split = build.prepare(config)
     evaluator = evaluation.Evaluator.for_run(config, images, split)
     order = evaluator.protocol.reference_indices(images.labels, split)
     labels = images.labels[order]
@@ -116,12 +120,12 @@ def _real(config: RunConfig, num: int) -> tuple[np.ndarray, tuple[str, ...], dic
 
 def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     """What a run's generator makes of the same noise in every row."""
-    from rumi_tf import run_results
+    from rumi_tf.runs import outputs
 
-    sampler = run_results.sampler_of(config)
+    sampler = outputs.sampler_of(config)
     return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
 
 
 if __name__ == "__main__":
     define_own_flags()
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -12,7 +12,6 @@ uac_figure1_mog.csv.
 import numpy as np
 from absl import flags
 
-from reproduce import _cli
 from reproduce.uac_table1 import (
     MODELS,
     check_models,
@@ -20,7 +19,8 @@ from reproduce.uac_table1 import (
     given_settings,
     trained,
 )
-from rumi_tf.files import write_csv
+from rumi_tf.utils import cli
+from rumi_tf.utils.io import write_csv
 
 GRID = np.linspace(-4.0, 15.0, 191)
 # Of a run's points for the spread; a kernel estimate takes the square of the time that it saves.
@@ -34,15 +34,16 @@ TOP = 0.6  # a collapsed class would make a peak beside which nothing else is se
 def main() -> None:
     """Trains or reuses the runs, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     names = check_models(wanted.models)
     paths = [out / f"uac_figure1_mog.{kind}" for kind in ("png", "pdf", "csv")]
-    _cli.check_output("out", *paths)
+    cli.check_output("out", *paths)
     given = given_settings(wanted)
-    with _cli.quiet_import():
-        from rumi_tf import mixture, plotting
-    configs = [mixture.config_for(name, **given) for name in names]
-    points = {"data": mixture.perfect_points(configs[0])}
+    with cli.quiet_import():
+        from rumi_tf import plotting
+        from rumi_tf.experiments import gaussians
+    configs = [gaussians.config_for(name, **given) for name in names]
+    points = {"data": gaussians.perfect_points(configs[0])}
     for config, runs in zip(configs, trained(configs), strict=True):
         points[MODELS[config.objective]] = runs.points
     first, spread, rows = {}, {}, []
@@ -54,12 +55,12 @@ def main() -> None:
         diverged = sum(not np.isfinite(run).all() for run in made)
         first[f"{model}: run 0"] = [
             plotting.Curve(target, GRID, single[k], STYLES[k])
-            for k, target in enumerate(mixture.TARGETS)
+            for k, target in enumerate(gaussians.TARGETS)
         ]
         count = f"{len(made) - diverged} of {len(made)}" if diverged else f"{len(made)}"
         spread[f"{model}: {count} runs"] = [
             plotting.Curve(target, GRID, middle[k], STYLES[k], (low[k], high[k]))
-            for k, target in enumerate(mixture.TARGETS)
+            for k, target in enumerate(gaussians.TARGETS)
         ]
         rows += [
             {
@@ -67,14 +68,14 @@ def main() -> None:
                 **{name: f"{curve[k, i]:.5g}" for name, curve in
                    (("first", single), ("low", low), ("median", middle), ("high", high))},
             }
-            for k, target in enumerate(mixture.TARGETS)
+            for k, target in enumerate(gaussians.TARGETS)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         for path in paths[:2]:
             plotting.save_curves(path, {**first, **spread}, len(points), "x", ["density"], TOP)
         write_csv(paths[2], rows)
-    _cli.show(paths)
+    cli.show(paths)
 
 
 def densities(points: np.ndarray) -> np.ndarray:
@@ -97,4 +98,4 @@ def densities(points: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     define_table_flags("figures_out")
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -14,9 +14,9 @@ import numpy as np
 from absl import flags
 
 from figures import _theorem1
-from reproduce import _cli
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv
 
 GRID = np.linspace(-4.0, 15.0, 761)
 
@@ -31,11 +31,11 @@ def define_own_flags() -> None:
 def main() -> None:
     """Searches, draws, and prints what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     if not (0 < wanted.sharpness < 10 and abs(wanted.sharpness - 1) >= 0.01):
         raise InvalidInput("sharpness", f"is {wanted.sharpness:g}; above 0, below 10 and not 1")
     paths = [out / f"uac_theorem1.{kind}" for kind in ("png", "pdf", "csv")]
-    _cli.check_output("out", *paths)
+    cli.check_output("out", *paths)
     from rumi_tf import plotting
 
     joint = _theorem1.joint_density(GRID)
@@ -77,13 +77,13 @@ def main() -> None:
             for k, label in enumerate(labels)
             for i, x in enumerate(GRID)
         ]  # fmt: skip
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         for path in paths[:2]:
             plotting.save_curves(path, {**posterior, **classes}, 3, "x", ["probability", "density"])
         write_csv(paths[2], rows)
-    _cli.show(paths)
+    cli.show(paths)
 
 
 if __name__ == "__main__":
     define_own_flags()
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

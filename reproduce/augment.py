@@ -21,11 +21,12 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli, _grid
-from rumi_tf.config import RunConfig, define_flags, define_recipe_flag, describe_recipe
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv, write_text
-from rumi_tf.tables import aligned, markdown, printable
+from rumi_tf.config.run import RunConfig, define_flags, define_recipe_flag, describe_recipe
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown, printable
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
 define_recipe_flag("few_images")
@@ -68,7 +69,7 @@ ENOUGH = 1000  # images to tell by how different they are
 def main() -> None:
     """Runs what is missing, prints the table, the verdict and what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     if wanted.minority_class is None:
         raise InvalidInput("minority_class", "name the class that there are too few images of")
     if wanted.split not in (None, "unbalanced"):
@@ -79,45 +80,46 @@ def main() -> None:
             "--holdout and an explicit --recipe. Then run this command with the same --recipe and "
             "without --strategy; it reuses the run"
         )  # fmt: skip
-    _grid.seeds(wanted.seeds)
+    paper_grid.seeds(wanted.seeds)
     _check_out(wanted, out)
-    with _cli.quiet_import():
-        from rumi_tf import augmentation, run_files, verdicts
-    augmentation.check_output(out / "augment_runs.csv")
-    run_files.check_writable(str(_cli.path(wanted.runs_dir)))
+    with cli.quiet_import():
+        from rumi_tf.experiments import augment, augment_summary
+        from rumi_tf.runs import directories
+    augment.check_output(out / "augment_runs.csv")
+    directories.check_writable(str(cli.path(wanted.runs_dir)))
     trials = trials_of(wanted)
     if recipe := describe_recipe(wanted, **_decided(wanted)):
         print(recipe, flush=True)
     tested = min(len(trial.tested) for trial in trials)
-    notes = [verdicts.small_test_note(tested)]
+    notes = [augment_summary.small_test_note(tested)]
     notes += [note for trial in trials for note in (trial.images.note, trial.note)]
     for note in dict.fromkeys(filter(None, notes)):
         print(note)
     generated = {}
     for trial in trials:
         if trial.config not in generated:
-            generated[trial.config] = augmentation.generate(trial)
-    with _cli.writing_to("out", out):
+            generated[trial.config] = augment.generate(trial)
+    with cli.writing_to("out", out):
         pictures = _save_generated(out, trials[0], generated)
-    rows = augmentation.compare(
+    rows = augment.compare(
         trials, generated, out / "augment_runs.csv",
         lambda line: print(printable(line), file=sys.stderr, flush=True),
     )  # fmt: skip
-    table = verdicts.summarise(rows)
-    said = verdicts.verdict(rows, printable(trials[0].class_name), tested)
+    table = augment_summary.summarise(rows)
+    said = augment_summary.verdict(rows, printable(trials[0].class_name), tested)
     said = " ".join(filter(None, [said, _sameness(trials, generated)]))
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         _save_results(out, _heading(trials[0]), rows, table, said)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
     print(f"\n{said}\n")
-    _cli.show([*pictures, *(out / f"augment{end}" for end in ENDS)])
+    cli.show([*pictures, *(out / f"augment{end}" for end in ENDS)])
 
 
 def _check_out(wanted: flags.FlagValues, out: Path) -> None:
     made = out / "generated" / "CLASS" / "image.png"
     ours = [out / "generated.png", *(out / f"augment{end}" for end in ENDS)]
-    _cli.check_output("out", made, *ours)
-    data = _cli.path(wanted.data_dir).resolve()
+    cli.check_output("out", made, *ours)
+    data = cli.path(wanted.data_dir).resolve()
     if wanted.dataset == "folder" and wanted.data_dir and out.resolve().is_relative_to(data):
         raise InvalidInput(
             "out", f"{out} lies in --data_dir, where it would be taken for a class; name a "
@@ -138,28 +140,29 @@ def _decided(wanted: flags.FlagValues) -> dict[str, Any]:
 
 
 def trials_of(wanted: flags.FlagValues) -> list:
-    """`rumi_tf.augmentation.Trial` for every seed that the flags name."""
-    from rumi_tf import augmentation, resolving
-    from rumi_tf.data.images import joined
-    from rumi_tf.data.sources import load_images
-    from rumi_tf.embeddings import test_part
+    """`rumi_tf.experiments.augment.Trial` for every seed that the flags name."""
+    from rumi_tf.data.dataset import joined
+    from rumi_tf.data.loaders import load_images
+    from rumi_tf.evaluation.embeddings import test_part
+    from rumi_tf.experiments import augment
+    from rumi_tf.runs import resolve
 
     share = wanted.holdout
     if share is None:
-        share = augmentation.HOLDOUT.get(wanted.dataset, 0.0)
-    seeds = _grid.seeds(wanted.seeds)
+        share = augment.HOLDOUT.get(wanted.dataset, 0.0)
+    seeds = paper_grid.seeds(wanted.seeds)
     base = RunConfig.from_flags(wanted, **_decided(wanted), holdout=share, seed=0)
     configs = [
-        resolving.resolve(
+        resolve.resolve(
             dataclasses.replace(base, seed=seed if wanted.seed is None else wanted.seed)
         )
         for seed in seeds
     ]
     images, test = load_images(configs[0]), test_part(configs[0])
     everything = images if test is None else joined(images, test)
-    digests = augmentation.pixel_digests(everything)  # one reading of all for all seeds
+    digests = augment.pixel_digests(everything)  # one reading of all for all seeds
     return [
-        augmentation.make_trial(
+        augment.make_trial(
             config,
             images,
             test,
@@ -176,11 +179,11 @@ def _sameness(trials: Sequence[Any], generated: Mapping[Any, Any]) -> str:
     """A sentence if the generated images of a GAN run are nearly alike."""
     import tensorflow as tf
 
-    from rumi_tf import verdicts
+    from rumi_tf.experiments import augment_summary
 
     real = trials[0].images.gather(tf.constant(trials[0].kept[:ENOUGH])).numpy()
     made = {config.seed: images[:ENOUGH] / 127.5 - 1 for config, images in generated.items()}
-    return verdicts.sameness_note(made, real)
+    return augment_summary.sameness_note(made, real)
 
 
 def _heading(trial: Any) -> tuple[str, str]:
@@ -199,11 +202,12 @@ def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list
     """Writes all images and a grid of some beside real ones; returns where they are."""
     import tensorflow as tf
 
-    from rumi_tf import augmentation, plotting
+    from rumi_tf import plotting
+    from rumi_tf.experiments import augment
 
-    directory = out / "generated" / augmentation.folder_of(trial.class_name)
+    directory = out / "generated" / augment.folder_of(trial.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
-    augmentation.save_images(directory, runs)
+    augment.save_images(directory, runs)
     panels = {f"real: {len(trial.kept):,}": trial.images.gather(tf.constant(trial.kept[:SHOWN]))}
     for seed, images in runs:
         panels[f"generated, seed {seed}"] = images[:SHOWN] / 127.5 - 1
@@ -220,20 +224,21 @@ def _save_results(
 ) -> None:
     import numpy as np
 
-    from rumi_tf import augmentation, plotting, verdicts
+    from rumi_tf import plotting
+    from rumi_tf.experiments import augment, augment_summary
 
     write_csv(out / "augment.csv", table)
     write_text(out / "augment.md", f"{'; '.join(heading)}\n\n{markdown(table)}\n{said}\n")
     runs = {
         title: np.stack(
-            [verdicts.values_of(rows, arm, name) for name in augmentation.METRICS], axis=1
+            [augment_summary.values_of(rows, arm, name) for name in augment.METRICS], axis=1
         )
-        for arm, title in augmentation.TITLES.items()
+        for arm, title in augment.TITLES.items()
     }
-    names = [name.replace("_", " ") for name in augmentation.METRICS]
+    names = [name.replace("_", " ") for name in augment.METRICS]
     for suffix in ("png", "pdf"):
         plotting.save_bars(out / f"augment.{suffix}", names, runs, heading[0])
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -34,11 +34,12 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli, _grid
-from rumi_tf.config import RunConfig
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv
-from rumi_tf.tables import aligned
+from rumi_tf.config.run import RunConfig
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv
+from rumi_tf.utils.tables import aligned
 
 _SECTION: dict[str, Any] = {"module_name": "Benchmark"}
 flags.DEFINE_enum(
@@ -76,13 +77,13 @@ flags.DEFINE_integer("num_runs", 100, "Runs at once (topic mixture).", lower_bou
 
 def main(topic: str) -> None:
     """Measures, and prints every line when it is there."""
-    out = _cli.path(flags.FLAGS.out)
-    _cli.check_output("out", *(out / name for name in _TABLES[topic]))
+    out = cli.path(flags.FLAGS.out)
+    cli.check_output("out", *(out / name for name in _TABLES[topic]))
     _TOPICS[topic](flags.FLAGS, out)
 
 
 def _train(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import training
     found = training.comparisons(wanted.width, wanted.batch_size, wanted.repetitions)
     _tell(found, out / "train.csv")
@@ -91,7 +92,7 @@ def _train(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _input(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import feeding
     with tempfile.TemporaryDirectory() as place:
         found = feeding.comparisons(
@@ -101,7 +102,7 @@ def _input(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _precision(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import precision
     with tempfile.TemporaryDirectory() as place:
         curves: list[dict[str, str]] = []
@@ -110,11 +111,11 @@ def _precision(wanted: flags.FlagValues, out: Path) -> None:
     paths = out / "precision_curves.csv", out / "precision.png"
     if curves:
         precision.save_curves(curves, *paths)
-        _cli.show(paths)
+        cli.show(paths)
 
 
 def _metrics(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import metrics
     config = _real_images(wanted)
     metrics.check(config)
@@ -123,38 +124,38 @@ def _metrics(wanted: flags.FlagValues, out: Path) -> None:
 
 
 def _objectives(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
-        from reproduce import _cells
+    with cli.quiet_import():
         from reproduce._benchmarks import objectives
-    names = wanted.objectives or _cells.objective_names()
+        from rumi_tf.experiments import sweep
+    names = wanted.objectives or sweep.objective_names()
     found = objectives.comparisons(names, wanted.width, wanted.batch_size, wanted.repetitions)
     _tell(found, out / "objectives.csv")
 
 
 def _mixture(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import mixture
     _tell(mixture.comparisons(wanted.num_runs, wanted.repetitions), out / "mixture.csv")
 
 
 def _memory(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import memory
-        from rumi_tf.embeddings import cache_directory
+        from rumi_tf.evaluation.embeddings import cache_directory
     cache_directory(RunConfig(cache_dir=wanted.cache_dir))
     with tempfile.TemporaryDirectory() as place:
         _tabulate(memory.peaks(Path(place), wanted.cache_dir), out / "memory.csv")
 
 
 def _cost(wanted: flags.FlagValues, out: Path) -> None:
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import cost
     _tabulate(cost.rows(wanted.width, wanted.batch_size, wanted.repetitions), out / "cost.csv")
 
 
 def _samples(wanted: flags.FlagValues, out: Path) -> None:
     _check_repetitions(wanted)
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import samples
     rows = list(samples.table(_real_images(wanted), wanted.repetitions))
     write_csv(out / "samples.csv", rows)
@@ -166,13 +167,13 @@ def _samples(wanted: flags.FlagValues, out: Path) -> None:
 def _all(wanted: flags.FlagValues, out: Path) -> None:
     # What would stop a topic is told before the first one takes its time.
     _check_repetitions(wanted)
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._benchmarks import metrics, processes
     metrics.check(_real_images(wanted))
     own = wanted.flags_by_module_dict()[_SECTION["module_name"]]
     given = [flag.serialize() for flag in own if flag.present]
-    with _cli.terminable():
-        _grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
+    with cli.terminable():
+        paper_grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
 
 
 def _check_repetitions(wanted: flags.FlagValues) -> None:
@@ -226,4 +227,4 @@ _TOPICS = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__, topics=tuple(_TOPICS))
+    cli.run(main, __doc__, topics=tuple(_TOPICS))

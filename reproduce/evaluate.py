@@ -16,9 +16,9 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.config import RunConfig, define_flags
-from rumi_tf.errors import InvalidInput
+from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
 
 TAKEN = ("Data", "Evaluation")
 OMITTED = [f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] not in TAKEN]
@@ -65,17 +65,17 @@ def main() -> None:
         raise InvalidInput("saved_model", "name either a --saved_model or --images to measure")
     if wanted.images and not wanted.reference and not wanted["dataset"].present:
         raise InvalidInput("dataset", "name the data set, or a --reference, to compare with")
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", str(out / "metrics.csv"))
-    with _cli.quiet_import():
-        from rumi_tf import assessment
-    assessment.check_output(out)
+    out = cli.path(wanted.out)
+    cli.check_output("out", str(out / "metrics.csv"))
+    with cli.quiet_import():
+        from rumi_tf.experiments import evaluate_images
+    evaluate_images.check_output(out)
     given = {
         name: wanted[name].value
         for name in RunConfig.__dataclass_fields__
         if name in wanted and wanted[name].present
     }
-    found = assessment.assess(
+    found = evaluate_images.assess(
         saved_model=_path(wanted.saved_model),
         images=_path(wanted.images),
         reference=_path(wanted.reference),
@@ -84,9 +84,9 @@ def main() -> None:
         extrapolate=wanted.extrapolate,
         refresh=wanted.refresh,
     )
-    print(assessment.as_table(found))
+    print(evaluate_images.as_table(found))
     try:
-        for path in assessment.write(found, out):
+        for path in evaluate_images.write(found, out):
             print(path)
     except OSError as error:
         raise InvalidInput("out", f"cannot write to {out}: {error.strerror}") from error
@@ -97,4 +97,4 @@ def _path(text: str | None) -> Path | None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -14,10 +14,11 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli, _grid
-from rumi_tf.config import define_flags
-from rumi_tf.files import write_csv, write_text
-from rumi_tf.tables import aligned, markdown
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.io import write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown
 
 define_flags(omit=("objective",))
 _SECTION: dict[str, Any] = {"module_name": "Comparison"}
@@ -27,7 +28,7 @@ flags.DEFINE_list(
     "flags/objectives.",
     **_SECTION,
 )  # fmt: skip
-_grid.define_run_flags("Comparison", "objectives")
+paper_grid.define_run_flags("Comparison", "objectives")
 FILES = ("objectives.csv", "objectives.md")
 METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage")
 
@@ -35,20 +36,20 @@ METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage
 def main() -> None:
     """Runs, and prints the table and what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", *(out / name for name in FILES))
-    with _cli.quiet_import():
-        from reproduce import _cells
-        from rumi_tf import building
-    names = wanted.objectives or _cells.objective_names()
-    given = _cells.given_flags()
+    out = cli.path(wanted.out)
+    cli.check_output("out", *(out / name for name in FILES))
+    with cli.quiet_import():
+        from rumi_tf.experiments import sweep
+        from rumi_tf.training import build
+    names = wanted.objectives or sweep.objective_names()
+    given = sweep.given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     cells = [
-        _cells.Cell(_cells.objective_config(name, given), {"objective": Path(name).stem})
+        sweep.Cell(sweep.objective_config(name, given), {"objective": Path(name).stem})
         for name in names
     ]
-    building.prepare(cells[0].config)  # what is wrong with the data is wrong with all of them
-    outcomes = _grid.run(cells, wanted.jobs)
+    build.prepare(cells[0].config)  # what is wrong with the data is wrong with all of them
+    outcomes = paper_grid.run(cells, wanted.jobs)
     rows = []
     for found in outcomes:
         row = {**found.cell.place, "status": found.status}
@@ -57,12 +58,12 @@ def main() -> None:
         row["run"] = experiment_directory(found)
         rows.append(row)
     shown = [{name: value for name, value in row.items() if name != "run"} for row in rows]
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         write_csv(out / "objectives.csv", rows)
         write_text(out / "objectives.md", markdown(shown))
     print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
-    _cli.show(out / name for name in FILES)
-    _grid.end(_cells.failures(outcomes))
+    cli.show(out / name for name in FILES)
+    paper_grid.end(sweep.failures(outcomes))
 
 
 def experiment_directory(found: Any) -> str:
@@ -75,4 +76,4 @@ def _number(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

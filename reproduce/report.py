@@ -13,9 +13,9 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_text
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_text
 
 _SECTION: dict[str, Any] = {"module_name": "Report"}
 flags.DEFINE_string("runs_dir", "runs", "Directory that the runs are in.", **_SECTION)
@@ -28,21 +28,21 @@ flags.DEFINE_string("title", "Runs", "Of the page.", **_SECTION)
 def main() -> None:
     """Reads the runs, writes the page, prints its path."""
     wanted = flags.FLAGS
-    runs_dir = _cli.path(wanted.runs_dir)
-    out = _cli.path(wanted.out) if wanted.out else runs_dir / "report.html"
+    runs_dir = cli.path(wanted.runs_dir)
+    out = cli.path(wanted.out) if wanted.out else runs_dir / "report.html"
     if out.suffix.lower() not in (".html", ".htm"):
         raise InvalidInput("out", f"{out} is not a name of an HTML file; let it end in .html")
-    with _cli.quiet_import():
+    with cli.quiet_import():
         from reproduce._report import page, reading
     found = reading.read_runs(runs_dir)
-    _cli.check_output("out", str(out))
+    cli.check_output("out", str(out))
     now = datetime.datetime.now(datetime.timezone.utc)
-    with _cli.writing_to("out", out.parent):
+    with cli.writing_to("out", out.parent):
         write_text(out, page.render(found, runs_dir, wanted.title, now))
     if not (found.runs or found.mixtures):
         print(f"{runs_dir} has no runs")
-    _cli.show([out])
+    cli.show([out])
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

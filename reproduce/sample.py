@@ -10,9 +10,9 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import atomic_path
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import atomic_path
 
 _SECTION: dict[str, Any] = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
@@ -49,21 +49,21 @@ def main() -> None:
         if outputs[flag] and not outputs[flag].lower().endswith(suffix):
             raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
         if outputs[flag]:
-            _cli.check_output(flag, outputs[flag])
-    with _cli.quiet_import():
+            cli.check_output(flag, outputs[flag])
+    with cli.quiet_import():
         import numpy as np
 
+        from rumi_tf.export.sampler import load_sampler, to_bytes
         from rumi_tf.plotting import save_grid
-        from rumi_tf.sampling import load_sampler, to_bytes
     sampler = load_sampler(os.path.expanduser(wanted.saved_model))
     label = None if wanted.label is None else sampler.label(wanted.label)
     images = sampler.sample(wanted.num, wanted.seed, label)
     if outputs["grid"]:
-        with _cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
+        with cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
             save_grid(outputs["grid"], images, sampler.title())
     if outputs["npz"]:
         with (
-            _cli.writing_to("npz", os.path.dirname(outputs["npz"]) or "."),
+            cli.writing_to("npz", os.path.dirname(outputs["npz"]) or "."),
             atomic_path(outputs["npz"]) as temporary,
             open(temporary, "wb") as file,
         ):
@@ -73,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -20,22 +20,25 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli, _grid
-from reproduce._settings import define_settings_flag
-from reproduce._table1 import summarise
-from rumi_tf.config import define_flags
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import write_csv, write_text
-from rumi_tf.tables import aligned, markdown
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.experiments.paper_settings import define_settings_flag
+from rumi_tf.experiments.paper_table1 import summarise
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown
 
 FILES = ("cells.csv", "table1.csv", "table1.md")
 
-define_flags(omit=_grid.DECIDED)
+define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Table 1"}
 flags.DEFINE_list(
-    "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(_grid.DATASETS)}.", **_SECTION
+    "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(paper_grid.DATASETS)}.", **_SECTION
 )
-flags.DEFINE_list("models", list(_grid.MODELS), f"Of {', '.join(_grid.MODELS)}.", **_SECTION)
+flags.DEFINE_list(
+    "models", list(paper_grid.MODELS), f"Of {', '.join(paper_grid.MODELS)}.", **_SECTION
+)
 flags.DEFINE_list(
     "classes", [], "Minority classes, by name or index. Default: all, of celeba both genders.",
     **_SECTION,
@@ -48,26 +51,26 @@ flags.DEFINE_string(
     "shard", "1/1", "i/n: one of n equal parts of the cells, for several machines.", **_SECTION
 )
 define_settings_flag("Table 1")
-_grid.define_grid_flags("Table 1", "table1")
+paper_grid.define_grid_flags("Table 1", "table1")
 
 
 def main() -> None:
     """Runs what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", *(out / name for name in FILES))
+    out = cli.path(wanted.out)
+    cli.check_output("out", *(out / name for name in FILES))
     _check(wanted)
-    with _cli.quiet_import():
-        from reproduce import _cells
+    with cli.quiet_import():
+        from rumi_tf.experiments import sweep
     cells = cells_of(wanted)
     mine = _shard(cells, wanted.shard)
     if wanted.list:
         for cell in mine:
-            print(f"{'done   ' if _cells.finished(cell) else 'missing'} {cell.title}")
+            print(f"{'done   ' if sweep.finished(cell) else 'missing'} {cell.title}")
         return
-    outcomes = _grid.run(mine, wanted.jobs)
+    outcomes = paper_grid.run(mine, wanted.jobs)
     # Cells of other shards that are there belong in the table as well.
-    others = [_cells.finished(cell) for cell in cells if cell not in mine]
+    others = [sweep.finished(cell) for cell in cells if cell not in mine]
     shown = [*outcomes, *filter(None, others)]
     rows = [
         {**found.cell.place, **dataclasses.asdict(row), **_settings(found.cell.config)}
@@ -76,14 +79,14 @@ def main() -> None:
     ]
     if rows:
         table = [{**row, "settings": wanted.settings} for row in summarise(shown)]
-        with _cli.writing_to("out", out):
+        with cli.writing_to("out", out):
             write_csv(out / "cells.csv", rows)
             write_csv(out / "table1.csv", table)
             write_text(out / "table1.md", markdown(table))
         print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-        _cli.show(out / name for name in FILES)
-    _grid.tell_unlike(shown)
-    _grid.end(_cells.failures(outcomes))
+        cli.show(out / name for name in FILES)
+    paper_grid.tell_unlike(shown)
+    paper_grid.end(sweep.failures(outcomes))
 
 
 def _settings(config: Any) -> dict[str, Any]:
@@ -92,11 +95,11 @@ def _settings(config: Any) -> dict[str, Any]:
 
 
 def _check(wanted: flags.FlagValues) -> None:
-    _grid.check_names("datasets", wanted.datasets, _grid.DATASETS)
-    _grid.check_names("models", wanted.models, _grid.MODELS)
+    paper_grid.check_names("datasets", wanted.datasets, paper_grid.DATASETS)
+    paper_grid.check_names("models", wanted.models, paper_grid.MODELS)
     if wanted["classes"].present and not wanted.classes:
         raise InvalidInput("classes", "names none; without it all classes are taken")
-    _grid.seeds(wanted.seeds)
+    paper_grid.seeds(wanted.seeds)
     _shard([], wanted.shard)
 
 
@@ -118,17 +121,17 @@ def cells_of(wanted: flags.FlagValues) -> list:
     Raises:
         InvalidInput: there is none, or a setting is not admissible.
     """
-    given = _grid.given(wanted.smoke)
+    given = paper_grid.given(wanted.smoke)
     cells = [
         cell
         for dataset in wanted.datasets
-        for minority in wanted.classes or _grid.class_names(dataset)
-        for cell in _grid.unbalanced_cells(
+        for minority in wanted.classes or paper_grid.class_names(dataset)
+        for cell in paper_grid.unbalanced_cells(
             "classes",
             dataset,
             minority,
             wanted.models,
-            _grid.seeds(wanted.seeds),
+            paper_grid.seeds(wanted.seeds),
             given,
             wanted.settings,
         )
@@ -142,4 +145,4 @@ def cells_of(wanted: flags.FlagValues) -> list:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

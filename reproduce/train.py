@@ -14,9 +14,9 @@ from typing import Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.config import RunConfig, define_flags, define_recipe_flag, describe_recipe
-from rumi_tf.tables import printable
+from rumi_tf.config.run import RunConfig, define_flags, define_recipe_flag, describe_recipe
+from rumi_tf.utils import cli
+from rumi_tf.utils.tables import printable
 
 define_flags()
 define_recipe_flag("paper")
@@ -45,14 +45,15 @@ def _summary(rows: Sequence[Any]) -> str:
 def main() -> None:
     """Trains, and prints where the results are."""
     config = RunConfig.from_flags(flags.FLAGS)
-    with _cli.quiet_import():
-        from rumi_tf import building, experiment, resolving, run_files, run_results
+    with cli.quiet_import():
         from rumi_tf.data.splits import held_out
-    config = resolving.resolve(config)
+        from rumi_tf.runs import directories, outputs, resolve
+        from rumi_tf.training import build, train
+    config = resolve.resolve(config)
     if recipe := describe_recipe(flags.FLAGS):
         print(recipe, flush=True)
     if flags.FLAGS.dry_run:
-        images, split = building.prepare(config)
+        images, split = build.prepare(config)
         print(config.to_json(), end="")
         if images.note:
             print(images.note)
@@ -63,9 +64,9 @@ def main() -> None:
             print(f"{side}s: {len(split.indices[side])} images ({named})")
         if config.holdout:
             print(f"held out:  {len(held_out(config, images.labels))} images")
-        print(f"run directory: {run_files.run_directory(config)}")
+        print(f"run directory: {directories.run_directory(config)}")
         return
-    run = experiment.train(config)
+    run = train.train(config)
     for note in run.notes:
         print(note)
     if run.reused:
@@ -74,7 +75,7 @@ def main() -> None:
     if run.last_grid.exists():
         print(f"sample grid:   {run.last_grid}")
     if config.eval_every:
-        print(f"metrics:       {_summary(run_results.last_rows(config))}")
+        print(f"metrics:       {_summary(outputs.last_rows(config))}")
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     if best := run.summary.get("best_iteration"):
@@ -84,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from reproduce import _cli
-from rumi_tf.config import define_flags
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv, write_csv, write_text
-from rumi_tf.mixture_config import MixtureConfig
-from rumi_tf.results import Row
-from rumi_tf.tables import aligned, markdown
+from rumi_tf.config.mixture import MixtureConfig
+from rumi_tf.config.run import define_flags
+from rumi_tf.evaluation.results import Row
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import read_csv, write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown
 
 if TYPE_CHECKING:
-    from rumi_tf.mixture import MixtureRuns
+    from rumi_tf.experiments.gaussians import MixtureRuns
 
 MODELS = {
     "acgan": "AC-GAN", "tacgan": "TAC-GAN", "uacgan": "UAC-GAN", "cgan_pd": "CGAN-PD",
@@ -70,7 +70,7 @@ def given_settings(wanted: flags.FlagValues) -> dict:
 
 def trained(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
     """The runs of every configuration, trained or reused, with lines on stderr."""
-    from rumi_tf import mixture
+    from rumi_tf.experiments import gaussians
 
     began, done = time.monotonic(), 0
     for number, config in enumerate(configs, start=1):
@@ -81,7 +81,7 @@ def trained(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
         ) -> None:
             _tell(f"{title}: epoch {epoch}/{config.epochs}, left {left:.0f} s")
 
-        runs = mixture.train(config, tell=tell)
+        runs = gaussians.train(config, tell=tell)
         done += not runs.reused
         spent = time.monotonic() - began
         left = spent / done * (len(configs) - number) if done else 0
@@ -99,22 +99,22 @@ def _tell(line: str) -> None:
 def main() -> None:
     """Trains what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
+    out = cli.path(wanted.out)
     names = check_models(wanted.models)
-    _cli.check_output("out", *(out / name for name in FILES))
+    cli.check_output("out", *(out / name for name in FILES))
     given = given_settings(wanted)
-    with _cli.quiet_import():
-        from rumi_tf import mixture
-    configs = [mixture.config_for(name, **given) for name in names]
+    with cli.quiet_import():
+        from rumi_tf.experiments import gaussians
+    configs = [gaussians.config_for(name, **given) for name in names]
     done = list(trained(configs))
     rows = [row for runs in done for row in runs.rows]
     rows += [
         dataclasses.replace(row, objective="perfect", iteration=0, config_hash="")
-        for row in mixture.evaluate(configs[0], mixture.perfect_points(configs[0]))
+        for row in gaussians.evaluate(configs[0], gaussians.perfect_points(configs[0]))
     ]
     table = summarise(rows)
     shown, spent = [as_text(line) for line in table], times(done)
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         write_csv(out / "runs.csv", [dataclasses.asdict(row) for row in rows])
         write_csv(out / "uac_table1.csv", table)
         write_text(out / "uac_table1.md", markdown(shown) + "\n" + verdict(table) + "\n")
@@ -122,7 +122,7 @@ def main() -> None:
     for lines in (shown, spent):
         print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
     print(verdict(table))
-    _cli.show(out / name for name in FILES)
+    cli.show(out / name for name in FILES)
 
 
 def times(done: Sequence["MixtureRuns"]) -> list[dict[str, str]]:
@@ -190,4 +190,4 @@ def verdict(table: Sequence[dict]) -> str:
 
 if __name__ == "__main__":
     define_table_flags("uac_table1")
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

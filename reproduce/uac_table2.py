@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from reproduce import _cli, _grid
 from reproduce.uac_table1 import MODELS, check_models
-from rumi_tf.config import define_flags
-from rumi_tf.files import read_csv, write_csv, write_text
-from rumi_tf.tables import aligned, markdown
+from rumi_tf.config.run import define_flags
+from rumi_tf.experiments import paper_grid
+from rumi_tf.utils import cli
+from rumi_tf.utils.io import read_csv, write_csv, write_text
+from rumi_tf.utils.tables import aligned, markdown
 
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
 PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
@@ -35,7 +36,7 @@ PAPER = Path(__file__).resolve().parent / "paper_values" / "uac_table2.csv"
 # The published code's: 200 epochs in batches of 256, the last of which is smaller, 100 for UAC-GAN.
 BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
 EPOCHS = {"uacgan": 100}
-# The published code's as well; elsewhere the default is false, see `rumi_tf.objectives.auxiliary`.
+# The published code's as well; elsewhere the default is false, see `rumi_tf.objectives.acgan`.
 RECIPES = {"acgan": {"classifier_on_fakes": True}, "tacgan": {"classifier_on_fakes": True}}
 OTHER_EPOCHS = 200
 
@@ -44,28 +45,28 @@ _SECTION: dict[str, Any] = {"module_name": "Table 2"}
 
 def define_table_flags(out: str, datasets: Sequence[str]) -> None:
     """Defines the flags of the runs, of the cells, and of --out with its default."""
-    define_flags(omit=_grid.DECIDED)
+    define_flags(omit=paper_grid.DECIDED)
     flags.DEFINE_list("datasets", list(datasets), f"Of {', '.join(DATASETS)}.", **_SECTION)
     flags.DEFINE_list(
         "models", list(PAPERS_MODELS), f"Of {', '.join((*PAPERS_MODELS, 'cgan_pd'))}.", **_SECTION
     )
-    _grid.define_grid_flags("Table 2", out)
+    paper_grid.define_grid_flags("Table 2", out)
 
 
 def check(wanted: flags.FlagValues) -> None:
     """Raises `InvalidInput` for data sets, models or seeds that do not exist."""
-    _grid.check_names("datasets", wanted.datasets, DATASETS)
+    paper_grid.check_names("datasets", wanted.datasets, DATASETS)
     check_models(wanted.models)
-    _grid.seeds(wanted.seeds)
+    paper_grid.seeds(wanted.seeds)
 
 
 def cells_of(wanted: flags.FlagValues, dataset: str) -> list:
-    """`reproduce._cells.Cell` for all models and seeds on one data set."""
-    given = _grid.given(wanted.smoke)
+    """`rumi_tf.experiments.sweep.Cell` for all models and seeds on one data set."""
+    given = paper_grid.given(wanted.smoke)
     return [
         cell
         for model in dict.fromkeys(wanted.models)
-        for cell in _cells_of_model(model, dataset, _grid.seeds(wanted.seeds), given)
+        for cell in _cells_of_model(model, dataset, paper_grid.seeds(wanted.seeds), given)
     ]
 
 
@@ -73,49 +74,49 @@ def _cells_of_model(
     model: str, dataset: str, seeds: Sequence[int], given: Mapping[str, Any]
 ) -> list:
     """The cells of a model, by the published code but for what is given."""
-    from reproduce import _cells
+    from rumi_tf.experiments import sweep
 
     task = {
-        **_cells.flagfile_fields(_cells.ROOT / "flags" / "uac_authors_code.flags"),
+        **sweep.flagfile_fields(sweep.ROOT / "flags" / "uac_authors_code.flags"),
         **RECIPES.get(model, {}), "dataset": dataset, "split": "all", "protocol": "uac_images",
         "embedding": "classifier", "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
     }  # fmt: skip
     place = {"data set": dataset}
-    return _grid.cells(task, place, [model], seeds, given, MODELS, evaluations=1)
+    return paper_grid.cells(task, place, [model], seeds, given, MODELS, evaluations=1)
 
 
 def main() -> None:
     """Runs what is missing, prints the table and what was written."""
     wanted = flags.FLAGS
-    out = _cli.path(wanted.out)
-    _cli.check_output("out", *(out / name for name in FILES))
+    out = cli.path(wanted.out)
+    cli.check_output("out", *(out / name for name in FILES))
     check(wanted)
-    with _cli.quiet_import():
-        from reproduce import _cells
+    with cli.quiet_import():
+        from rumi_tf.experiments import sweep
     cells = [cell for name in dict.fromkeys(wanted.datasets) for cell in cells_of(wanted, name)]
-    outcomes = _grid.run(cells, wanted.jobs)
+    outcomes = paper_grid.run(cells, wanted.jobs)
     rows = [{**o.cell.place, **dataclasses.asdict(row)} for o in outcomes for row in o.rows]
     table = summarise(outcomes)
     paths = [out / name for name in FILES]
-    with _cli.writing_to("out", out):
+    with cli.writing_to("out", out):
         write_csv(paths[0], rows)
         write_csv(paths[1], table)
         write_text(paths[2], markdown(table) if table else "")
     if table:
         print(aligned([list(table[0]), *(list(line.values()) for line in table)]))
-    _cli.show(paths)
-    _grid.end(_cells.failures(outcomes))
+    cli.show(paths)
+    paper_grid.end(sweep.failures(outcomes))
 
 
 def summarise(outcomes: Sequence) -> list[dict[str, str]]:
     """Mean and deviation over the seeds for every data set and model, beside the paper's.
 
     Args:
-        outcomes: of `reproduce._cells.run`.
+        outcomes: of `rumi_tf.experiments.sweep.run`.
     """
     paper = {(line["dataset"], line["model"]): line for line in read_csv(PAPER)}
     table = []
-    for (dataset, model), members in _grid.by_model(outcomes).items():
+    for (dataset, model), members in paper_grid.by_model(outcomes).items():
         published = paper.get((dataset, model), {})
         first, why = members[0].rows[0], _incomparable(members, dataset)
         table.append(
@@ -154,7 +155,7 @@ def _incomparable(members: Sequence, dataset: str) -> str:
 def _is_as_published(found: Any, dataset: str) -> bool:
     config = found.cell.config
     (published,) = _cells_of_model(config.objective, dataset, [config.seed], {})
-    return _grid.is_published(found, published.config)
+    return paper_grid.is_published(found, published.config)
 
 
 def _known(members: Sequence, metric: str) -> np.ndarray:
@@ -170,4 +171,4 @@ def _mean(known: np.ndarray) -> str:
 
 if __name__ == "__main__":
     define_table_flags("uac_table2", ("mnist", "cifar10"))
-    _cli.run(main, __doc__)
+    cli.run(main, __doc__)

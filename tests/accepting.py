@@ -12,13 +12,13 @@ import sys
 # Until here a command looks at its flags alone. Of functions that are imported by name, the name
 # in the importing module counts.
 PLACES = (
-    "rumi_tf.data.sources:load_images",
-    "rumi_tf.building:load_images",
-    "rumi_tf.sampling:load_sampler",
-    "rumi_tf.assessment:load_sampler",
-    "rumi_tf.assessment:load_unlabelled",
-    "rumi_tf.mixture:train",
-    "reproduce._cells:run",
+    "rumi_tf.data.loaders:load_images",
+    "rumi_tf.training.build:load_images",
+    "rumi_tf.export.sampler:load_sampler",
+    "rumi_tf.experiments.evaluate_images:load_sampler",
+    "rumi_tf.experiments.evaluate_images:load_unlabelled",
+    "rumi_tf.experiments.gaussians:train",
+    "rumi_tf.experiments.sweep:run",
     "reproduce._benchmarks.metrics:comparisons",
     "reproduce._benchmarks.training:comparisons",
     "reproduce._benchmarks.objectives:comparisons",
@@ -30,7 +30,7 @@ PLACES = (
     "reproduce._benchmarks.cost:rows",
     "figures._toy:learnt_density",
     "figures._theorem1:search",
-    "rumi_tf.workers:tf.distribute.MultiWorkerMirroredStrategy",
+    "rumi_tf.utils.distribute:tf.distribute.MultiWorkerMirroredStrategy",
 )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rumi_tf import leases
+from rumi_tf.utils import locks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,7 @@ with leases.held_alone(sys.argv[1]):
 
 
 @contextlib.contextmanager
-def holder(lock, host=None, lease=leases.LEASE):
+def holder(lock, host=None, lease=locks.LEASE):
     """A process that holds a claim, on a machine of that name."""
     words = [sys.executable, "-c", HOLDER, str(lock), str(lease), host or socket.gethostname()]
     lock.parent.mkdir(exist_ok=True)

@@ -22,8 +22,8 @@ VALUES = {"shell": False, "allow_pickle": False, "safe_mode": True, "compile_sou
 NEEDS = {"numpy.load": "allow_pickle", "extractall": "filter", "PIL.Image.open": "formats"}
 # What reads a program or other files by links: the one module that looks at them first.
 GATES = {
-    "saved_model.load": "rumi_tf/sampling.py", "load_model": "",
-    "load_weights": "rumi_tf/embeddings/weights.py", "h5py.File": "rumi_tf/embeddings/weights.py",
+    "saved_model.load": "rumi_tf/export/sampler.py", "load_model": "",
+    "load_weights": "rumi_tf/evaluation/embeddings/weights.py", "h5py.File": "rumi_tf/evaluation/embeddings/weights.py",
 }  # fmt: skip
 
 

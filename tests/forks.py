@@ -61,7 +61,7 @@ def main() -> None:
     # Imported, but nothing is computed: TensorFlow's threads would not survive a fork.
     import tensorflow_datasets  # noqa: F401
 
-    from rumi_tf import assessment, augmentation, experiment, plotting  # noqa: F401
+    from rumi_tf import plotting  # noqa: F401
     from tests import accepting
 
     accepting.load()

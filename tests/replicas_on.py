@@ -1,4 +1,4 @@
-"""Calls the functions of `rumi_tf.replicas` on several logical CPUs; prints what they return.
+"""Calls the functions of `rumi_tf.utils.replicas` on several logical CPUs; prints what they return.
 
 Usage: python -m tests.replicas_on DEVICES; JSON: by name, a list of every replica's value.
 """
@@ -20,7 +20,7 @@ def of_replica(factors: tf.Tensor) -> dict[str, tf.Tensor]:
         factors: (replicas, replicas ROWS, WIDTH), of which each replica weights all rows with its
             own.
     """
-    from rumi_tf import replicas
+    from rumi_tf.utils import replicas
 
     devices = len(factors)
     whole = tf.reshape(tf.range(devices * ROWS * WIDTH, dtype=tf.float32), (-1, WIDTH))
@@ -52,9 +52,9 @@ def main() -> None:
     """Runs it in every replica of a mirrored strategy."""
     devices = int(sys.argv[1])
     make_devices(devices)
-    from rumi_tf import workers
+    from rumi_tf.utils import distribute
 
-    strategy = workers.make_strategy("mirrored")
+    strategy = distribute.make_strategy("mirrored")
     shape = (devices, devices * ROWS, WIDTH)
     factors = tf.random.stateless_normal(shape, (0, 1))
     found = tf.function(lambda: strategy.run(of_replica, (factors,)))()

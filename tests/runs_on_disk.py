@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-from rumi_tf import resolving
-from rumi_tf.config import RunConfig
-from rumi_tf.files import write_csv, write_json, write_text
-from rumi_tf.results import Row, append_rows
+from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.results import Row, append_rows
+from rumi_tf.runs import resolve
+from rumi_tf.utils.io import write_csv, write_json, write_text
 
 METRICS = {"kid": 0.25, "prd_f8": 0.75, "prd_f1/8": 0.5, "share_positive_only": 0.9}
 
@@ -38,7 +38,7 @@ def make_run(
     given = {"minority_class": "5", "iterations": 100, "eval_every": 50, **fields}
     config = RunConfig(runs_dir=str(runs_dir), **given)
     if "<" not in str(config.minority_class):
-        config = resolving.resolve(config)
+        config = resolve.resolve(config)
     directory = runs_dir / (name or config.name())
     write_text(directory / "config.json", config.to_json())
     write_json(directory / "data.json", {"fingerprint": "ab", "images": 9})

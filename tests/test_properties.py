@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from rumi_tf.augmentation import ArmRow
-from rumi_tf.classes import class_index
-from rumi_tf.config import Config, RunConfig, define_flags
+from rumi_tf.config.mixture import MixtureConfig
+from rumi_tf.config.run import Config, RunConfig, define_flags
+from rumi_tf.data.arrays import RANGES, load_unlabelled
 from rumi_tf.data.celeba import read_attributes
+from rumi_tf.data.class_names import class_index
 from rumi_tf.data.folder import checked, decode, load_folder
 from rumi_tf.data.splits import make_split
-from rumi_tf.data.unlabelled import RANGES, load_unlabelled
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import file_name, read_csv
-from rumi_tf.mixture_config import MixtureConfig
+from rumi_tf.evaluation.results import Row, append_rows, check_rows, read_rows, rows_as_text
+from rumi_tf.experiments.augment import ArmRow
+from rumi_tf.export.safety import read_metadata
 from rumi_tf.objectives import OBJECTIVES
-from rumi_tf.resolving import resolve
-from rumi_tf.results import Row, append_rows, check_rows, read_rows, rows_as_text
-from rumi_tf.run_files import read_summary
-from rumi_tf.saved_models import read_metadata
+from rumi_tf.runs.directories import read_summary
+from rumi_tf.runs.resolve import resolve
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import file_name, read_csv
 from tests.properties import JSON, JSON_TEXT, holds
 
 FIELDS = {field.name: field for field in dataclasses.fields(RunConfig)}

@@ -476,8 +476,8 @@ def test_the_metric_and_f_gan_objectives_have_predictions():
     [((-2.0, -0.3, 1.4), (2.0, 1.0), True), ((-2.0, -1.6, -1.2), (1.0, 1.0), False)],
 )
 def test_bounds_are_those_of_decimal_numbers_here_and_in_training(labels, weights, admitted):
-    from rumi_tf.errors import InvalidInput
     from rumi_tf.objectives import OBJECTIVES
+    from rumi_tf.utils.errors import InvalidInput
 
     b_neg, a, b_pos = labels
     values = {

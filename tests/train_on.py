@@ -22,7 +22,7 @@ def make_devices(count: int) -> None:
 
 def small_embedding():
     """A network for digits whose weights are random, and the same in every process."""
-    from rumi_tf.embeddings import Embedding
+    from rumi_tf.evaluation.embeddings import Embedding
 
     def seeded(layer, *args, seed, **keywords):
         start = keras.initializers.HeNormal(seed=seed)
@@ -48,12 +48,13 @@ def main() -> None:
     """Trains the runs in order."""
     devices, *paths = sys.argv[1:]
     make_devices(int(devices))
-    from rumi_tf import evaluation, experiment
-    from rumi_tf.config import RunConfig
+    from rumi_tf.config.run import RunConfig
+    from rumi_tf.evaluation import evaluator
+    from rumi_tf.training import train
 
-    evaluation.load_embedding = lambda *_: small_embedding()
+    evaluator.load_embedding = lambda *_: small_embedding()
     for path in paths:
-        experiment.train(RunConfig.from_json(Path(path).read_text(encoding="utf-8")))
+        train.train(RunConfig.from_json(Path(path).read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from reproduce import _grid
 from reproduce._benchmarks.metrics import random_inception
 from reproduce._benchmarks.steps import ITERATIONS, stepper
-from rumi_tf import building
-from rumi_tf.config import RunConfig
-from rumi_tf.data.images import LabelledImages, from_memory
-from rumi_tf.embeddings import Embedding
-from rumi_tf.evaluation import Evaluator
-from rumi_tf.features import extract
-from rumi_tf.protocols import rumi_unbalanced
-from rumi_tf.sampling import evaluation_batches
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.dataset import LabelledImages, from_memory
+from rumi_tf.evaluation.embeddings import Embedding
+from rumi_tf.evaluation.evaluator import Evaluator
+from rumi_tf.evaluation.features import extract
+from rumi_tf.evaluation.protocols import rumi_unbalanced
+from rumi_tf.experiments import paper_grid
+from rumi_tf.export.sampler import evaluation_batches
+from rumi_tf.training import build
 
 IMAGES = 4_000  # random ones: what they show does not matter to the time
 REFERENCE = {"mnist": 6_000, "cifar10": 5_000, "celeba": 10_000}  # real images compared with
@@ -40,8 +40,10 @@ def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, 
     everything: dict[int, list[float]] = {length: [] for length in LENGTHS}
     chosen = {"width": width, "batch_size": batch_size, "cache_dir": ""}
     for dataset in DATASETS:
-        names = _grid.class_names(dataset)
-        cells = _grid.unbalanced_cells("classes", dataset, names[0], _grid.MODELS, [0], chosen)
+        names = paper_grid.class_names(dataset)
+        cells = paper_grid.unbalanced_cells(
+            "classes", dataset, names[0], paper_grid.MODELS, [0], chosen
+        )
         seconds = {}
         for cell in cells:
             step = stepper(cell.config, random_images(cell.config, names))
@@ -112,7 +114,7 @@ def _evaluations(
 ) -> tuple[float, float]:
     """Seconds of an evaluation, and of the last one, with what comes once left out."""
     images = random_images(config, names)
-    model = building.make_model(config, images.image_shape)
+    model = build.make_model(config, images.image_shape)
     generate = tf.function(lambda noise: model.sample(noise))
     protocol = rumi_unbalanced(dataset=config.dataset)
     draw = np.random.default_rng(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 from reproduce._benchmarks.faces import FACE, FACES, write_faces
 from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
-from rumi_tf.config import RunConfig
+from rumi_tf.config.run import RunConfig
 
 BATCHES = 50  # in a row, far more than are made in advance
 TARGET = "at most 0.02"

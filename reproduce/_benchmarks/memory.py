@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reproduce._benchmarks.faces import FACES, link_faces, write_faces
-from reproduce._cells import ROOT
+from rumi_tf.experiments.sweep import ROOT
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
 CELEBA = 202_599  # images in all

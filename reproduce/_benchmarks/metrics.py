@@ -12,19 +12,19 @@ from sklearn.cluster import MiniBatchKMeans
 
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf import metrics
-from rumi_tf.building import prepare
-from rumi_tf.config import RunConfig
-from rumi_tf.embeddings import (
+from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.embeddings import (
     Embedding,
     cache_directory,
     image_batches,
     load_embedding,
     load_inception,
 )
-from rumi_tf.evaluation import Evaluator
-from rumi_tf.features import extract
-from rumi_tf.protocols import Protocol
-from rumi_tf.resolving import resolve
+from rumi_tf.evaluation.evaluator import Evaluator
+from rumi_tf.evaluation.features import extract
+from rumi_tf.evaluation.protocols import Protocol
+from rumi_tf.runs.resolve import resolve
+from rumi_tf.training.build import prepare
 
 DIMENSION, GENERATED, REFERENCE = 2048, 10_000, 6_000
 

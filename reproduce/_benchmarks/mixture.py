@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 
 from reproduce._benchmarks.timing import Comparison, medians
-from rumi_tf.mixture import config_for, make_ensemble, train_epochs
-from rumi_tf.mixture_config import MixtureConfig
+from rumi_tf.config.mixture import MixtureConfig
+from rumi_tf.experiments.gaussians import config_for, make_ensemble, train_epochs
 
 ALONE = 3  # runs that are trained one after another; their time is extrapolated to all
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from reproduce._cells import ROOT, objective_config
-from rumi_tf import experiment, plotting, run_results
-from rumi_tf.errors import TrainingDiverged
-from rumi_tf.files import read_csv, write_csv
+from rumi_tf import plotting
+from rumi_tf.experiments.sweep import ROOT, objective_config
+from rumi_tf.runs import outputs
+from rumi_tf.training import train
+from rumi_tf.utils.errors import TrainingDiverged
+from rumi_tf.utils.io import read_csv, write_csv
 
 TASK = ROOT / "flags" / "demo.flags"
 SAMPLES = 5000  # generated images that a run is judged by
@@ -37,14 +39,14 @@ def runs(
         row = {"precision": precision, "seed": str(seed), "iterations": str(iterations)}
         config = objective_config(str(TASK), given)
         try:
-            run = experiment.train(config)
+            run = train.train(config)
         except TrainingDiverged as error:
             found = dict.fromkeys(("d_loss", "g_loss", "fid", "kid", "milliseconds"), "-")
             yield {**row, **found, "losses": str(error)}
             continue
         log = read_csv(run.directory / "log.csv")
         curves += [{"precision": precision, "seed": str(seed), **line} for line in log]
-        measured = {m.metric: m for m in run_results.last_rows(config)}
+        measured = {m.metric: m for m in outputs.last_rows(config)}
         kid = measured["kid"]
         yield {
             **row,

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from reproduce._benchmarks.steps import ITERATIONS, prepared
-from rumi_tf.config import RunConfig
-from rumi_tf.environment import environment
+from rumi_tf.config.run import RunConfig
 from rumi_tf.networks.dcgan import DISCRIMINATORS, GENERATORS, KERNEL, scaled
+from rumi_tf.utils.environment import environment
 
 EPSILON = 1e-3  # of Keras's batch normalisation
 

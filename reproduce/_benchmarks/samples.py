@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from rumi_tf import metrics
-from rumi_tf.building import prepare
-from rumi_tf.config import RunConfig
-from rumi_tf.embeddings import image_batches, load_embedding
-from rumi_tf.evaluation import compare
-from rumi_tf.features import Features, extract
-from rumi_tf.resolving import resolve
+from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.embeddings import image_batches, load_embedding
+from rumi_tf.evaluation.evaluator import compare
+from rumi_tf.evaluation.features import Features, extract
+from rumi_tf.runs.resolve import resolve
+from rumi_tf.training.build import prepare
 
 SIZES = (20, 50, 100, 200, 500, 1000)  # real images that there are
 JUDGED = 1000  # images that stand for generated ones; of a small class half of it

@@ -5,13 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from reproduce._cells import objective_config
-from rumi_tf.building import make_batches, make_class_shares, make_model
-from rumi_tf.config import RunConfig
-from rumi_tf.data.images import LabelledImages
-from rumi_tf.data.sources import load_images
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.dataset import LabelledImages
+from rumi_tf.data.loaders import load_images
 from rumi_tf.data.splits import make_split
-from rumi_tf.model import AdversarialModel
+from rumi_tf.experiments.sweep import objective_config
+from rumi_tf.training.build import make_batches, make_class_shares, make_model
+from rumi_tf.training.model import AdversarialModel
 
 ITERATIONS = 3  # in a row, of each of two ways
 

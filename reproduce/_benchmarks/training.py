@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
-from rumi_tf.config import RunConfig
+from rumi_tf.config.run import RunConfig
 
 try:
     from reproduce._benchmarks import pytorch

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from rumi_tf.config import RunConfig
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import parse_json, read_csv, read_json
-from rumi_tf.mixture_config import MixtureConfig
-from rumi_tf.results import Row, by_evaluation, read_curve, read_rows
+from rumi_tf.config.mixture import MixtureConfig
+from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.results import Row, by_evaluation, read_curve, read_rows
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import parse_json, read_csv, read_json
 
 GRID_WIDTH = 320  # pixels at most
 MANY = 60  # runs, with more of which grids are smaller

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from reproduce import _grid, _table1, uac_table2
-from reproduce._cells import Cell, Outcome
+from reproduce import uac_table2
 from reproduce._report.reading import Run, measure
-from rumi_tf import resolving
-from rumi_tf.config import RunConfig
-from rumi_tf.errors import InvalidInput
-from rumi_tf.files import read_csv
+from rumi_tf.config.run import RunConfig
+from rumi_tf.experiments import paper_grid, paper_table1
+from rumi_tf.experiments.sweep import Cell, Outcome
+from rumi_tf.runs import resolve
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import read_csv
 
 # What says which task a run is on, and which run of it; the rest are its settings.
 TASK = ("dataset", "split", "minority_class", "positive_classes", "negative_classes", "attribute",
@@ -48,7 +49,7 @@ def settings(config: RunConfig) -> list[Setting]:
 def _defaults(task: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
     config = RunConfig(**dict(task))
     with contextlib.suppress(InvalidInput):  # such as an objective that this version does not know
-        config = resolving.resolve(config)
+        config = resolve.resolve(config)
     return dataclasses.asdict(config)
 
 
@@ -80,12 +81,12 @@ def rumi_table(runs: Sequence[Run]) -> list[dict[str, str]]:
         run
         for run in _finished(runs)
         if run.config.split == "unbalanced"
-        and run.config.objective in _grid.MODELS
+        and run.config.objective in paper_grid.MODELS
         and run.config.attribute in (None, PAPERS_ATTRIBUTE)
         and not run.config.holdout
     ]
-    lines = _summaries(members, _table1.summarise, _grid.MODELS)
-    paper = {key: {"paper's fid": f"{fid:g}"} for key, fid in _table1.published().items()}
+    lines = _summaries(members, paper_table1.summarise, paper_grid.MODELS)
+    paper = {key: {"paper's fid": f"{fid:g}"} for key, fid in paper_table1.published().items()}
     return _with_missing(lines, paper)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rumi_tf.config import RunConfig
-from rumi_tf.data.images import LabelledImages, from_loader
-from rumi_tf.errors import InvalidInput, NoSuchPart
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.dataset import LabelledImages, from_loader
+from rumi_tf.utils.errors import InvalidInput, NoSuchPart
 
 # Square of the face in the aligned 178x218 images, as in the published code: (y, x, side).
 CROP = (38, 18, 140)

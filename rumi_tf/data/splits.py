@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rumi_tf.classes import class_index
-from rumi_tf.config import RunConfig
-from rumi_tf.errors import InvalidInput
-from rumi_tf.randomness import numpy_generator
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.class_names import class_index
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.rng import numpy_generator
 
 
 @dataclasses.dataclass(frozen=True)

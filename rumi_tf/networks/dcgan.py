@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import layers
 
 from rumi_tf.networks.normalization import BatchNormalization
-from rumi_tf.randomness import initializer_seeds
+from rumi_tf.utils.rng import initializer_seeds
 
 KERNEL = 5
 

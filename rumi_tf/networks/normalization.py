@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from rumi_tf import replicas
+from rumi_tf.utils import replicas
 
 
 @keras.saving.register_keras_serializable("rumi_tf")

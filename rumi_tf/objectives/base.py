@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from rumi_tf import randomness, replicas
-from rumi_tf.errors import InvalidInput
+from rumi_tf.utils import replicas, rng
+from rumi_tf.utils.errors import InvalidInput
 
 Outputs = Mapping[str, tf.Tensor]
 Gradients = Sequence[tf.Tensor]
@@ -56,7 +56,7 @@ class View:
         """(count,) int32 labels by (K,) `shares`; by default as those of the generated images."""
         shares = self.class_shares if shares is None else shares
         assert shares is not None, "an unconditional generator has no labels"
-        return randomness.labels_of(self.uniform([count], stream), shares)
+        return rng.labels_of(self.uniform([count], stream), shares)
 
     def permuted(self, rows: tf.Tensor, stream: str) -> tf.Tensor:
         """(B, ...) rows of the batch, in random order over all replicas."""
@@ -70,7 +70,7 @@ class Player:
     """A network besides G and D that an objective trains, after D and before G.
 
     Attributes:
-        make: keyword arguments (see `rumi_tf.building.make_model`) -> the network.
+        make: keyword arguments (see `rumi_tf.training.build.make_model`) -> the network.
         loss: view -> the scalar it minimises; of the roles the view has `fake` alone.
         steps: updates per iteration.
         shares_trunk: whether its updates, by its own optimizer, train D's trunk as well.

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from rumi_tf import losses
+from rumi_tf.objectives import losses
 from rumi_tf.objectives.base import Objective
 
 _Loss = Callable[[tf.Tensor], tf.Tensor]

@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from rumi_tf import losses, replicas
+from rumi_tf.objectives import losses
 from rumi_tf.objectives.base import Objective
-from rumi_tf.objectives.cross_entropy import SGAN
 from rumi_tf.objectives.rumi import RumiDivergence
+from rumi_tf.objectives.sgan import SGAN
+from rumi_tf.utils import replicas
 
 
 class GradientPenalty(Objective):

@@ -5,8 +5,8 @@ Each class here is put before the base objective: `class RumiSGAN(RumiDivergence
 
 from typing import ClassVar
 
-from rumi_tf.errors import InvalidInput
 from rumi_tf.objectives.base import ROUNDING, Objective
+from rumi_tf.utils.errors import InvalidInput
 
 
 class Rumi(Objective):

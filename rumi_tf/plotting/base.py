@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from rumi_tf.files import atomic_path
+from rumi_tf.utils.io import atomic_path
 
 DPI = 100
 # Okabe and Ito's colours, told apart by the colour-blind; the line styles tell them apart in grey.

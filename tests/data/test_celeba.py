@@ -8,16 +8,18 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from rumi_tf import building, experiment, leases, run_results
-from rumi_tf.config import RunConfig
+from rumi_tf.config.run import RunConfig
 from rumi_tf.data.celeba import read_attributes, record_offsets
-from rumi_tf.data.images import unreadable
-from rumi_tf.data.sources import load_images
+from rumi_tf.data.dataset import unreadable
+from rumi_tf.data.loaders import load_images
 from rumi_tf.data.splits import make_split
-from rumi_tf.embeddings import classifier
-from rumi_tf.errors import InvalidInput
-from rumi_tf.resolving import resolve
-from rumi_tf.sampling import load_sampler
+from rumi_tf.evaluation.embeddings import classifier
+from rumi_tf.export.sampler import load_sampler
+from rumi_tf.runs import outputs
+from rumi_tf.runs.resolve import resolve
+from rumi_tf.training import build, train
+from rumi_tf.utils import locks
+from rumi_tf.utils.errors import InvalidInput
 from tests.tfds_on_disk import write_tfds
 
 # A short list, with the three that are used far from their official columns.
@@ -240,7 +242,7 @@ def test_what_another_process_prepares_meanwhile_is_not_downloaded(prepared, mon
         away.rename(here)  # while this one waits for the other's claim
         yield
 
-    monkeypatch.setattr(leases, "held", held)
+    monkeypatch.setattr(locks, "held", held)
     assert len(load_images(config(prepared, split="attribute"))) == 30
 
 
@@ -279,11 +281,11 @@ def test_both_genders_train_and_are_evaluated_on_hundreds_of_files(
         width=0.02, batch_size=8, iterations=2, eval_every=2, eval_samples=20,
         runs_dir=str(tmp_path / "runs"), cache_dir=str(tmp_path / "cache"),
     )  # fmt: skip
-    _, split = building.prepare(settings)
+    _, split = build.prepare(settings)
     sizes = {subset: len(index) for subset, index in split.indices.items()}
     assert (sizes["positive"], sizes["negative"]) == (minority, majority)
-    run = experiment.train(settings)
-    rows = run_results.last_rows(settings)
+    run = train.train(settings)
+    rows = outputs.last_rows(settings)
     fid = next(row for row in rows if row.metric == "fid")
     # Against all images of the minority class, of which the training saw 5 %.
     assert (fid.target, fid.n_reference) == (gender, 300 - majority)

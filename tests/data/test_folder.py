@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rumi_tf.config import RunConfig
+from rumi_tf.config.run import RunConfig
 from rumi_tf.data.folder import decode, load_folder
-from rumi_tf.errors import InvalidInput
+from rumi_tf.utils.errors import InvalidInput
 
 
 def write(root, name, array, **keywords):

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from rumi_tf.config import RunConfig
-from rumi_tf.data.sources import load_images
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.loaders import load_images
 from rumi_tf.data.splits import held_out, make_split, stratified
-from rumi_tf.errors import InvalidInput
-from rumi_tf.resolving import resolve
+from rumi_tf.runs.resolve import resolve
+from rumi_tf.utils.errors import InvalidInput
 
 TEN = tuple("0123456789")
 LABELS = np.repeat(np.arange(10), 30)

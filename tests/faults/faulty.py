@@ -51,7 +51,7 @@ def _command(fault: dict, module: str, arguments: list[str]) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (fault["limit"],) * 2)
     if "years" in fault:
         _set_clock(fault["years"])
-    from rumi_tf.embeddings import classifier
+    from rumi_tf.evaluation.embeddings import classifier
 
     classifier.UPDATES = UPDATES
     code = forks.run(module, arguments)

@@ -8,28 +8,22 @@ import shutil
 import numpy as np
 import pytest
 
-from rumi_tf import (
-    building,
-    callbacks,
-    environment,
-    experiment,
-    mixture,
-    resolving,
-    run_files,
-    run_results,
-)
-from rumi_tf.augmentation import check_output
-from rumi_tf.config import RunConfig
-from rumi_tf.data.images import from_memory
-from rumi_tf.embeddings import classifier
-from rumi_tf.errors import InvalidInput, RumiError, RunDamaged
-from rumi_tf.files import read_csv, seal_of, write_csv
-from rumi_tf.results import append_rows, read_rows
-from rumi_tf.sampling import load_sampler
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.dataset import from_memory
+from rumi_tf.evaluation.embeddings import classifier
+from rumi_tf.evaluation.results import append_rows, read_rows
+from rumi_tf.experiments import gaussians
+from rumi_tf.experiments.augment import check_output
+from rumi_tf.export.sampler import load_sampler
+from rumi_tf.runs import directories, outputs, resolve
+from rumi_tf.training import build, callbacks, train
+from rumi_tf.utils import environment
+from rumi_tf.utils.errors import InvalidInput, RumiError, RunDamaged
+from rumi_tf.utils.io import read_csv, seal_of, write_csv
+from tests.evaluation.test_features import Pixels, cached, same
+from tests.evaluation.test_results import ROW
 from tests.faults.damages import damages
-from tests.test_checkpoints import make, values
-from tests.test_features import Pixels, cached, same
-from tests.test_results import ROW
+from tests.training.test_checkpoints import make, values
 
 
 def one_line(error: Exception, name: str) -> None:
@@ -131,13 +125,13 @@ def test_results_of_classifiers_that_are_damaged_are_not_added_to(tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run of two iterations, and what loaded its images."""
-    config = resolving.resolve(
+    config = resolve.resolve(
         RunConfig(
             split="even", objective="lsgan", width=0.05, batch_size=8, iterations=2,
             runs_dir=str(tmp_path_factory.mktemp("runs")),
         )
     )  # fmt: skip
-    return config, experiment.train(config), building.prepare(config)[0]
+    return config, train.train(config), build.prepare(config)[0]
 
 
 @pytest.mark.parametrize("name", ["config.json", "data.json"])
@@ -145,7 +139,7 @@ def test_what_a_run_is_is_known_or_refused(run, name):
     config, done, images = run
     for damage in damages(done.directory / name, 60):
         try:
-            run_files.claim(config, done.directory, images)
+            directories.claim(config, done.directory, images)
             found = (done.directory / name).read_bytes()
             # A digit of what is no part of a run's identity, or white space.
             known = json.loads(found)
@@ -153,17 +147,17 @@ def test_what_a_run_is_is_known_or_refused(run, name):
             assert RunConfig(**known).identity() == config.identity(), damage
         except (RunDamaged, OSError) as error:
             one_line(error, str(done.directory))
-    run_files.claim(config, done.directory, images)
+    directories.claim(config, done.directory, images)
 
 
 def test_a_damaged_summary_is_none(run):
     config, done, _ = run
     for damage in damages(done.directory / "summary.json", 60):
-        found = run_files.read_summary(done.directory, config.iterations)
+        found = directories.read_summary(done.directory, config.iterations)
         assert found is None or found["iterations"] == 2, damage
         assert found is None or "turned" in damage, damage
-    assert run_files.read_summary(done.directory, 2) == done.summary
-    assert run_files.read_summary(done.directory, 3) is None
+    assert directories.read_summary(done.directory, 2) == done.summary
+    assert directories.read_summary(done.directory, 3) is None
 
 
 def test_damaged_environments_are_none(run):
@@ -188,7 +182,7 @@ def test_a_saved_model_makes_the_same_images_or_is_named(run):
                 one_line(error, str(done.saved_model))
             if "cut" in damage:
                 with pytest.raises(RunDamaged, match=r"delete .*summary\.json"):
-                    run_results.sampler_of(config)
+                    outputs.sampler_of(config)
     np.testing.assert_array_equal(load_sampler(done.saved_model).sample(3, 0), expected)
 
 
@@ -210,7 +204,7 @@ def test_damaged_metrics_of_a_run_are_named_before_anything_is_done(run, tmp_pat
     measured = dataclasses.replace(config, runs_dir=str(tmp_path), eval_every=1)
     for damage in damages(path, 10):
         with pytest.raises(RunDamaged) as caught:
-            experiment.train(measured)
+            train.train(measured)
         one_line(caught.value, str(path))
         assert "delete it to go on" in str(caught.value), damage
 
@@ -243,19 +237,19 @@ def test_a_cached_classifier_is_the_same_or_trained_anew(tmp_path, monkeypatch):
 
 
 def test_a_damaged_set_of_runs_is_named(tmp_path):
-    config = mixture.config_for("acgan", num_runs=2, eval_samples=30, runs_dir=str(tmp_path))
-    points = mixture.perfect_points(config)
-    rows = mixture.evaluate(config, points)
+    config = gaussians.config_for("acgan", num_runs=2, eval_samples=30, runs_dir=str(tmp_path))
+    points = gaussians.perfect_points(config)
+    rows = gaussians.evaluate(config, points)
     config.directory.mkdir()
     np.savez(config.directory / "points.npz", points=points)
     append_rows(config.directory / "metrics.csv", rows)
     summary = {"seconds": 1.5, "iterations": config.epochs * config.iterations}
     (config.directory / "summary.json").write_text(json.dumps(summary))
-    assert mixture.train(config).rows == rows
+    assert gaussians.train(config).rows == rows
     for name in ("points.npz", "metrics.csv"):
         for damage in damages(config.directory / name, 40):
             try:
-                np.testing.assert_array_equal(mixture.train(config).points, points, damage)
+                np.testing.assert_array_equal(gaussians.train(config).points, points, damage)
                 assert "turned" in damage and name == "points.npz", damage
             except RumiError as error:
                 one_line(error, str(config.directory))

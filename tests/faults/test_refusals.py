@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rumi_tf import refusals
-from rumi_tf.errors import OutOfMemory
+from rumi_tf.utils import tf_errors
+from rumi_tf.utils.errors import OutOfMemory
 from tests.faults.commands import COMMANDS, disturb, finish, intact, undisturbed
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def test_a_worker_that_is_gone_is_no_refusal_of_a_file(kind):
     import tensorflow as tf
 
     gone = getattr(tf.errors, kind)
-    with pytest.raises(gone), refusals.refusals_as_os_errors("x/ckpt-1"):
+    with pytest.raises(gone), tf_errors.refusals_as_os_errors("x/ckpt-1"):
         raise gone(None, None, "Connection reset by peer")
 
 
@@ -67,7 +67,7 @@ def test_memory_that_runs_out_is_one_line_wherever_it_does():
 
     full = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand more")
     for error, words in ((full, "OOM when allocating"), (MemoryError(), "no more is to be had")):
-        with pytest.raises(OutOfMemory) as caught, refusals.memory_told("less"):
+        with pytest.raises(OutOfMemory) as caught, tf_errors.memory_told("less"):
             raise error
         assert (str(caught.value), caught.value.exit_code) == (f"memory ran out ({words}); less", 7)
 
@@ -75,10 +75,10 @@ def test_memory_that_runs_out_is_one_line_wherever_it_does():
 def test_tensorflows_words_for_a_refusal_are_the_systems():
     import tensorflow as tf
 
-    with pytest.raises(OSError) as caught, refusals.refusals_as_os_errors("x/ckpt-1"):
+    with pytest.raises(OSError) as caught, tf_errors.refusals_as_os_errors("x/ckpt-1"):
         raise tf.errors.ResourceExhaustedError(None, None, "a/b.data; No space left on device")
     assert (caught.value.errno, caught.value.filename) == (28, "x/ckpt-1")
-    with pytest.raises(tf.errors.AbortedError), refusals.refusals_as_os_errors("x"):
+    with pytest.raises(tf.errors.AbortedError), tf_errors.refusals_as_os_errors("x"):
         raise tf.errors.AbortedError(None, None, "another worker has ended")
 
 

@@ -12,10 +12,11 @@ import time
 import pytest
 import tensorflow as tf
 
-from rumi_tf import leases, run_files
-from rumi_tf.checkpoints import Checkpoints
-from rumi_tf.errors import RunBusy
-from rumi_tf.files import read_csv, write_text
+from rumi_tf.runs import directories
+from rumi_tf.training.checkpoints import Checkpoints
+from rumi_tf.utils import locks
+from rumi_tf.utils.errors import RunBusy
+from rumi_tf.utils.io import read_csv, write_text
 from tests.conftest import ROOT, command, holder, start
 from tests.faults.commands import TRAIN
 
@@ -31,47 +32,47 @@ def test_on_one_machine_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_
     with holder(lock):
         os.utime(lock, (date, date))
         busy = pytest.raises(RunBusy, match="another process is working")
-        with busy, run_files.locked(lock.parent):
+        with busy, directories.locked(lock.parent):
             pass
     os.utime(lock, (date, date))
-    with run_files.locked(lock.parent):
-        assert leases.is_taken(lock)
+    with directories.locked(lock.parent):
+        assert locks.is_taken(lock)
     assert not lock.exists()
 
 
 def test_the_lock_of_another_machine_expires_when_its_holder_has_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "LEASE", 3.0)
+    monkeypatch.setattr(locks, "LEASE", 3.0)
     lock = tmp_path / "run" / "lock"
     with holder(lock, "elsewhere", 3.0):
         for _ in range(4):  # it is at work for longer than a claim lasts
             time.sleep(1)
-            assert leases.is_taken(lock)
+            assert locks.is_taken(lock)
         began = time.monotonic()
-        with pytest.raises(RunBusy), run_files.locked(lock.parent):
+        with pytest.raises(RunBusy), directories.locked(lock.parent):
             pass
         assert time.monotonic() - began < 3  # it was seen to touch its claim
     began = time.monotonic()
-    with run_files.locked(lock.parent):
+    with directories.locked(lock.parent):
         assert time.monotonic() - began >= 2.9
 
 
 def test_a_table_passes_by_the_lock_of_a_machine_that_has_ended_until_it_expires(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(leases, "LEASE", 2.0)
+    monkeypatch.setattr(locks, "LEASE", 2.0)
     lock = tmp_path / "run" / "lock"
     with holder(lock, "elsewhere", 2.0):
-        assert leases.is_taken(lock)
-    assert leases.is_taken(lock)
+        assert locks.is_taken(lock)
+    assert locks.is_taken(lock)
     time.sleep(2.1)
-    assert not leases.is_taken(lock)
+    assert not locks.is_taken(lock)
 
 
 def test_a_process_that_stood_still_is_told_that_another_took_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "LEASE", 1.0)
+    monkeypatch.setattr(locks, "LEASE", 1.0)
     directory = tmp_path / "run"
     told = pytest.raises(RunBusy, match=r"another process has taken over .* stood still for 1 sec")
-    with told, run_files.locked(directory):
+    with told, directories.locked(directory):
         (directory / "lock").unlink()  # as who takes over does
         (directory / "lock").write_text("another")
         for _ in range(100):
@@ -88,7 +89,7 @@ def test_who_wakes_up_writes_nothing_into_what_is_now_of_another(write, tmp_path
     """Before its next touch, which is seconds away, would tell it."""
     directory = tmp_path / "run"
     told = pytest.raises(RunBusy, match="another process has taken over")
-    with told, run_files.locked(directory):
+    with told, directories.locked(directory):
         (directory / "lock").unlink()
         (directory / "lock").write_text("another")
         write(directory)
@@ -115,12 +116,12 @@ def test_a_claim_is_taken_over_by_what_every_file_system_has(tmp_path):
 def test_a_claim_that_is_touched_while_it_is_broken_is_put_back(tmp_path):
     lock = tmp_path / "lock"
     lock.write_text("of another")
-    before = leases._sign_of_life(lock)
+    before = locks._sign_of_life(lock)
     os.utime(lock, (1, 1))
-    leases._break(str(lock), before)
+    locks._break(str(lock), before)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-    leases._break(str(lock), leases._sign_of_life(lock))
-    leases._break(str(lock), before)  # gone
+    locks._break(str(lock), locks._sign_of_life(lock))
+    locks._break(str(lock), before)  # gone
     assert not list(tmp_path.iterdir())
 
 
@@ -131,8 +132,8 @@ def test_claims_that_were_being_broken_when_their_breaker_was_killed_are_removed
     for path in (old, young, other):
         path.write_text("")
     for path in (old, other):
-        os.utime(path, (time.time() - 2 * leases.LEASE,) * 2)
-    with leases.held(lock):
+        os.utime(path, (time.time() - 2 * locks.LEASE,) * 2)
+    with locks.held(lock):
         assert {path.name for path in tmp_path.iterdir()} == {"lock", young.name, other.name}
 
 
@@ -146,8 +147,8 @@ def test_a_claim_is_waited_for_where_work_is_to_be_reused(tmp_path):
             process.wait()  # what nobody waits for is no ended process yet
 
         threading.Timer(gave_up, end).start()
-        with leases.held(lock):
-            assert gave_up <= time.monotonic() - began < leases.LEASE / 2
+        with locks.held(lock):
+            assert gave_up <= time.monotonic() - began < locks.LEASE / 2
 
 
 @pytest.mark.slow

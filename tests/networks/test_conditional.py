@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf.networks.conditional import ConditionalDiscriminator, ConditionalGenerator
-from rumi_tf.networks.families import conditional_pair
+from rumi_tf.networks.mine import STATISTICS
+from rumi_tf.networks.registry import conditional_pair
 from rumi_tf.networks.resnet import OneHotGenerator, ResNetDiscriminator
 from rumi_tf.networks.spectral import SpectralConv2D, SpectralDense
-from rumi_tf.networks.statistics import STATISTICS
 
 SHAPES = {
     "mnist": (28, 28, 1), "cifar10": (32, 32, 3), "celeba": (64, 64, 3), "uac_resnet": (32, 32, 3),

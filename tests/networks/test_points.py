@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf.networks.families import conditional_pair
+from rumi_tf.networks.mine import STATISTICS
 from rumi_tf.networks.points import POINT_NETWORKS
-from rumi_tf.networks.statistics import STATISTICS
+from rumi_tf.networks.registry import conditional_pair
 
 COMMON = {"image_shape": (1,), "num_classes": 3, "seed": 1}
 

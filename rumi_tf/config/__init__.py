@@ -1,0 +1,1 @@
+"""Run configurations: their fields, flags, JSON and recipes."""

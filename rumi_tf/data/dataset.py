@@ -1,0 +1,161 @@
+"""Labelled images that are gathered by index: from memory, or decoded when they are asked for."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from rumi_tf.utils.errors import InvalidInput
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """A data set with random access.
+
+    Attributes:
+        labels: (N,) int32, in [0, len(class_names)).
+        class_names: name of each class.
+        image_shape: (height, width, channels).
+        gather: (B,) int64 indices -> (B, height, width, channels) float32 in [-1, 1]; usable
+            eagerly and inside tf.data.
+        fingerprint: hexadecimal digest of the content; of CelebA, which is too large to be read
+            at every start, of the images' names and sizes.
+        name: index -> what a user calls that image.
+        note: what the user should know about the data, e.g. what was left out.
+    """
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    gather: Callable[[tf.Tensor], tf.Tensor]
+    fingerprint: str
+    name: Callable[[int], str] = "image {}".format
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def scale(images: tf.Tensor) -> tf.Tensor:
+    """Maps pixel values [0, 255] of any dtype to float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def from_memory(
+    images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
+) -> LabelledImages:
+    """Data set of (N, H, W, C) uint8 images held in memory."""
+    images = np.ascontiguousarray(images, np.uint8)
+    labels = np.asarray(labels, np.int32)
+    with tf.device("cpu"):
+        tensor = tf.constant(images)
+    digest = hashlib.sha256(images)
+    digest.update(labels)
+    return LabelledImages(
+        labels=labels,
+        class_names=class_names,
+        image_shape=tuple(images.shape[1:]),
+        gather=lambda indices: scale(tf.gather(tensor, tf.cast(indices, tf.int64))),
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def from_loader(
+    load: Callable[[tf.Tensor], tf.Tensor],
+    labels: np.ndarray,
+    class_names: tuple[str, ...],
+    image_shape: tuple[int, int, int],
+    content: bytes,
+    name: Callable[[int], str],
+) -> LabelledImages:
+    """Data set whose images are loaded one by one, when a batch needs them.
+
+    Args:
+        load: scalar int64 index -> (height, width, channels) pixel values in [0, 255].
+        labels: (N,) integer labels.
+        class_names: name of each class.
+        image_shape: shape of what `load` returns.
+        content: bytes that change when the images do; the fingerprint is made of them.
+        name: index -> what a user calls that image.
+    """
+
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        signature = tf.TensorSpec(image_shape, tf.float32)
+        one = lambda index: tf.ensure_shape(tf.cast(load(index), tf.float32), image_shape)  # noqa: E731
+        return scale(tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=signature))
+
+    labels = np.asarray(labels, np.int32)
+    digest = hashlib.sha256(content)
+    digest.update(labels)
+    return LabelledImages(labels, class_names, image_shape, gather, digest.hexdigest(), name)
+
+
+def joined(first: LabelledImages, second: LabelledImages) -> LabelledImages:
+    """The images of both, those of `second` behind the others.
+
+    Raises:
+        ValueError: they have other classes or another shape.
+    """
+    if (first.class_names, tuple(first.image_shape)) != (
+        second.class_names,
+        tuple(second.image_shape),
+    ):
+        raise ValueError(f"images differ: {first.image_shape} and {second.image_shape}")
+    count = len(first)
+
+    def gather(indices: tf.Tensor) -> tf.Tensor:
+        indices = tf.cast(indices, tf.int64)
+        side = tf.cast(indices >= count, tf.int32)
+        places = tf.dynamic_partition(tf.range(tf.size(indices)), side, 2)
+        ours, theirs = tf.dynamic_partition(indices, side, 2)
+        images = [first.gather(ours), second.gather(theirs - count)]
+        return tf.ensure_shape(tf.dynamic_stitch(places, images), (None, *first.image_shape))
+
+    digest = hashlib.sha256(f"{first.fingerprint} {second.fingerprint}".encode())
+    return LabelledImages(
+        labels=np.concatenate([first.labels, second.labels]),
+        class_names=first.class_names,
+        image_shape=first.image_shape,
+        gather=gather,
+        fingerprint=digest.hexdigest(),
+        name=lambda k: first.name(k) if k < count else second.name(k - count),
+        note="; ".join(filter(None, [first.note, second.note])),
+    )
+
+
+def unreadable(images: LabelledImages) -> np.ndarray:
+    """Indices of the images that cannot be decoded; decodes all of them, so it takes a while."""
+    numbers = tf.data.Dataset.range(len(images))
+    tried = numbers.map(lambda k: (k, images.gather(k[tf.newaxis])), tf.data.AUTOTUNE)
+    good = [int(k) for k, _ in tried.ignore_errors()]
+    return np.setdiff1d(np.arange(len(images)), good)
+
+
+def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
+    """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
+    # Too little memory is no fault of an image.
+    bad: Sequence[int] | np.ndarray = ()
+    if not isinstance(error, tf.errors.ResourceExhaustedError):
+        bad = unreadable(images)
+    if not len(bad):
+        raise error
+    raise InvalidInput(
+        "data_dir",
+        f"{len(bad)} of {len(images)} images cannot be decoded, the first is "
+        f"{images.name(int(bad[0]))}; mend them, or leave them out with --skip_unreadable",
+    ) from error
+
+
+def without(images: LabelledImages, dropped: np.ndarray) -> LabelledImages:
+    """The data set less the images at some indices."""
+    kept = np.setdiff1d(np.arange(len(images)), dropped)
+    index = tf.constant(kept, tf.int64)
+    return dataclasses.replace(
+        images,
+        labels=images.labels[kept],
+        gather=lambda indices: images.gather(tf.gather(index, tf.cast(indices, tf.int64))),
+        fingerprint=hashlib.sha256(images.fingerprint.encode() + kept.tobytes()).hexdigest(),
+        name=lambda k: images.name(int(kept[k])),
+    )

@@ -1,0 +1,1 @@
+"""Evaluation: embeddings, protocols, and results as rows."""

@@ -1,0 +1,375 @@
+"""UAC-GAN's mixture of three Gaussians: data, training of many runs at once, evaluation.
+
+Section 5.1 of the paper; what it leaves open is as in its published code.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rumi_tf.config.mixture import DEVIATIONS, MEANS, NUM_CLASSES, MixtureConfig
+from rumi_tf.evaluation.protocols import uac_mixture
+from rumi_tf.evaluation.results import Row, read_rows, rows_as_text
+from rumi_tf.experiments.vectorized import Adam, Batches, Ensemble
+from rumi_tf.metrics import polynomial_mmd2
+from rumi_tf.networks.registry import conditional_pair
+from rumi_tf.objectives import OBJECTIVES, Objective
+from rumi_tf.runs.directories import check_writable, locked, read_summary
+from rumi_tf.training.checkpoints import Checkpoints
+from rumi_tf.utils import rng
+from rumi_tf.utils.environment import record_environment
+from rumi_tf.utils.errors import InvalidInput, RunDamaged
+from rumi_tf.utils.io import (
+    atomic_path,
+    read_npz,
+    remove_temporaries,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+CLASSES = tuple(f"class_{k}" for k in range(NUM_CLASSES))
+TARGETS = (*CLASSES, "marginal")
+SHARES = (1 / NUM_CLASSES,) * NUM_CLASSES
+LATENT_DIM = 2
+PIECE = 25  # runs that are computed together; more of them leave the cache of a core
+
+
+def config_for(objective: str, **values: Any) -> MixtureConfig:
+    """The configuration of an objective; settings that it does not have are left at their defaults,
+    so that they do not tell apart runs that are the same.
+    """
+    others = {name for kind in OBJECTIVES.values() for name in kind.defaults}
+    others -= set(OBJECTIVES[objective].defaults)
+    own = {name: value for name, value in values.items() if name not in others}
+    return MixtureConfig(objective=objective, **own)
+
+
+def make_objective(config: MixtureConfig) -> Objective:
+    """The objective with those of the settings that it has."""
+    kind, known = OBJECTIVES[config.objective], {f.name for f in dataclasses.fields(config)}
+    return kind(**{name: getattr(config, name) for name in kind.defaults if name in known})
+
+
+# ----- data -----------------------------------------------------------------------------------
+
+
+def draw_classes(count: int, seed: int, stream: str) -> np.ndarray:
+    """(3, count) float32 points of the three classes."""
+    normal = rng.numpy_generator(seed, stream).standard_normal(
+        (len(MEANS), count), dtype=np.float32
+    )
+    means, deviations = (np.array([own], np.float32).T for own in (MEANS, DEVIATIONS))
+    return means + deviations * normal
+
+
+def epoch_of(
+    data: np.ndarray, config: MixtureConfig, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The batches of an epoch of a run, in an order of its own.
+
+    Args:
+        data: (3, samples) points.
+        config: what to cut them into.
+        seed: of the run.
+        epoch: its number.
+
+    Returns:
+        Points (iterations, d_steps, B, 1) float32, and labels (iterations, d_steps, B) uint8.
+    """
+    draw = np.random.default_rng([seed, rng.stream_number("mixture/shuffle"), epoch])
+    shape = config.iterations, config.d_steps, config.batch_size
+    steps = config.iterations * config.d_steps
+    classes = len(data)
+    if config.stratified:
+        each = config.batch_size // classes
+        points = draw.permuted(data, axis=1)[:, : steps * each]
+        points = points.reshape(classes, steps, each).swapaxes(0, 1)
+        labels = np.broadcast_to(np.repeat(np.arange(classes, dtype=np.uint8), each), shape)
+    else:
+        order = draw.permutation(data.size)[: steps * config.batch_size]
+        points, labels = data.ravel()[order], (order // data.shape[1]).astype(np.uint8)
+    return np.ascontiguousarray(points).reshape(*shape, 1), labels.reshape(shape)
+
+
+def _batches(
+    config: MixtureConfig,
+    data: np.ndarray,
+    seeds: range,
+    epoch: int,
+    needed: Sequence[tuple[str, str]],
+) -> Batches:
+    """An epoch of some runs; all but the data are functions of (seed of the run, epoch)."""
+    shape = config.iterations, config.d_steps + 1, config.batch_size
+    real = [epoch_of(own, config, seed, epoch) for own, seed in zip(data, seeds, strict=True)]
+    noise = [rng.normal((*shape, LATENT_DIM), s, "mixture/noise", epoch) for s in seeds]
+    labels = [
+        tf.cast(rng.labels_of(_uniform(shape, s, "labels", epoch), SHARES), tf.uint8) for s in seeds
+    ]
+    drawn = {
+        (kind, stream): tf.stack([_DRAW[kind](shape, s, stream, epoch) for s in seeds])
+        for kind, stream in needed
+    }
+    return Batches(
+        # Stacked by NumPy: tf.stack takes seconds for arrays that are no tensors yet.
+        tf.constant(np.stack([points for points, _ in real])),
+        tf.constant(np.stack([label for _, label in real])),
+        tf.stack(noise), tf.stack(labels), drawn,
+    )  # fmt: skip
+
+
+def _uniform(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Tensor:
+    return rng.uniform(shape, seed, f"mixture/{stream}", epoch)
+
+
+def _permutations(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Tensor:
+    draw = np.random.default_rng([seed, rng.stream_number(f"mixture/{stream}"), epoch])
+    ordered = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
+    return tf.constant(draw.permuted(ordered, axis=-1))
+
+
+_DRAW = {"uniform": _uniform, "permutation": _permutations}
+
+
+# ----- training -------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureRuns:
+    """A finished set of runs.
+
+    Attributes:
+        config: what was trained.
+        rows: of results, one per run and target.
+        points: (R, 3, eval_samples) generated points.
+        seconds: that training took, over all starts.
+        reused: whether it had been finished before.
+    """
+
+    config: MixtureConfig
+    rows: list[Row]
+    points: np.ndarray
+    seconds: float
+    reused: bool
+
+
+def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> Ensemble:
+    """The runs of a configuration, untrained."""
+    objective = make_objective(config)
+    generator, discriminator = conditional_pair(config.network)
+
+    def networks(seed: int) -> dict[str, keras.Model]:
+        common = {
+            "network": config.network, "image_shape": (1,), "num_classes": NUM_CLASSES,
+            "seed": seed,
+        }  # fmt: skip
+        made = {
+            "generator": generator(latent_dim=LATENT_DIM, **common),
+            "discriminator": discriminator(heads=objective.heads(), **common),
+        }
+        for name, player in objective.players().items():
+            features = made["discriminator"].features
+            made[name] = player.make(name=name, features=features, **common)
+        return made
+
+    return Ensemble(
+        objective, networks, config.run_seeds, d_steps=config.d_steps,
+        batch_size=config.batch_size, class_shares=SHARES,
+        adam=Adam(config.learning_rate, config.beta_1, config.beta_2), jit_compile=jit_compile,
+    )  # fmt: skip
+
+
+def train_epochs(
+    config: MixtureConfig, ensemble: Ensemble, stop: int | None = None
+) -> Iterator[int]:
+    """Trains on from where the ensemble is; yields the number of epochs done after each.
+
+    Args:
+        config: of the runs.
+        ensemble: its runs, at the end of an epoch.
+        stop: number of epochs to stop after; by default all.
+    """
+    data = np.stack([draw_classes(config.samples, s, "mixture/data") for s in config.run_seeds])
+    needed = ensemble.draws()
+    pieces = math.ceil(config.num_runs / PIECE)
+    for epoch in range(int(ensemble.iteration) // config.iterations, stop or config.epochs):
+
+        def batches_of(runs: slice, epoch: int = epoch) -> Batches:
+            return _batches(config, data[runs], config.run_seeds[runs], epoch, needed)
+
+        ensemble.train(batches_of, pieces)
+        yield epoch + 1
+
+
+def train(
+    config: MixtureConfig,
+    jit_compile: bool = True,
+    tell: Callable[[int, float], None] = lambda epoch, left: None,
+) -> MixtureRuns:
+    """Trains the runs that `config` describes, resumes them, or returns them if finished.
+
+    Args:
+        config: the runs.
+        jit_compile: whether XLA compiles the training loop.
+        tell: is given, after every epoch, their number and the seconds that are left.
+
+    Raises:
+        InvalidInput: the output directory cannot be used.
+        RunBusy: another process is training them.
+        RunDamaged: what they left on disk cannot be used.
+    """
+    directory = config.directory
+    done = read_summary(directory, config.epochs * config.iterations)
+    if done:
+        return _finished(config, done)
+    check_writable(str(directory.parent))
+    with locked(directory):
+        done = read_summary(directory, config.epochs * config.iterations)
+        if done:
+            return _finished(config, done)
+        _claim(config)
+        remove_temporaries(directory)
+        record_environment(directory / "environment.json")
+        ensemble = make_ensemble(config, jit_compile)
+        spent = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        checkpoints = Checkpoints(
+            directory / "checkpoints", {**ensemble.state(), "seconds": [spent]}
+        )
+        checkpoints.restore()
+        checkpoints.remove_parts()
+        start = int(ensemble.iteration) // config.iterations
+        began = previous = time.monotonic()
+        for epoch in train_epochs(config, ensemble):
+            now = time.monotonic()
+            spent.assign_add(now - previous)
+            previous = now
+            checkpoints.save()
+            tell(epoch, (now - began) / (epoch - start) * (config.epochs - epoch))
+        points = generated(config, ensemble)
+        rows = evaluate(config, points)
+        with atomic_path(directory / "points.npz") as path:
+            np.savez(path, points=points)
+        write_csv(directory / "metrics.csv", rows_as_text(rows), sealed=True)
+        summary = {"seconds": float(spent), "iterations": int(ensemble.iteration)}
+        write_json(directory / "summary.json", summary)
+    return MixtureRuns(config, rows, points, float(spent), reused=False)
+
+
+def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
+    directory = config.directory
+    try:
+        seconds = float(summary["seconds"])
+        rows: list[Row] = read_rows(directory / "metrics.csv")
+        points = read_npz(directory / "points.npz")["points"]
+        if [(row.seed, row.target) for row in rows] != [
+            (seed, target) for seed in config.run_seeds for target in TARGETS
+        ]:
+            raise ValueError("metrics.csv has not the rows of its runs")
+        if points.shape != (config.num_runs, NUM_CLASSES, config.eval_samples):
+            raise ValueError(f"points.npz has points of shape {points.shape}")
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise RunDamaged(f"{directory} is damaged: {error}; delete it to train anew") from error
+    return MixtureRuns(config, rows, points, seconds, reused=True)
+
+
+def _claim(config: MixtureConfig) -> None:
+    """Writes what the runs are; raises if the directory holds others."""
+    path = config.directory / "config.json"
+    try:
+        known = MixtureConfig.from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        write_text(path, config.to_json())
+        return
+    except (ValueError, InvalidInput) as error:
+        raise RunDamaged(f"{path} is damaged: {error}") from error
+    if known.identity() != config.identity():
+        raise RunDamaged(f"{path} describes other runs")
+
+
+# ----- evaluation -----------------------------------------------------------------------------
+
+
+def generated(config: MixtureConfig, ensemble: Ensemble) -> np.ndarray:
+    """(R, 3, eval_samples) points of every run and class."""
+    count = config.eval_samples
+    noise = tf.stack(
+        [rng.normal((count, LATENT_DIM), s, "mixture/evaluation", 0, k)
+         for s in config.run_seeds for k in range(NUM_CLASSES)]
+    )  # fmt: skip
+    noise = tf.reshape(noise, (config.num_runs, NUM_CLASSES * count, LATENT_DIM))
+    labels = tf.repeat(tf.range(NUM_CLASSES), count)
+    labels = tf.broadcast_to(labels, (config.num_runs, len(labels)))
+    points = ensemble.generate(noise, labels).numpy()
+    return points.reshape(config.num_runs, NUM_CLASSES, count)
+
+
+def evaluate(config: MixtureConfig, points: np.ndarray) -> list[Row]:
+    """Squared MMD of every run, by class and of all classes together.
+
+    As in the published code, the protocol's number of points is drawn with replacement from the
+    generated points and from the data, so that even a perfect generator is a little above 0: what
+    was generated is taken for a distribution, whose moments are not exact.
+
+    Args:
+        config: of the runs.
+        points: (R, 3, n) generated points; a run that has values that are not finite has diverged
+            and gets rows without a value.
+    """
+    protocol = uac_mixture()
+    rows: list[Row] = []
+    for seed, made in zip(config.run_seeds, points, strict=True):
+        began = time.monotonic()
+        values = mmd_by_target(config, made, seed)
+        seconds = time.monotonic() - began
+        for target, value in values.items():
+            rows.append(
+                Row(
+                    dataset="mixture",
+                    split="classes",
+                    target=target,
+                    objective=config.objective,
+                    config_hash=config.hash(),
+                    seed=seed,
+                    iteration=config.epochs * config.iterations,
+                    reference=f"{config.samples} points of each class",
+                    protocol=protocol.name,
+                    embedding=protocol.embedding,
+                    metric="mmd2",
+                    value=value,
+                    std=None,
+                    n_generated=protocol.num_generated,
+                    n_reference=protocol.num_reference,
+                    seconds=round(seconds, 3),
+                    note="" if value is not None else "diverged",
+                )
+            )
+    return rows
+
+
+def mmd_by_target(config: MixtureConfig, made: np.ndarray, seed: int) -> dict[str, float | None]:
+    """Target -> squared MMD of one run's points (3, n), `None` if any is not finite."""
+    if not np.isfinite(made).all():
+        return dict.fromkeys(TARGETS)
+    protocol = uac_mixture()
+    data = draw_classes(config.samples, seed, "mixture/data")
+    draw = rng.numpy_generator(seed, "mixture/resampling")
+    sides = zip((*made, made.ravel()), (*data, data.ravel()), strict=True)
+    return {
+        target: polynomial_mmd2(
+            draw.choice(ours, protocol.num_generated), draw.choice(real, protocol.num_reference)
+        )
+        for target, (ours, real) in zip(TARGETS, sides, strict=True)
+    }
+
+
+def perfect_points(config: MixtureConfig) -> np.ndarray:
+    """(R, 3, eval_samples): what generators without fault would make in place of the runs."""
+    return np.stack(
+        [draw_classes(config.eval_samples, s, "mixture/perfect") for s in config.run_seeds]
+    )

@@ -1,0 +1,42 @@
+"""Hyper-parameters of the Rumi-GAN paper's models: by its text, or by its published code."""
+
+from typing import Any
+
+from absl import flags
+
+SETTINGS = ("paper", "authors_code")
+# Where the published scripts differ from flags/authors_code.flags.
+_OBJECTIVES = {"rumi_lsgan": "rumi_lsgan_authors_code"}
+_FIELDS: dict[str, dict[str, Any]] = {
+    "fashion_mnist": {"learning_rate": 2e-4},
+    "celeba": {"learning_rate": 2e-4, "image_size": 32},
+}
+_FIELDS_OF_MODEL = {("celeba", "rumi_lsgan"): {"image_size": 128}}
+
+
+def define_settings_flag(section: str) -> None:
+    """Defines --settings, listed under the heading `section`."""
+    flags.DEFINE_enum(
+        "settings", "paper", SETTINGS, "Hyper-parameters by the paper's text, or as in its "
+        "published code; flags take their place.", module_name=section,
+    )  # fmt: skip
+
+
+def hyperparameters(settings: str, dataset: str, model: str) -> tuple[str, dict[str, Any]]:
+    """How a model of the paper is trained on a data set.
+
+    Args:
+        settings: one of `SETTINGS`. The paper's are the defaults of `RunConfig`.
+        dataset: of `rumi_tf.experiments.paper_grid.DATASETS`.
+        model: of `rumi_tf.experiments.paper_grid.MODELS`.
+
+    Returns:
+        The name of its file in flags/objectives, and fields of `RunConfig`.
+    """
+    if settings == "paper":
+        return model, {}
+    from rumi_tf.experiments import sweep
+
+    fields = sweep.flagfile_fields(sweep.ROOT / "flags" / f"{settings}.flags")
+    fields |= _FIELDS.get(dataset, {}) | _FIELDS_OF_MODEL.get((dataset, model), {})
+    return _OBJECTIVES.get(model, model), fields

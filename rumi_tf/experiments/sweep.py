@@ -1,0 +1,288 @@
+"""Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from rumi_tf.config.run import RunConfig, as_flag, define_flags
+from rumi_tf.evaluation.results import Row
+from rumi_tf.runs import directories, outputs, resolve
+from rumi_tf.utils import cli
+from rumi_tf.utils.errors import InvalidInput
+
+ROOT = Path(__file__).resolve().parent.parent
+OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
+BUSY = 3  # the exit code of a command whose run another process works on
+PATIENCE = 10.0  # seconds before cells that others work on are looked at again
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a table.
+
+    Attributes:
+        config: resolved.
+        place: where it stands in the table: column -> value.
+    """
+
+    config: RunConfig
+    place: Mapping[str, str]
+
+    @property
+    def title(self) -> str:
+        """Its place in words."""
+        return " ".join(str(value) for value in self.place.values())
+
+    @property
+    def log(self) -> Path:
+        """What its processes printed."""
+        return Path(self.config.runs_dir) / "logs" / f"{self.config.name()}.log"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a cell.
+
+    Attributes:
+        cell: the cell.
+        status: `done`, `reused` or `failed`.
+        rows: of results; empty unless it is done or reused.
+        seconds: that its process took.
+        reason: of a failure, in a line.
+    """
+
+    cell: Cell
+    status: str
+    rows: Sequence[Row] = ()
+    seconds: float = 0.0
+    reason: str = ""
+
+    def value(self, metric: str) -> float | None:
+        """Value of a metric; `None` if there is none."""
+        return next((row.value for row in self.rows if row.metric == metric), None)
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Mean time of an iteration, as the run measured it."""
+        config = self.cell.config
+        summary = (
+            directories.read_summary(directories.run_directory(config), config.iterations) or {}
+        )
+        return summary.get("milliseconds_per_iteration")
+
+
+def given_flags() -> dict[str, Any]:
+    """The fields of `RunConfig` whose flags were given on the command line, with their values.
+
+    Raises:
+        InvalidInput: they ask that several processes train one run, of which this one starts many.
+    """
+    if flags.FLAGS.strategy == "multi_worker":
+        raise InvalidInput(
+            "strategy", "multi_worker is for reproduce.train alone; machines share many runs "
+            "if they are given the same command and the same --runs_dir"
+        )  # fmt: skip
+    return _present(flags.FLAGS)
+
+
+def _present(values: flags.FlagValues) -> dict[str, Any]:
+    return {
+        name: values[name].value
+        for name in RunConfig.__dataclass_fields__
+        if name in values and values[name].present
+    }
+
+
+def objective_names() -> list[str]:
+    """Names of the files in flags/objectives."""
+    return sorted(path.stem for path in OBJECTIVE_FLAGS.glob("*.flags"))
+
+
+def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
+    """The resolved configuration of an objective's flagfile, with what was given in its place.
+
+    Args:
+        name: of a file in flags/objectives, without its suffix; or a path that ends in `.flags`.
+        given: fields of `RunConfig`.
+
+    Raises:
+        InvalidInput: there is no such file, or the result is not admissible.
+    """
+    path = Path(name) if name.endswith(".flags") else OBJECTIVE_FLAGS / f"{name}.flags"
+    if not path.is_file():
+        raise InvalidInput(
+            "objectives",
+            f"{name!r} is neither a flagfile nor one of {', '.join(objective_names())}",
+        )
+    try:
+        fields = flagfile_fields(path)
+    except (flags.Error, OSError, ValueError) as error:
+        raise InvalidInput("objectives", f"{path}: {error}") from error
+    return resolve.resolve(RunConfig(**{**fields, **given}))
+
+
+def flagfile_fields(path: Path) -> dict[str, Any]:
+    """The fields of `RunConfig` that a flagfile gives, with their values.
+
+    Raises:
+        absl.flags.Error: it has something else in it.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    _, *rest = values(["flagfile", f"--flagfile={path}"])
+    if rest:
+        raise flags.Error(f"{rest[0]!r} is not a flag; flags look like --name=value")
+    return _present(values)
+
+
+def as_flags(config: RunConfig) -> list[str]:
+    """The command-line flags that mean a configuration."""
+    words = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        # The data set is named, so that its directory is not taken for one of other images.
+        if value is None or (value == field.default and field.name != "dataset"):
+            continue
+        words.append(as_flag(field.name, value))
+    return words
+
+
+def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[Outcome]:
+    """Trains and evaluates what is missing; returns an outcome per cell, in their order.
+
+    Several of these may share a directory, on one machine or on many: a cell that another process
+    works on is left to it, and looked at again when the others are done.
+
+    Args:
+        cells: their configurations say how they are evaluated (`eval_every`).
+        jobs: processes at a time, which share the processor's cores.
+        tell: is given a line for every cell that ends.
+    """
+    outcomes: dict[int, Outcome] = {}
+    waiting = []
+    for number, cell in enumerate(cells):
+        if found := finished(cell):
+            outcomes[number] = found
+        else:
+            waiting.append(number)
+    if outcomes:
+        tell(f"{len(outcomes)} of {len(cells)} were there")
+    told: list[int] = []
+    with cli.terminable():
+        while waiting:
+            ended = _round({number: cells[number] for number in waiting}, jobs, tell)
+            outcomes |= ended
+            waiting = [number for number in waiting if number not in ended]
+            if waiting and waiting != told:
+                tell(f"waiting for {len(waiting)} that other processes work on")
+                told = waiting
+            if waiting:
+                time.sleep(PATIENCE)
+    return [outcomes[number] for number in range(len(cells))]
+
+
+def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) -> dict[int, Outcome]:
+    """Outcomes of the cells, by number, but for those that other processes work on."""
+    outcomes: dict[int, Outcome] = {}
+    processes, began = _Processes(), time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        futures: dict[Future[Outcome | None], int] = {}
+        try:  # around `submit` too: an interrupt may come when the first process has begun
+            for number, cell in cells.items():
+                futures[pool.submit(_process, cell, jobs, processes)] = number
+            for count, future in enumerate(as_completed(futures), start=1):
+                found = future.result()
+                if found is not None:
+                    outcomes[futures[future]] = found
+                    left = (time.monotonic() - began) / count * (len(cells) - count)
+                    tell(f"[{count}/{len(cells)}] {_line(found)}, left {left:.0f} s")
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            processes.stop()
+            raise
+    return outcomes
+
+
+def finished(cell: Cell) -> Outcome | None:
+    """What is there of a cell that was trained and evaluated before."""
+    directory = directories.run_directory(cell.config)
+    done = directories.read_summary(directory, cell.config.iterations)
+    rows = outputs.last_rows(cell.config) if done else []
+    return Outcome(cell, "reused", rows) if rows else None
+
+
+def _line(found: Outcome) -> str:
+    if found.status == "failed":
+        return f"{found.cell.title}: {found.status}: {found.reason}"
+    fid = found.value("fid")
+    told = "none" if fid is None else f"{fid:.4g}"
+    return f"{found.cell.title}: fid {told} in {found.seconds:.0f} s"
+
+
+class _Processes:
+    """Those that run; after `stop` none starts any more, also not one that was about to."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen] | None = []
+
+    def start(self, words: Sequence[str], **how: Any) -> subprocess.Popen:
+        """As `subprocess.Popen`; raises `KeyboardInterrupt` after `stop`."""
+        with self._lock:
+            if self._running is None:
+                raise KeyboardInterrupt
+            process = subprocess.Popen(words, **how)
+            self._running.append(process)
+        return process
+
+    def stop(self) -> None:
+        """Ends them all."""
+        with self._lock:
+            running, self._running = self._running or [], None
+        for process in running:
+            process.terminate()
+
+
+def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
+    """What became of a cell; `None` if another process works on it."""
+    if found := finished(cell):  # meanwhile
+        return found
+    if directories.is_busy(cell.config):
+        return None
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    began = time.monotonic()
+    cell.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(cell.log, "a", encoding="utf-8") as log:
+        process = processes.start(
+            [sys.executable, "-m", "reproduce.train", *as_flags(cell.config)],
+            stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=os.getcwd(),
+            env={"PYTHONPATH": str(ROOT), **os.environ, **dict.fromkeys(names, threads)},
+        )  # fmt: skip
+        code = process.wait()
+    seconds = time.monotonic() - began
+    rows = outputs.last_rows(cell.config) if code == 0 else []
+    if rows:
+        return Outcome(cell, "done", rows, seconds)
+    if code == BUSY:
+        return None
+    last = (cell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
+    reason = f"{last[:400]} (exit code {code}, {cell.log})"
+    return Outcome(cell, "failed", (), seconds, reason)
+
+
+def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """A line for each cell without a result."""
+    for found in outcomes:
+        if found.status == "failed":
+            yield _line(found)

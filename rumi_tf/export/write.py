@@ -1,0 +1,48 @@
+"""Writes a trained generator in the two forms that others can load."""
+
+import os
+
+import keras
+import tensorflow as tf
+
+from rumi_tf.export.safety import METADATA, sealed
+from rumi_tf.utils.io import atomic_path, write_json
+from rumi_tf.utils.tf_errors import refusals_as_os_errors
+
+
+def export_saved_model(
+    generator: keras.Model, saved_model: str | os.PathLike, metadata: dict
+) -> None:
+    """Exports a generator as a TF SavedModel, to sample from.
+
+    Args:
+        generator: (B, latent_dim) noise, or that and (B,) labels if it has the attribute
+            `num_classes`, -> (B, H, W, C) in [-1, 1].
+        saved_model: directory of the SavedModel; its signature `serve` takes `noise`, and of a
+            conditional generator `label`, int32.
+        metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
+    """
+    noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
+    with atomic_path(saved_model) as temporary, refusals_as_os_errors(saved_model):
+        if hasattr(generator, "num_classes"):
+            _export_conditional(generator, str(temporary), noise)
+        else:
+            generator.export(str(temporary), verbose=False, input_signature=[noise])
+        write_json(temporary / METADATA, sealed(metadata, temporary))
+
+
+def export_keras(generator: keras.Model, path: str | os.PathLike) -> None:
+    """Saves a generator as a .keras file, to go on with; `path` ends so."""
+    with atomic_path(path) as temporary:
+        generator.save(temporary)
+
+
+def _export_conditional(generator: keras.Model, path: str, noise: tf.TensorSpec) -> None:
+    def serve(noise, label):
+        return generator((noise, label), training=False)
+
+    archive = keras.export.ExportArchive()
+    archive.track(generator)
+    label = tf.TensorSpec((None,), tf.int32, name="label")
+    archive.add_endpoint("serve", serve, input_signature=[noise, label])
+    archive.write_out(path, verbose=False)

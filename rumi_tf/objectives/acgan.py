@@ -1,0 +1,69 @@
+"""The auxiliary-classifier GANs: AC-GAN and TAC-GAN."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import tensorflow as tf
+
+from rumi_tf.objectives import losses
+from rumi_tf.objectives.conditional import Conditional
+
+
+class ACGAN(Conditional):
+    """AC-GAN (Odena et al., ICML 2017; UAC-GAN, Eq. 1).
+
+    D minimises its adversarial loss - E_real log C(x, y) - E_fake log C(x, y), G its own
+    - E_fake log C(x, y); C is the head `class` of D. Without `classifier_on_fakes`, the default,
+    D's loss has no term of C for generated images: with it, C and G have a loss in common on them,
+    and agreed on a code for the class that is in no digit (docs/results.md). The Rumi paper does
+    not state the adversarial loss of its AC-GAN; it is that of Odena et al., cross-entropy.
+    """
+
+    defaults: ClassVar = {**Conditional.defaults, "classifier_on_fakes": False}
+    classifier_on_fakes: bool
+
+    def heads(self):
+        return ("class",)
+
+    def terms(self):
+        base = super().terms()
+        on_fakes = float(self.classifier_on_fakes)
+        return {
+            "real": lambda out: base["real"](out) + _classification("class", out),
+            "fake": lambda out: base["fake"](out) + on_fakes * _classification("class", out),
+        }
+
+    def generator_loss(self, outputs):
+        return super().generator_loss(outputs) + _classification("class", outputs)
+
+
+class TACGAN(ACGAN):
+    """TAC-GAN (Gong et al., NeurIPS 2019; UAC-GAN, Eq. 4-5).
+
+    The head `twin`, Cmi, learns the classes of generated images, and G works against it: D's loss
+    has - E_fake log Cmi(x, y) more, and G's has + lambda E_fake log Cmi(x, y), lambda being
+    `twin_weight`. As in the published code D's term has no weight; with lambda = 0 the head is
+    left out, which is AC-GAN.
+    """
+
+    defaults: ClassVar = {**ACGAN.defaults, "twin_weight": 1.0}
+    twin_weight: float
+
+    def heads(self):
+        return (*super().heads(), "twin") if self.twin_weight else super().heads()
+
+    def terms(self):
+        base = super().terms()
+        if not self.twin_weight:
+            return base
+        return {**base, "fake": lambda out: base["fake"](out) + _classification("twin", out)}
+
+    def generator_loss(self, outputs):
+        base = super().generator_loss(outputs)
+        if not self.twin_weight:
+            return base
+        return base - self.twin_weight * _classification("twin", outputs)
+
+
+def _classification(head: str, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    return losses.class_cross_entropy(outputs[head], outputs["label"])

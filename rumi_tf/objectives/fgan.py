@@ -1,0 +1,137 @@
+"""The f-GANs of Nowozin et al. (NeurIPS 2016) and their Rumi forms.
+
+With v the raw score, g the output activation and f* the Fenchel conjugate of f, both of their
+Table 2, D maximises E_real g(v) - E_fake f*(g(v)) (their Eq. 6). G minimises -E_fake g(v), the
+non-saturating form of their Section 3.2, or with `g_loss=min_max` D's own value, -E_fake f*(g(v));
+that gives no gradient where D is sure of itself. Both have the same fixed points: g and f*(g) rise
+together. (Of Pearson's f*(g(v)) that holds for v > -2, the range of its optimum.) g and f*(g) are
+written as functions of v, in which their exponentials and logarithms cancel.
+"""
+
+import abc
+import math
+from typing import ClassVar
+
+import tensorflow as tf
+
+from rumi_tf.objectives import losses
+from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.rumi import RumiDivergence
+from rumi_tf.objectives.sgan import SGAN
+
+
+class FGAN(Objective):
+    """D minimises -E_real g(v) + E_fake f*(g(v)); G minimises -E_fake g(v), or -E_fake f*(g(v))."""
+
+    defaults: ClassVar = SGAN.defaults
+    g_loss: str | None
+
+    @abc.abstractmethod
+    def activation(self, v):
+        """g(v), in the domain of f*: (B,) -> (B,)."""
+
+    @abc.abstractmethod
+    def conjugate(self, v):
+        """f*(g(v)): (B,) -> (B,)."""
+
+    def terms(self):
+        return {
+            "real": lambda out: -tf.reduce_mean(self.activation(out["score"])),
+            "fake": lambda out: tf.reduce_mean(self.conjugate(out["score"])),
+        }
+
+    def generator_loss(self, outputs):
+        loss = self.conjugate if self.g_loss == "min_max" else self.activation
+        return -tf.reduce_mean(loss(outputs["score"]))
+
+
+class KL(FGAN):
+    """Kullback-Leibler: g(v) = v, f*(t) = exp(t - 1).
+
+    The exponential goes on along its tangent from e^20, so that it cannot overflow.
+    """
+
+    def activation(self, v):
+        return v
+
+    def conjugate(self, v):
+        return losses.exponential(v - 1.0)
+
+
+class ReverseKL(FGAN):
+    """Reverse Kullback-Leibler: g(v) = -exp(-v), f*(t) = -1 - log(-t), so f*(g(v)) = v - 1.
+
+    The exponential goes on along its tangent from e^20, so that it cannot overflow.
+    """
+
+    def activation(self, v):
+        return -losses.exponential(-v)
+
+    def conjugate(self, v):
+        return v - 1.0
+
+
+class Pearson(FGAN):
+    """Pearson chi^2: g(v) = v, f*(t) = t^2 / 4 + t."""
+
+    def activation(self, v):
+        return v
+
+    def conjugate(self, v):
+        return tf.square(v) / 4.0 + v
+
+
+class Hellinger(FGAN):
+    """Squared Hellinger: g(v) = 1 - exp(-v), f*(t) = t / (1 - t), so f*(g(v)) = exp(v) - 1.
+
+    The exponentials go on along their tangents from e^20, so that they cannot overflow.
+    """
+
+    def activation(self, v):
+        return 1.0 - losses.exponential(-v)
+
+    def conjugate(self, v):
+        return losses.exponential(v) - 1.0
+
+
+class JensenShannon(FGAN):
+    """Jensen-Shannon: g(v) = log 2 - log(1 + exp(-v)), f*(t) = -log(2 - exp(t)).
+
+    So f*(g(v)) = log(1 + exp(v)) - log 2, and D's loss is the SGAN's less 2 log 2.
+    """
+
+    def activation(self, v):
+        return math.log(2.0) - tf.nn.softplus(-v)
+
+    def conjugate(self, v):
+        return tf.nn.softplus(v) - math.log(2.0)
+
+
+class RumiKL(RumiDivergence, KL):
+    """Rumi form of the Kullback-Leibler f-GAN (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
+
+class RumiReverseKL(RumiDivergence, ReverseKL):
+    """Rumi form of the reverse Kullback-Leibler f-GAN (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
+
+class RumiPearson(RumiDivergence, Pearson):
+    """Rumi form of the Pearson f-GAN (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
+
+class RumiHellinger(RumiDivergence, Hellinger):
+    """Rumi form of the squared Hellinger f-GAN (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
+
+
+class RumiJensenShannon(RumiDivergence, JensenShannon):
+    """Rumi form of the Jensen-Shannon f-GAN: Rumi-SGAN up to a constant (`RumiDivergence`)."""
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}

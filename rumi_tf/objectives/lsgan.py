@@ -1,0 +1,101 @@
+"""The least-squares GAN and Rumi-LSGAN."""
+
+from typing import ClassVar
+
+from rumi_tf.objectives import losses
+from rumi_tf.objectives.base import ROUNDING, Objective
+from rumi_tf.utils.errors import InvalidInput
+
+
+class LSGAN(Objective):
+    """Least-squares GAN (Mao et al., 2017), trained on the positives alone.
+
+    D minimises E_real (D - b)^2 + E_fake (D - a)^2; G minimises E_fake (D - c)^2, with the
+    paper's (a, b, c) = (0, 1, 1). The flag of b is --label_b_pos.
+    """
+
+    defaults: ClassVar = {"label_a": 0.0, "label_b_pos": 1.0, "label_c": 1.0}
+    label_a: float
+    label_b_pos: float
+    label_c: float
+
+    def check(self):
+        if self.label_b_pos <= self.label_a:
+            raise InvalidInput(
+                "label_b_pos",
+                f"is {self.label_b_pos:g}, must be greater than label_a = {self.label_a:g}",
+            )
+
+    def terms(self):
+        return {
+            "real": lambda out: losses.least_squares(out["score"], self.label_b_pos),
+            "fake": lambda out: losses.least_squares(out["score"], self.label_a),
+        }
+
+    def generator_loss(self, outputs):
+        return losses.least_squares(outputs["score"], self.label_c)
+
+
+class RumiLSGAN(LSGAN):
+    """Rumi-LSGAN (Eq. 3-4), with the paper's (b-, a, b+, c) = (-1, 0, 2, 1.5).
+
+    D minimises beta+ E+ (D - b+)^2 + beta- E- (D - b-)^2 + E_fake (D - a)^2. Of the generator's
+    loss (Eq. 4) only E_fake (D - c)^2 depends on the generator, and only that is computed.
+    """
+
+    subsets: ClassVar = {"positive": "positive", "negative": "negative"}
+    defaults: ClassVar = {
+        "label_a": 0.0, "label_b_pos": 2.0, "label_b_neg": -1.0, "label_c": 1.5,
+        "beta_pos": 1.0, "beta_neg": 1.0,
+    }  # fmt: skip
+    label_b_neg: float
+    beta_pos: float
+    beta_neg: float
+
+    def check(self):
+        if self.beta_pos <= 0:
+            raise InvalidInput(
+                "beta_pos", f"is {self.beta_pos:g}, must be greater than 0 (Lemma 3.2)"
+            )
+        if self.beta_neg < 0:
+            raise InvalidInput("beta_neg", f"is {self.beta_neg:g}, must be at least 0 (Lemma 3.2)")
+        if self.beta_neg == 0:  # the base loss: the label of the negatives plays no part
+            return super().check()
+        if self.label_b_pos <= self.label_b_neg:
+            raise InvalidInput(
+                "label_b_pos",
+                f"is {self.label_b_pos:g}, must be greater than label_b_neg = "
+                f"{self.label_b_neg:g} (Lemma 3.2)",
+            )
+        middle = (self.label_b_pos + self.label_b_neg) / 2
+        if self.label_a > middle + ROUNDING:
+            raise InvalidInput(
+                "label_a",
+                f"is {self.label_a:g}, must be at most (label_b_pos + label_b_neg) / 2 = "
+                f"{middle:g} (Lemma 3.2)",
+            )
+        # Not printed in the lemma: its denominator. At zero no optimum exists; beyond, the
+        # weights of the densities change their signs, and the negatives would be learnt.
+        denominator = self.beta_pos * (self.label_a - self.label_b_pos)
+        denominator += self.beta_neg * (self.label_a - self.label_b_neg)
+        if denominator >= -ROUNDING:
+            raise InvalidInput(
+                "beta_neg",
+                f"is {self.beta_neg:g}, too large: beta_pos (label_a - label_b_pos) + beta_neg "
+                f"(label_a - label_b_neg) is {denominator:g}, must be negative (Lemma 3.2)",
+            )
+
+    def data_weights(self):
+        return {"positive": self.beta_pos, "negative": self.beta_neg}
+
+    def terms(self):
+        fake = super().terms()["fake"]
+        return {
+            "positive": lambda out: (
+                self.beta_pos * losses.least_squares(out["score"], self.label_b_pos)
+            ),
+            "negative": lambda out: (
+                self.beta_neg * losses.least_squares(out["score"], self.label_b_neg)
+            ),
+            "fake": fake,
+        }

@@ -1,0 +1,39 @@
+"""The standard GAN and Rumi-SGAN."""
+
+from typing import ClassVar
+
+from rumi_tf.objectives import losses
+from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.rumi import RumiDivergence
+
+
+class SGAN(Objective):
+    """Standard GAN (Goodfellow et al., 2014), trained on the positives alone.
+
+    D minimises -E_real log D - E_fake log(1 - D); G the non-saturating -E_fake log D, or with
+    `g_loss=min_max` E_fake log(1 - D), which gives no gradient where D is sure of itself.
+    """
+
+    # None is the non-saturating form: runs from before there was a choice keep their names.
+    defaults: ClassVar = {"g_loss": None}
+    g_loss: str | None
+
+    def terms(self):
+        return {
+            "real": lambda out: losses.log_probability_real(out["score"]),
+            "fake": lambda out: losses.log_probability_fake(out["score"]),
+        }
+
+    def generator_loss(self, outputs):
+        if self.g_loss == "min_max":
+            return -losses.log_probability_fake(outputs["score"])
+        return losses.log_probability_real(outputs["score"])
+
+
+class RumiSGAN(RumiDivergence, SGAN):
+    """Rumi-SGAN (Eq. 1): positives have label 1; negatives, like generated images, label 0.
+
+    D minimises -(alpha+ E+ log D + E_fake log(1 - D) + alpha- E- log(1 - D)); G as in SGAN.
+    """
+
+    defaults: ClassVar = {**RumiDivergence.defaults, **SGAN.defaults}

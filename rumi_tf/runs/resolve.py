@@ -1,0 +1,161 @@
+"""The whole configuration of a run from its flags: what is filled in and checked without data."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from rumi_tf.config.run import AUGMENTATIONS, FILLING, RunConfig
+from rumi_tf.data.loaders import IMAGE_SIZES
+from rumi_tf.data.splits import MINORITY_SIZES, default_split
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.networks.dcgan import network_for, size_fits
+from rumi_tf.objectives import OBJECTIVES, Objective
+
+ON_BLACK = ("digits", "mnist", "fashion_mnist")
+
+
+def resolve(config: RunConfig) -> RunConfig:
+    """Fills in what the dataset and the objective decide, and checks what needs no data.
+
+    Raises:
+        InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
+    """
+    objective = objective_class(config)
+    values: dict[str, Any] = {
+        "split": config.split or default_split(config),
+        "image_size": _image_size(config),
+        "data_dir": os.path.expanduser(config.data_dir),
+        "runs_dir": os.path.expanduser(config.runs_dir),
+    }
+    if len(objective.subsets) == 1:  # there is nothing to split
+        values["d_schedule"] = "joint"
+    if config.network == "auto":
+        values["network"] = network_for(config.dataset, values["image_size"])
+    if config.dataset == "celeba":
+        values["attribute"] = config.attribute or "Male"
+    if values["split"] == "unbalanced" and config.minority_size is None:
+        values["minority_size"] = MINORITY_SIZES[config.dataset]
+    # The order in which they are named has no effect, so it must not change the run's name.
+    values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
+    if FILLING & set(config.d_augment) and config.d_augment_fill is None:
+        values["d_augment_fill"] = -1.0 if config.dataset in ON_BLACK else 0.0
+    for name, default in objective.defaults.items():
+        if getattr(config, name) is None:
+            values[name] = default
+    config = dataclasses.replace(config, **values)
+    _reject_unused(config, objective)
+    _check_devices(config)
+    _check_directories(config)
+    if not size_fits(config.network, config.image_size):
+        raise InvalidInput(
+            "network", f"{config.network} cannot make images of {config.image_size} pixels"
+        )
+    if config.network == "uac_resnet" and not objective.conditional:
+        conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
+        raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
+    made = make_objective(config)
+    made.schedule(config.d_schedule, config.d_steps)
+    if config.d_batch_norm == "joint" and any(p.shares_trunk for p in made.players().values()):
+        raise InvalidInput(
+            "d_batch_norm",
+            f"joint does not go with --objective={config.objective}: its statistics network reads "
+            "features that are normalised over generated images alone",
+        )
+    return config
+
+
+def make_objective(config: RunConfig) -> Objective:
+    """The objective of a resolved configuration, with its parameters."""
+    kind = objective_class(config)
+    return kind(**{name: getattr(config, name) for name in kind.defaults})
+
+
+def objective_class(config: RunConfig) -> type[Objective]:
+    """The class of the objective that a configuration names, resolved or not.
+
+    Raises:
+        InvalidInput: there is no such objective.
+    """
+    try:
+        return OBJECTIVES[config.objective]
+    except KeyError:
+        known = ", ".join(OBJECTIVES)
+        raise InvalidInput("objective", f"{config.objective!r} is not one of {known}") from None
+
+
+def _image_size(config: RunConfig) -> int:
+    sizes = IMAGE_SIZES[config.dataset]
+    size = config.image_size or sizes[0]
+    if size not in sizes:
+        words = ", ".join(map(str, sorted(set(sizes))))
+        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
+    return size
+
+
+def _check_directories(config: RunConfig) -> None:
+    if config.dataset == "digits" or not config.data_dir:
+        return
+    data = Path(config.data_dir)
+    if not data.is_dir():
+        raise InvalidInput("data_dir", f"{config.data_dir} is not a directory")
+    if config.dataset == "folder" and Path(config.runs_dir).resolve().is_relative_to(
+        data.resolve()
+    ):
+        raise InvalidInput(
+            "runs_dir",
+            f"{config.runs_dir} lies in --data_dir, where it would be taken for a class; name "
+            "a directory elsewhere",
+        )
+
+
+def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
+    """Raises for a flag that was given and would have no effect."""
+    used = {
+        "positive_classes": config.split in ("classes", "single"),
+        "negative_classes": config.split == "classes",
+        "minority_class": config.split == "unbalanced",
+        "minority_size": config.split == "unbalanced",
+    }
+    for flag, effective in used.items():
+        if getattr(config, flag) not in (None, ()) and not effective:
+            raise InvalidInput(flag, f"has no effect with --split={config.split}")
+    if config.split == "all" and "negative" in objective.subsets.values():
+        raise InvalidInput(
+            "split", f"all has no negatives, and --objective={config.objective} needs them"
+        )
+    if config.network == "uac_resnet" and config.d_batch_norm == "joint":
+        raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
+    if config.d_augment_fill is not None and not FILLING & set(config.d_augment):
+        raise InvalidInput(
+            "d_augment_fill", "has no effect unless --d_augment contains translation or cutout"
+        )
+    if config.attribute is not None and config.dataset != "celeba":
+        raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
+    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
+        if getattr(config, name) is not None and name not in objective.defaults:
+            raise InvalidInput(name, f"has no effect with --objective={config.objective}")
+
+
+def _check_devices(config: RunConfig) -> None:
+    if config.jit == "on" and config.strategy != "none":
+        raise InvalidInput("jit", f"XLA does not go with --strategy={config.strategy}")
+    if not config.sync_batch_norm and config.strategy == "none":
+        raise InvalidInput("sync_batch_norm", "has no effect with --strategy=none")
+    steps = config.steps_per_execution
+    if steps > 1 and config.strategy != "none":
+        raise InvalidInput("steps_per_execution", f"must be 1 with --strategy={config.strategy}")
+    for name in ("iterations", "log_every", "sample_every", "checkpoint_every", "eval_every"):
+        if getattr(config, name) % steps:
+            raise InvalidInput(
+                "steps_per_execution",
+                f"is {steps}, which does not divide --{name}={getattr(config, name)}",
+            )
+
+
+def check_parts(config: RunConfig, replicas: int) -> None:
+    """Raises `InvalidInput` unless the batches can be divided equally over so many devices."""
+    if config.batch_size % replicas:
+        raise InvalidInput(
+            "batch_size", f"is {config.batch_size}, not a multiple of the {replicas} devices"
+        )

@@ -1,0 +1,1 @@
+"""The training step, its callbacks and checkpoints, and a whole run."""

@@ -1,0 +1,1 @@
+"""Helpers without models: errors, files, locks, random numbers, replicas, the command line."""

@@ -1,0 +1,193 @@
+"""Evaluation with an embedding whose features are known, against NumPy, SciPy and the metrics."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from rumi_tf import metrics
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.splits import Split
+from rumi_tf.evaluation import features
+from rumi_tf.evaluation.embeddings import Embedding
+from rumi_tf.evaluation.evaluator import Evaluator, compare, provenance_of
+from rumi_tf.evaluation.features import extract
+from rumi_tf.evaluation.protocols import Protocol
+from rumi_tf.runs.resolve import resolve
+
+DRAW = np.random.default_rng(0)
+REAL = DRAW.uniform(-1, 1, (400, 2, 2, 1))
+FAKE = DRAW.uniform(-1, 0.5, (300, 2, 2, 1))
+SPLIT = Split((0,), (1,), {})
+PROTOCOL = Protocol("p", "pixels", 300, None, seed=4)
+
+
+def embed(images):
+    flat = np.asarray(images).reshape(len(images), 4)
+    bright = (flat.mean(axis=1, keepdims=True) + 1) / 2
+    classes = np.hstack([bright, 1 - bright])
+    wrapped = {"features": flat, "scores": classes, "classes": classes}
+    return {name: Array(value) for name, value in wrapped.items()}
+
+
+class Array(np.ndarray):
+    """An array that offers `numpy()`, as tensors do."""
+
+    def __new__(cls, values):
+        return np.asarray(values, np.float32).view(cls)
+
+    def numpy(self):
+        return np.asarray(self)
+
+
+PIXELS = Embedding("pixels", "pixels-1", embed, (2, 2, 1), ("bright", "dark"), "judge-2")
+
+
+def evaluator():
+    return Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [REAL]), SPLIT, "the real ones")
+
+
+def sqrtm_distance(a, b):
+    a, b = (x.reshape(len(x), -1).astype(np.float32).astype(np.float64) for x in (a, b))
+    c, d = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(c @ d)
+    return ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c + d - 2 * root.real)
+
+
+def cubic_mmd2(x, y):
+    """KID of whole sets: the unbiased MMD^2 by its definition."""
+    k = lambda a, b: (a.astype(float) @ b.T.astype(float) / a.shape[1] + 1) ** 3  # noqa: E731
+    off = lambda m: (m.sum() - np.trace(m)) / (len(m) * (len(m) - 1))  # noqa: E731
+    return off(k(x, x)) + off(k(y, y)) - 2 * k(x, y).mean()
+
+
+def test_beyond_the_kept_images_every_row_says_how_many_it_used(monkeypatch):
+    monkeypatch.setattr(features, "KEPT", 120)
+    found = evaluator()([FAKE], extrapolate=True)
+    counts = {m.metric: (m.n_generated, m.n_reference) for m in found.measurements}
+    assert counts["fid"] == (300, 400) and counts["fid_infinity"] == (120, 400)
+    assert counts["kid"] == counts["precision"] == counts["prd_f8"] == (120, 120)
+    assert counts["inception_score"] == counts["class_dark"] == (120, 0)
+    assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE[:120], REAL))
+    limit = metrics.extrapolated_frechet_distance(x, y, seed=4)  # against all real images
+    assert found["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+
+
+def test_values_are_those_of_the_metrics():
+    found = evaluator()([FAKE[:130], FAKE[130:]], extrapolate=True)
+    x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE, REAL))
+    assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    limit = metrics.extrapolated_frechet_distance(x, y, seed=4)
+    assert found["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    kid = next(m for m in found.measurements if m.metric == "kid")
+    assert kid.value == pytest.approx(cubic_mmd2(x, y), rel=1e-6) and kid.std is None
+    score = next(m for m in found.measurements if m.metric == "inception_score")
+    assert 1 < score.value < 2 and score.std > 0
+    precision, recall = metrics.prd_curve(x, y[:300], seed=4)  # equally many of either side
+    np.testing.assert_array_equal(found.prd[0], precision)
+    np.testing.assert_array_equal(found.prd[1], recall)
+    assert (found["prd_f8"], found["prd_f1/8"]) == metrics.prd_f_scores(precision, recall)
+    assert (found["precision"], found["recall"]) == metrics.improved_precision_recall(x, y)
+    assert (found["density"], found["coverage"]) == metrics.density_coverage(x, y)
+    dark = (FAKE.mean(axis=(1, 2, 3)) < 0).mean()
+    assert found["class_dark"] == found["share_negative_only"] == pytest.approx(dark)
+    assert found["share_positive_only"] == pytest.approx(1 - dark)
+    np.testing.assert_allclose(found.shares, [1 - dark, dark])
+    assert (found.n_generated, found.n_reference) == (300, 400)
+    with pytest.raises(KeyError):
+        found["inception"]
+
+
+def test_distances_within_the_classes_that_were_asked_for():
+    found = evaluator()([FAKE], labels=[1, 0, 1])
+    asked = np.resize([1, 0, 1], len(FAKE))
+    flat = FAKE.reshape(len(FAKE), 4).astype(np.float32)
+    expected = metrics.intra_class_distances(flat, asked)
+    assert found["intra_class_distance_bright"] == expected[0]
+    assert found["intra_class_distance_dark"] == expected[1]
+    assert found["intra_class_distance"] == pytest.approx((expected[0] + expected[1]) / 2)
+    source = provenance_of(resolve(RunConfig(objective="acgan")))
+    rows = {r.metric: r for r in evaluator().rows(found, **source, iteration=1)}
+    row = rows["intra_class_distance"]  # of the embedding's features, not of its classes
+    assert (row.embedding, row.n_generated, row.n_reference) == ("pixels-1", 300, 0)
+    with pytest.raises(KeyError):  # nobody was asked for a class
+        evaluator()([FAKE])["intra_class_distance"]
+    with pytest.raises(KeyError):
+        evaluator()([FAKE], labels=[0], complete=False)["intra_class_distance"]
+
+
+def test_an_evaluation_leaves_nothing_behind_for_the_next():
+    one = evaluator()
+    first = one([FAKE])
+    one([-FAKE])
+    again = one([FAKE])
+    assert first.measurements == again.measurements
+
+
+def test_a_short_evaluation_has_no_precision_and_recall():
+    found = evaluator()([FAKE], complete=False)
+    assert found.prd is None and found["fid"] > 0 and found["kid"] > 0
+    with pytest.raises(KeyError):
+        found["precision"]
+
+
+def test_a_metric_without_a_value_says_why_and_the_others_have_theirs():
+    found = evaluator()([np.zeros((3, 2, 2, 1))])
+    notes = {m.metric: (m.value, m.note) for m in found.measurements}
+    assert notes["fid"][0] > 0
+    assert notes["inception_score"][0] is None and "splits is 10" in notes["inception_score"][1]
+    assert notes["precision"][0] is None and "k is 3" in notes["precision"][1]
+    assert notes["density"][0] is not None
+
+
+def test_few_or_equal_images_are_pointed_out_beside_the_fid():
+    found = evaluator()([np.zeros((4, 2, 2, 1))])
+    note = next(m.note for m in found.measurements if m.metric == "fid")
+    assert "generated: 4 samples in 4 dimensions" in note and "collapsed" in note
+    assert not next(m.note for m in evaluator()([FAKE]).measurements if m.metric == "fid")
+
+
+def test_embeddings_without_scores_or_classes_have_fewer_metrics():
+    empty = {name: Array(np.zeros((300, 0))) for name in ("scores", "classes")}
+    bare = Embedding("p", "p-1", lambda images: {**embed(images), **empty})
+    found = Evaluator(PROTOCOL, bare, extract(bare, [REAL[:300]]), None)([FAKE])
+    names = [m.metric for m in found.measurements]
+    assert names == ["fid", "kid", "prd_f8", "prd_f1/8", "precision", "recall", "density",
+                     "coverage"]  # fmt: skip
+    assert len(found.shares) == 0
+
+
+def test_orientation_a_collapsed_generator_is_precise_and_a_noisy_one_is_not():
+    near = np.repeat(REAL[:1] * 0.1, 300, axis=0) + DRAW.normal(size=(300, 2, 2, 1)) * 0.02
+    collapsed = evaluator()([near])
+    spread = DRAW.choice([-1.0, 1.0], (300, 2, 2, 1)) * DRAW.uniform(0.9, 1, (300, 2, 2, 1))
+    half = np.concatenate([REAL[:150], spread[:150]])
+    noisy = evaluator()([half])
+    assert collapsed["precision"] > 0.9 and collapsed["recall"] < 0.1
+    assert collapsed["prd_f1/8"] > 3 * collapsed["prd_f8"]
+    assert noisy["precision"] < collapsed["precision"] and noisy["recall"] > collapsed["recall"]
+    assert noisy["prd_f8"] > collapsed["prd_f8"] and collapsed["coverage"] < noisy["coverage"]
+
+
+def test_rows_carry_their_provenance():
+    config = resolve(RunConfig(dataset="digits", minority_class="5", seed=3))
+    one = evaluator()
+    found = one([FAKE])
+    rows = {r.metric: r for r in one.rows(found, **provenance_of(config), iteration=70)}
+    fid = rows["fid"]
+    assert (fid.dataset, fid.split, fid.target) == ("digits", "unbalanced", "5")
+    assert (fid.objective, fid.config_hash, fid.seed) == ("rumi_lsgan", config.hash(), 3)
+    assert (fid.iteration, fid.protocol, fid.embedding) == (70, "p", "pixels-1")
+    assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, found["fid"])
+    assert fid.reference == "the real ones"
+    assert rows["class_dark"].embedding == "judge-2"
+    assert rows["inception_score"].std >= 0 and fid.std is None and fid.seconds >= 0
+
+
+def test_comparison_of_a_set_with_itself_is_perfect():
+    reference = extract(PIXELS, [REAL])
+    values = {m.metric: m.value for m in compare(reference, reference)[0]}
+    assert abs(values["fid"]) < 1e-6
+    for name in ("precision", "recall", "coverage"):
+        assert values[name] == 1
+    assert values["prd_f8"] > 0.999 and abs(values["kid"]) < 0.05
