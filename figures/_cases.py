@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from rumi_tf.config.flags import flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
@@ -102,7 +103,7 @@ def subset_cases(
 
     found = []
     for name in dict.fromkeys(names):
-        task = sweep.flagfile_fields(sweep.ROOT / "flags" / "cases" / f"{name}.flags")
+        task = flagfile_fields(sweep.ROOT / "flags" / "cases" / f"{name}.flags")
         cells = paper_grid.papers_cells(
             settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen
         )

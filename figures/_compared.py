@@ -15,12 +15,13 @@ from figures._cases import Found
 from figures._generated import generated
 from rumi_tf import plotting
 from rumi_tf.experiments import paper_grid
+from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.plotting import Band, Comparison
 from rumi_tf.runs import outputs
 from rumi_tf.utils.io import read_csv, write_csv
 
 LABELS = tuple(paper_grid.MODELS.values())
-PUBLISHED = Path(paper_grid.__file__).resolve().parent / "paper_values" / "figure3.csv"
+PUBLISHED = ROOT / "reproduce" / "paper_values" / "figure3.csv"
 PUBLISHED_EMBEDDING = "inception"
 
 

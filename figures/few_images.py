@@ -28,7 +28,7 @@ from figures._few_images import (
     fid_by_iteration,
     measured,
 )
-from rumi_tf.config.run import define_flags
+from rumi_tf.config.flags import define_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput

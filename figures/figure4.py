@@ -17,7 +17,7 @@ from typing import Any
 from absl import flags
 
 from figures import _cases
-from rumi_tf.config.run import define_flags
+from rumi_tf.config.flags import define_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.utils import cli

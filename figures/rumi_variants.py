@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from rumi_tf.config.run import define_flags
+from rumi_tf.config.flags import define_flags, given_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
@@ -47,7 +47,7 @@ def main() -> None:
     with cli.quiet_import():
         from rumi_tf.experiments import sweep
         from rumi_tf.training import build
-    given = sweep.given_flags()
+    given = given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     compared = [sweep.Cell(sweep.objective_config(n, given), {"run": n}) for n in OBJECTIVES]
     weighted = [

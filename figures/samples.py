@@ -10,7 +10,8 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.config.flags import define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv

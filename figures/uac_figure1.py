@@ -103,11 +103,11 @@ def with_all_columns(lines: Sequence[Mapping[str, str]]) -> list[dict[str, str]]
 def _real(config: RunConfig, num: int) -> tuple[np.ndarray, tuple[str, ...], dict[str, float]]:
     """Real images, a class per row; the classes; and the distance between two images by class."""
     from rumi_tf import metrics
-    from rumi_tf.evaluation import evaluator as evaluation
+    from rumi_tf.evaluation.evaluator import Evaluator
     from rumi_tf.training import build
 
     images, split = build.prepare(config)
-    evaluator = evaluation.Evaluator.for_run(config, images, split)
+    evaluator = Evaluator.for_run(config, images, split)
     order = evaluator.protocol.reference_indices(images.labels, split)
     labels = images.labels[order]
     kept = evaluator.reference.kept

@@ -21,7 +21,8 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, define_flags, define_recipe_flag, describe_recipe
+from rumi_tf.config.flags import define_flags, define_recipe_flag, describe_recipe
+from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.run import define_flags
+from rumi_tf.config.flags import define_flags, given_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.io import write_csv, write_text
@@ -42,7 +42,7 @@ def main() -> None:
         from rumi_tf.experiments import sweep
         from rumi_tf.training import build
     names = wanted.objectives or sweep.objective_names()
-    given = sweep.given_flags()
+    given = given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     cells = [
         sweep.Cell(sweep.objective_config(name, given), {"objective": Path(name).stem})

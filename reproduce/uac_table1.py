@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from rumi_tf.config.flags import define_flags
 from rumi_tf.config.mixture import MixtureConfig
-from rumi_tf.config.run import define_flags
 from rumi_tf.evaluation.results import Row
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput

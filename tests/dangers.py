@@ -23,7 +23,8 @@ NEEDS = {"numpy.load": "allow_pickle", "extractall": "filter", "PIL.Image.open":
 # What reads a program or other files by links: the one module that looks at them first.
 GATES = {
     "saved_model.load": "rumi_tf/export/sampler.py", "load_model": "",
-    "load_weights": "rumi_tf/evaluation/embeddings/weights.py", "h5py.File": "rumi_tf/evaluation/embeddings/weights.py",
+    "load_weights": "rumi_tf/evaluation/embeddings/weights.py",
+    "h5py.File": "rumi_tf/evaluation/embeddings/weights.py",
 }  # fmt: skip
 
 

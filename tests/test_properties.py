@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from rumi_tf.config.fields import Config
+from rumi_tf.config.flags import define_flags
 from rumi_tf.config.mixture import MixtureConfig
-from rumi_tf.config.run import Config, RunConfig, define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.data.arrays import RANGES, load_unlabelled
 from rumi_tf.data.celeba import read_attributes
 from rumi_tf.data.class_names import class_index

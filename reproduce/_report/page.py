@@ -17,9 +17,9 @@ from markupsafe import Markup
 from reproduce._report import tables
 from reproduce._report.charts import Chart, chart, number
 from reproduce._report.reading import Found, Run, measure
+from rumi_tf.config.flags import as_flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import Row
-from rumi_tf.experiments import sweep
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 COMPARED = 7  # lines in a chart: as many as there are colours and dashes
@@ -360,7 +360,7 @@ def _command(run: Run, runs_dir: Path) -> str:
     if run.config is None:
         return ""
     config = dataclasses.replace(run.config, runs_dir=str(runs_dir))
-    return shlex.join(["python", "-m", "reproduce.train", *sweep.as_flags(config)])
+    return shlex.join(["python", "-m", "reproduce.train", *as_flags(config)])
 
 
 def _headline(run: Run) -> str:

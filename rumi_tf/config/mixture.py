@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from rumi_tf.config.run import Config, option
+from rumi_tf.config.fields import Config, option
 from rumi_tf.utils.errors import InvalidInput
 
 # Section 5.1; that the second numbers are standard deviations is from the published code.

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from absl import flags
+
 RECIPES = ("paper", "few_images")
 # Photographs may be mirrored and recoloured. Handwriting and garments must not be mirrored. For
 # `folder`, the user decides.
@@ -33,4 +35,22 @@ def settings(recipe: str, dataset: str) -> dict[str, Any]:
         "learning_rate": 2e-4,
         "iterations": 10_000,
         "eval_every": 1_000,
+    }
+
+
+def recipe_settings(flag_values: flags.FlagValues, dataset: str | None = None) -> dict[str, Any]:
+    """Fields that --recipe sets, except those whose flags were given.
+
+    Args:
+        flag_values: the flags; without --recipe the result is empty.
+        dataset: overrides --dataset.
+    """
+    if "recipe" not in flag_values:
+        return {}
+    dataset = dataset or str(flag_values["dataset"].value)
+    fields = settings(str(flag_values["recipe"].value), dataset)
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in flag_values or not flag_values[name].present
     }

@@ -25,7 +25,7 @@ from rumi_tf.evaluation.evaluator import provenance_of
 from rumi_tf.evaluation.results import Row, append_rows, check_rows, read_rows
 from rumi_tf.export.sampler import to_bytes
 from rumi_tf.runs import outputs
-from rumi_tf.training import train as experiment
+from rumi_tf.training.train import train
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, remove_leftovers
 from rumi_tf.utils.progress import tracked
@@ -273,7 +273,7 @@ def generate(trial: Trial) -> np.ndarray:
 
     They depend on the run alone, not on the seed of the classifiers.
     """
-    experiment.train(trial.config)
+    train(trial.config)
     sampler = outputs.sampler_of(trial.config)
     label = trial.minority if sampler.conditional else None
     batches = sampler.batches(trial.num, trial.config.seed, label)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from rumi_tf.experiments.augment import ARMS, GENERATED, METRICS, TITLES, ArmRow
-from rumi_tf.training.callbacks import diversity
+from rumi_tf.metrics.diversity import diversity
 
 DECISIVE = ("minority_recall", "balanced_accuracy")
 CONFIDENCE = 0.95  # of the interval of a difference

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from rumi_tf.config.flags import given_flags
 from rumi_tf.data.class_names import class_index
 from rumi_tf.experiments.paper_settings import hyperparameters
 from rumi_tf.utils.errors import InvalidInput
@@ -84,9 +85,8 @@ def seeds(words: Sequence[str]) -> list[int]:
 
 def given(smoke: bool) -> dict[str, Any]:
     """The fields of `RunConfig` that were given on the command line, or by --smoke."""
-    from rumi_tf.experiments import sweep
 
-    return {**(SMOKE if smoke else {}), **sweep.given_flags()}
+    return {**(SMOKE if smoke else {}), **given_flags()}
 
 
 # ----- cells --------------------------------------------------------------------------------------

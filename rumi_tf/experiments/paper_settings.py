@@ -35,8 +35,9 @@ def hyperparameters(settings: str, dataset: str, model: str) -> tuple[str, dict[
     """
     if settings == "paper":
         return model, {}
+    from rumi_tf.config.flags import flagfile_fields
     from rumi_tf.experiments import sweep
 
-    fields = sweep.flagfile_fields(sweep.ROOT / "flags" / f"{settings}.flags")
+    fields = flagfile_fields(sweep.ROOT / "flags" / f"{settings}.flags")
     fields |= _FIELDS.get(dataset, {}) | _FIELDS_OF_MODEL.get((dataset, model), {})
     return _OBJECTIVES.get(model, model), fields

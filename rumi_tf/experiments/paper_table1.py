@@ -1,19 +1,19 @@
 """What Table 1 of the Rumi-GAN paper says of finished cells."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rumi_tf.experiments import paper_grid
+from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.utils.io import read_csv
 
 if TYPE_CHECKING:
     from rumi_tf.experiments.sweep import Outcome
 
 COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-PAPER = Path(__file__).resolve().parent / "paper_values" / "table1.csv"
+PAPER = ROOT / "reproduce" / "paper_values" / "table1.csv"
 
 
 def published() -> dict[tuple[str, str], float]:

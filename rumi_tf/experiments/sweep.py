@@ -13,13 +13,14 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, as_flag, define_flags
+from rumi_tf.config.flags import as_flags, flagfile_fields
+from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import Row
 from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
 BUSY = 3  # the exit code of a command whose run another process works on
 PATIENCE = 10.0  # seconds before cells that others work on are looked at again
@@ -80,28 +81,6 @@ class Outcome:
         return summary.get("milliseconds_per_iteration")
 
 
-def given_flags() -> dict[str, Any]:
-    """The fields of `RunConfig` whose flags were given on the command line, with their values.
-
-    Raises:
-        InvalidInput: they ask that several processes train one run, of which this one starts many.
-    """
-    if flags.FLAGS.strategy == "multi_worker":
-        raise InvalidInput(
-            "strategy", "multi_worker is for reproduce.train alone; machines share many runs "
-            "if they are given the same command and the same --runs_dir"
-        )  # fmt: skip
-    return _present(flags.FLAGS)
-
-
-def _present(values: flags.FlagValues) -> dict[str, Any]:
-    return {
-        name: values[name].value
-        for name in RunConfig.__dataclass_fields__
-        if name in values and values[name].present
-    }
-
-
 def objective_names() -> list[str]:
     """Names of the files in flags/objectives."""
     return sorted(path.stem for path in OBJECTIVE_FLAGS.glob("*.flags"))
@@ -128,32 +107,6 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
     except (flags.Error, OSError, ValueError) as error:
         raise InvalidInput("objectives", f"{path}: {error}") from error
     return resolve.resolve(RunConfig(**{**fields, **given}))
-
-
-def flagfile_fields(path: Path) -> dict[str, Any]:
-    """The fields of `RunConfig` that a flagfile gives, with their values.
-
-    Raises:
-        absl.flags.Error: it has something else in it.
-    """
-    values = flags.FlagValues()
-    define_flags(values)
-    _, *rest = values(["flagfile", f"--flagfile={path}"])
-    if rest:
-        raise flags.Error(f"{rest[0]!r} is not a flag; flags look like --name=value")
-    return _present(values)
-
-
-def as_flags(config: RunConfig) -> list[str]:
-    """The command-line flags that mean a configuration."""
-    words = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        # The data set is named, so that its directory is not taken for one of other images.
-        if value is None or (value == field.default and field.name != "dataset"):
-            continue
-        words.append(as_flag(field.name, value))
-    return words
 
 
 def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[Outcome]:

@@ -37,3 +37,8 @@ def intra_class_distances(
         )
     members = {int(k): rows[classes == k][:LARGEST] for k in np.unique(classes)}
     return {k: float(pdist(own).mean()) for k, own in members.items() if len(own) > 1}
+
+
+def diversity(images: np.ndarray) -> float:
+    """Mean over pixels and channels of the standard deviation over images, (N, H, W, C)."""
+    return float(np.mean(np.std(np.asarray(images, np.float64), axis=0)))

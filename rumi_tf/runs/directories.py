@@ -8,9 +8,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from rumi_tf.utils import locks, distribute
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages
+from rumi_tf.utils import distribute, locks
 from rumi_tf.utils.errors import InvalidInput, RunBusy, RunDamaged
 from rumi_tf.utils.io import is_foreseen, read_json, write_json, write_text
 

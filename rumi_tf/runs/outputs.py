@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from rumi_tf.training.callbacks import rows_until
 from rumi_tf.config.run import RunConfig
-from rumi_tf.utils.errors import InvalidInput, RunDamaged
-from rumi_tf.metrics import prd_f_scores
 from rumi_tf.evaluation.protocols import protocol_for
 from rumi_tf.evaluation.results import Row, by_evaluation, check_rows, read_curve, read_rows
-from rumi_tf.runs.directories import run_directory
 from rumi_tf.export.sampler import Sampler, load_sampler
+from rumi_tf.metrics import prd_f_scores
+from rumi_tf.runs.directories import run_directory
+from rumi_tf.runs.log import rows_until
+from rumi_tf.utils.errors import InvalidInput, RunDamaged
 
 BEST = "saved_model_best/saved_model.pb"
 _AGAIN = "delete {}/summary.json and train once more, which exports it anew"

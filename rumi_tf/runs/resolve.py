@@ -8,9 +8,9 @@ from typing import Any
 from rumi_tf.config.run import AUGMENTATIONS, FILLING, RunConfig
 from rumi_tf.data.loaders import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
-from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
+from rumi_tf.utils.errors import InvalidInput
 
 ON_BLACK = ("digits", "mnist", "fashion_mnist")
 

@@ -14,7 +14,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -23,10 +23,12 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from rumi_tf.evaluation.results import Row, rows_as_text, write_curve
+from rumi_tf.metrics.diversity import diversity
 from rumi_tf.plotting import save_grid
+from rumi_tf.runs.log import best_iteration, best_weights, kept_weights, rows_until
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils.errors import RunDamaged, TrainingDiverged
-from rumi_tf.utils.io import atomic_path, read_csv, write_csv
+from rumi_tf.utils.io import atomic_path, write_csv
 from rumi_tf.utils.progress import has_terminal
 from rumi_tf.utils.tables import printable
 from rumi_tf.utils.tf_errors import refusals_as_os_errors
@@ -220,26 +222,6 @@ class RunLog(Periodic):
             tracker.reset_state()
 
 
-def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
-    """The rows of a log up to an iteration.
-
-    Raises:
-        RunDamaged: the file is not such a log.
-    """
-    try:
-        return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
-    except (KeyError, TypeError, ValueError) as error:
-        problem = f" ({error})" if isinstance(error, ValueError) else ""
-        raise RunDamaged(
-            f"{path} is damaged{problem}; delete it to go on without its rows"
-        ) from error
-
-
-def diversity(images: np.ndarray) -> float:
-    """Mean over pixels and channels of the standard deviation over images, (N, H, W, C)."""
-    return float(np.mean(np.std(np.asarray(images, np.float64), axis=0)))
-
-
 class SampleGrids(Periodic):
     """Writes a grid of generated images, always from the same noise, and shows it in TensorBoard.
 
@@ -360,33 +342,6 @@ class Evaluate(Periodic):
                 points[f"metrics/{row['metric']}"] = row["value"]
         for points in evaluations.values():
             self._board.scalars(points)
-
-
-def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
-    """The iteration at which FID was lowest, the first of several; `None` if it is in no row.
-
-    Of the evaluations that were made as the newest one: others do not compare with it.
-    """
-    measured = [row for row in rows if row["metric"] == "fid" and row["value"]]
-    found = [
-        (float(row["value"]), int(row["iteration"]))
-        for row in measured
-        if all(row[key] == measured[-1][key] for key in ("protocol", "embedding", "n_generated"))
-    ]
-    return min(found)[1] if found else None
-
-
-def kept_weights(directory: Path) -> list[int]:
-    """Iterations of which there are `best_weights`, in order."""
-    return sorted(int(p.stem) for p in directory.glob(".best/*.npz") if p.stem.isdecimal())
-
-
-def best_weights(directory: Path, iteration: int) -> Path:
-    """Where a run keeps the generator's weights of an evaluation.
-
-    Until it is finished there may be those of several, since a start may go back behind the best.
-    """
-    return directory / ".best" / f"{iteration}.npz"
 
 
 class Clock(Counting):

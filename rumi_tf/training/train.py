@@ -12,12 +12,14 @@ from rumi_tf.data.dataset import LabelledImages, explain
 from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.evaluator import Evaluator
 from rumi_tf.export.write import export_keras, export_saved_model
+from rumi_tf.metrics.diversity import diversity
 from rumi_tf.runs.directories import (
     check_writable,
     read_summary,
     run_directory,
     working_place,
 )
+from rumi_tf.runs.log import best_iteration, best_weights, kept_weights
 from rumi_tf.runs.outputs import check_finished, check_measured, last_rows, sampler_of
 from rumi_tf.runs.resolve import check_parts, resolve
 from rumi_tf.training.build import (
@@ -37,10 +39,6 @@ from rumi_tf.training.callbacks import (
     SaveCheckpoint,
     StopOnNaN,
     TensorBoard,
-    best_iteration,
-    best_weights,
-    diversity,
-    kept_weights,
 )
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.training.evaluate import evaluation_identity, measure_once, measurer

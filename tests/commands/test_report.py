@@ -197,8 +197,8 @@ def test_settings_that_all_runs_share_are_not_in_the_table_of_runs(tmp_path):
 def test_the_command_of_a_card_means_the_run(some, some_page):
     import shlex
 
-    from rumi_tf.config.run import RunConfig, define_flags
-    from rumi_tf.experiments.sweep import _present
+    from rumi_tf.config.flags import define_flags, present_fields
+    from rumi_tf.config.run import RunConfig
 
     for card in some_page.all("details"):
         *_, line = card.all("pre")
@@ -207,7 +207,7 @@ def test_the_command_of_a_card_means_the_run(some, some_page):
         values = page_flags()
         define_flags(values)
         values(words[2:])
-        config = RunConfig(**_present(values))
+        config = RunConfig(**present_fields(values))
         assert config.name() == card.attributes["data-words"]
 
 

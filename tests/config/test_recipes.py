@@ -4,15 +4,8 @@ import pytest
 from absl import flags
 
 from rumi_tf.config import recipes
-from rumi_tf.config.run import (
-    AUGMENTATIONS,
-    DATASETS,
-    RunConfig,
-    as_flag,
-    define_flags,
-    define_recipe_flag,
-    describe_recipe,
-)
+from rumi_tf.config.flags import as_flag, define_flags, define_recipe_flag, describe_recipe
+from rumi_tf.config.run import AUGMENTATIONS, DATASETS, RunConfig
 from rumi_tf.networks import diff_augment
 from rumi_tf.runs import resolve
 

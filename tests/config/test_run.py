@@ -4,7 +4,8 @@ import math
 import pytest
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.config.flags import define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.utils.errors import InvalidInput
 
 OTHER = {

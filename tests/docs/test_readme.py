@@ -8,7 +8,8 @@ import sys
 import pytest
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, define_flags, define_recipe_flag
+from rumi_tf.config.flags import define_flags, define_recipe_flag
+from rumi_tf.config.run import RunConfig
 from rumi_tf.runs import directories, resolve
 from tests.conftest import ROOT
 

@@ -13,7 +13,8 @@ import tensorflow_datasets as tfds
 from absl import flags
 from PIL import Image
 
-from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.config.flags import define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import explain
 from rumi_tf.data.loaders import load_images
 from rumi_tf.evaluation.embeddings import load_inception

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from rumi_tf.config.flags import define_flags
 from rumi_tf.config.mixture import MixtureConfig
-from rumi_tf.config.run import define_flags
 from rumi_tf.evaluation.results import append_rows
 from rumi_tf.experiments import gaussians
 from rumi_tf.training.checkpoints import Checkpoints

@@ -11,7 +11,8 @@ import threading
 import pytest
 from absl import flags
 
-from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.config.flags import as_flags, define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import sweep
 from rumi_tf.runs import directories, resolve
 from rumi_tf.utils.errors import InvalidInput
@@ -32,11 +33,11 @@ WITH_A_COMMA = RunConfig(
 def test_flags_mean_the_configuration_they_were_made_of(config):
     from absl import flags
 
-    from rumi_tf.config.run import define_flags
+    from rumi_tf.config.flags import define_flags
 
     values = flags.FlagValues()
     define_flags(values)
-    values(["program", *sweep.as_flags(config)])
+    values(["program", *as_flags(config)])
     assert RunConfig.from_flags(values) == config
 
 
@@ -67,7 +68,7 @@ def test_a_directory_of_data_is_no_hindrance_to_cells_of_digits(tmp_path):
     config = sweep.objective_config("lsgan", {"dataset": "digits", "data_dir": str(tmp_path)})
     values = flags.FlagValues()
     define_flags(values)
-    values(["train", *sweep.as_flags(config)])
+    values(["train", *as_flags(config)])
     assert resolve.resolve(RunConfig.from_flags(values)) == config
 
 

@@ -15,7 +15,7 @@ from rumi_tf.evaluation.results import append_rows, read_rows
 from rumi_tf.experiments import gaussians
 from rumi_tf.experiments.augment import check_output
 from rumi_tf.export.sampler import load_sampler
-from rumi_tf.runs import directories, outputs, resolve
+from rumi_tf.runs import directories, log, outputs, resolve
 from rumi_tf.training import build, callbacks, train
 from rumi_tf.utils import environment
 from rumi_tf.utils.errors import InvalidInput, RumiError, RunDamaged
@@ -68,7 +68,7 @@ def test_a_sealed_table_is_as_it_was_written_or_named(tmp_path):
             read_csv(path)
         one_line(caught.value, str(path))
         with pytest.raises(RunDamaged, match="delete it to go on without its rows"):
-            callbacks.rows_until(path, 20)
+            log.rows_until(path, 20)
         assert damage
     assert read_csv(path) == rows
     for damage in damages(seal_of(path), 20, directory=False):

@@ -3,15 +3,11 @@ import pytest
 import tensorflow as tf
 
 from rumi_tf.config.run import RunConfig
+from rumi_tf.metrics.diversity import diversity
 from rumi_tf.runs import directories, resolve
+from rumi_tf.runs.log import rows_until
 from rumi_tf.training import build, train
-from rumi_tf.training.callbacks import (
-    Callbacks,
-    Progress,
-    SaveCheckpoint,
-    diversity,
-    rows_until,
-)
+from rumi_tf.training.callbacks import Callbacks, Progress, SaveCheckpoint
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils.errors import InvalidInput, TrainingDiverged
 from rumi_tf.utils.io import read_csv, write_csv

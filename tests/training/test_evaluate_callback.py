@@ -15,8 +15,8 @@ from rumi_tf.evaluation.embeddings import Embedding
 from rumi_tf.evaluation.results import read_rows
 from rumi_tf.experiments import evaluate_images
 from rumi_tf.export.sampler import load_sampler
-from rumi_tf.runs import directories, resolve
-from rumi_tf.training import build, callbacks, evaluate, train
+from rumi_tf.runs import directories, log, resolve
+from rumi_tf.training import build, evaluate, train
 from rumi_tf.training.callbacks import Evaluate
 from rumi_tf.utils.errors import RunDamaged
 from rumi_tf.utils.io import read_csv
@@ -115,7 +115,7 @@ def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, m
     monkeypatch.setattr(train, "measurer", measurer)
     settings = config(tmp_path, eval_every=2)
     run = train.train(settings)
-    assert callbacks.kept_weights(run.directory) == [best]
+    assert log.kept_weights(run.directory) == [best]
     assert run.summary["best_iteration"] == best
     sampler = load_sampler(run.best_saved_model)
     assert sampler.iteration == best and load_sampler(run.saved_model).iteration == 6
@@ -137,8 +137,8 @@ def test_the_best_generator_is_exported_anew_or_its_loss_is_told(tmp_path, whole
     (run.directory / "summary.json").unlink()
     assert not train.train(settings).reused
     np.testing.assert_array_equal(load_sampler(run.best_saved_model).sample(5, seed=0), expected)
-    (kept,) = callbacks.kept_weights(run.directory)
-    os.truncate(callbacks.best_weights(run.directory, kept), 3000)
+    (kept,) = log.kept_weights(run.directory)
+    os.truncate(log.best_weights(run.directory, kept), 3000)
     (run.directory / "summary.json").unlink()
     with pytest.raises(RunDamaged, match=r"is damaged .*; delete it to go on without it"):
         train.train(settings)
@@ -150,8 +150,8 @@ def test_evaluations_by_another_embedding_do_not_compare():
                 "embedding": embedding, "n_generated": "10"}  # fmt: skip
 
     rows = [row(2, "5.0", "classifier"), row(4, "40.0", "inception"), row(6, "30.0", "inception")]
-    assert callbacks.best_iteration(rows) == 6
-    assert callbacks.best_iteration([row(2, "", "x"), {"metric": "kid"}]) is None
+    assert log.best_iteration(rows) == 6
+    assert log.best_iteration([row(2, "", "x"), {"metric": "kid"}]) is None
 
 
 def test_measuring_the_best_generator_gives_its_row_again(whole):

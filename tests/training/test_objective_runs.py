@@ -9,7 +9,8 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
-from rumi_tf.config.run import RunConfig, define_flags
+from rumi_tf.config.flags import define_flags
+from rumi_tf.config.run import RunConfig
 from rumi_tf.export.sampler import load_sampler
 from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.training import callbacks, train

@@ -1,0 +1,167 @@
+"""Fields of a configuration: declared with their help and bounds, checked, immutable."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from typing import Any, TypeVar
+
+from absl import flags
+
+from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import is_text, parse_json
+
+ConfigType = TypeVar("ConfigType", bound="Config")
+
+
+def option(
+    default: Any,
+    help_text: str,
+    *,
+    section: str,
+    choices: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    identity: bool = True,
+) -> Any:
+    """A field of a `Config`: its default, help and admissible values.
+
+    Args:
+        default: the default; `None` means that the dataset or the objective decides.
+        help_text: what `--help` says: meaning, unit, the paper's value.
+        section: heading it is listed under.
+        choices: allowed values of a string, or of each item of a list.
+        low, high: inclusive bounds. above, below: exclusive bounds.
+        identity: whether it decides the result, and so enters the hash of the run.
+    """
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "help": help_text,
+            "section": section,
+            "choices": choices,
+            "low": low,
+            "high": high,
+            "above": above,
+            "below": below,
+            "identity": identity,
+        },
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """What decides a run: fields made by `option`, checked when it is made, immutable.
+
+    Raises `InvalidInput` naming the flag for inadmissible values.
+    """
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that decide the result."""
+        keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
+        return {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
+
+    def hash(self) -> str:
+        """Ten hexadecimal digits that name this run among all others.
+
+        Fields at their defaults are left out, so that a field which is added later does not
+        rename the runs of today. For the same reason a default is never changed.
+        """
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        chosen = {k: v for k, v in self.identity().items() if v != defaults[k]}
+        text = json.dumps(chosen, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def to_json(self) -> str:
+        """The config as indented JSON; `from_json` is its inverse."""
+        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls: type[ConfigType], text: str) -> ConfigType:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: not a JSON object, or an unknown field.
+            InvalidInput: a value that is not admissible.
+        """
+        values = parse_json(text)
+        if not isinstance(values, dict):
+            raise ValueError("a run configuration is a JSON object")
+        unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    @classmethod
+    def from_flags(
+        cls: type[ConfigType], flag_values: flags.FlagValues, **others: Any
+    ) -> ConfigType:
+        """Reads the flags that `define_flags` defined; `others` gives fields that have none."""
+        named = {f.name for f in dataclasses.fields(cls)} - set(others)
+        return cls(**{name: flag_values[name].value for name in named}, **others)
+
+
+def kind_of(field: dataclasses.Field) -> type:
+    """The Python type of a field's values, leaving out `None`.
+
+    Raises:
+        TypeError: no flag has such values.
+    """
+    for kind in (tuple, bool, int, float, str):
+        if str(field.type).replace("<class '", "").startswith(kind.__name__):
+            return kind
+    raise TypeError(f"no flag type for {field.name}: {field.type}")
+
+
+def _text(field: dataclasses.Field, value: str) -> str:
+    """The value, if it can be a name of a file and a word in one."""
+    if not is_text(value):
+        raise InvalidInput(field.name, f"{value!r} has characters that no UTF-8 text has")
+    return value
+
+
+def _check_choice(field: dataclasses.Field, value: Any) -> None:
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise InvalidInput(field.name, f"{value!r} is not one of {', '.join(choices)}")
+
+
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """The value in the field's type, or `InvalidInput` if it is not admissible."""
+    kind: type = kind_of(field)
+    limits = field.metadata
+    if value is None:
+        if field.default is None:
+            return None
+        raise InvalidInput(field.name, "needs a value")
+    if kind is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            raise InvalidInput(field.name, f"{value!r} is not a list of names")
+        names = tuple(_text(field, v.strip()) for v in value if v.strip())
+        for name in names:
+            _check_choice(field, name)
+        return names
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 2**1023 else math.inf
+    if type(value) is not kind:
+        raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
+    if isinstance(value, str):
+        _text(field, value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(field.name, f"{value} is not a finite number")
+    _check_choice(field, value)
+    for bound, wrong, words in (
+        ("low", lambda b: value < b, "at least"),
+        ("high", lambda b: value > b, "at most"),
+        ("above", lambda b: value <= b, "greater than"),
+        ("below", lambda b: value >= b, "less than"),
+    ):
+        if limits[bound] is not None and wrong(limits[bound]):
+            raise InvalidInput(field.name, f"is {value}, must be {words} {limits[bound]:.12g}")
+    return value

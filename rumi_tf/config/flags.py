@@ -1,0 +1,133 @@
+"""Configurations as absl flags, and flags as configurations."""
+
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from rumi_tf.config import recipes
+from rumi_tf.config.fields import Config, kind_of
+from rumi_tf.config.recipes import recipe_settings
+from rumi_tf.config.run import RunConfig
+from rumi_tf.utils.errors import InvalidInput
+
+_COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
+
+
+def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Defines --recipe, which `RunConfig.from_flags` reads."""
+    flags.DEFINE_enum(
+        "recipe", default, recipes.RECIPES,
+        "Sets flags that are not given. paper: keeps the defaults, which are the paper's. "
+        "few_images: for a class of about 20 to 500 images; sets "
+        f"{' '.join(as_flag(*field) for field in recipes.settings('few_images', 'folder').items())}"
+        "; for cifar10 and celeba, color and flip as well.",
+        flag_values=flag_values, module_name="Few images",
+    )  # fmt: skip
+
+
+def describe_recipe(flag_values: flags.FlagValues, **others: Any) -> str:
+    """One line with the flags that --recipe stands for; empty if it sets none.
+
+    Args:
+        flag_values: the flags.
+        others: fields that the command sets itself.
+    """
+    fields = recipe_settings(flag_values, others.get("dataset"))
+    words = [as_flag(name, value) for name, value in fields.items() if name not in others]
+    return " ".join([f"--recipe={flag_values['recipe'].value}:", *words]) if words else ""
+
+
+def as_flag(name: str, value: Any) -> str:
+    """The command-line flag that gives a field a value."""
+    text = _COMMAS.serialize(list(value)) if isinstance(value, tuple) else str(value)
+    return f"--{name}={text.lower() if isinstance(value, bool) else text}"
+
+
+def define_flags(
+    flag_values: flags.FlagValues = flags.FLAGS,
+    omit: Collection[str] = (),
+    config: type[Config] = RunConfig,
+) -> None:
+    """Defines one absl flag per field of a config; scripts call it, importing does not.
+
+    Args:
+        flag_values: where to define them.
+        omit: fields that the script sets itself.
+        config: whose fields.
+    """
+    definers: dict[type, Any] = {
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_boolean,
+    }
+    for field in dataclasses.fields(config):
+        if field.name in omit:
+            continue
+        default: Any = field.default
+        kind = kind_of(field)
+        keywords: dict[str, Any] = {
+            "flag_values": flag_values,
+            "module_name": field.metadata["section"],
+        }
+        if kind is tuple:
+            flags.DEFINE_list(field.name, list(default), field.metadata["help"], **keywords)
+        elif field.metadata["choices"]:
+            flags.DEFINE_enum(
+                field.name, default, field.metadata["choices"], field.metadata["help"], **keywords
+            )
+        else:
+            definers.get(kind, flags.DEFINE_string)(
+                field.name, default, field.metadata["help"], **keywords
+            )
+
+
+def given_flags() -> dict[str, Any]:
+    """The fields of `RunConfig` whose flags were given on the command line, with their values.
+
+    Raises:
+        InvalidInput: they ask that several processes train one run, of which this one starts many.
+    """
+    if flags.FLAGS.strategy == "multi_worker":
+        raise InvalidInput(
+            "strategy", "multi_worker is for reproduce.train alone; machines share many runs "
+            "if they are given the same command and the same --runs_dir"
+        )  # fmt: skip
+    return present_fields(flags.FLAGS)
+
+
+def present_fields(values: flags.FlagValues) -> dict[str, Any]:
+    """Fields of `RunConfig` whose flags were given, with their values."""
+    return {
+        name: values[name].value
+        for name in RunConfig.__dataclass_fields__
+        if name in values and values[name].present
+    }
+
+
+def flagfile_fields(path: Path) -> dict[str, Any]:
+    """The fields of `RunConfig` that a flagfile gives, with their values.
+
+    Raises:
+        absl.flags.Error: it has something else in it.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    _, *rest = values(["flagfile", f"--flagfile={path}"])
+    if rest:
+        raise flags.Error(f"{rest[0]!r} is not a flag; flags look like --name=value")
+    return present_fields(values)
+
+
+def as_flags(config: RunConfig) -> list[str]:
+    """The command-line flags that mean a configuration."""
+    words = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        # The data set is named, so that its directory is not taken for one of other images.
+        if value is None or (value == field.default and field.name != "dataset"):
+            continue
+        words.append(as_flag(field.name, value))
+    return words

@@ -1,0 +1,1 @@
+"""Run directories: resolving a configuration, locking, reading outputs."""
