@@ -12,10 +12,15 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=find_namespace_packages(
-        include=["rumi_tf", "rumi_tf.*", "reproduce", "reproduce.*", "figures", "figures.*"]
-    ),
+    packages=[
+        *find_namespace_packages(
+            include=["rumi_tf", "rumi_tf.*", "reproduce", "reproduce.*", "figures", "figures.*"]
+        ),
+        "rumi_tf.flagfiles",
+    ],
+    package_dir={"rumi_tf.flagfiles": "flags"},
     package_data={
+        "rumi_tf.flagfiles": ["*.flags", "*/*.flags"],
         "reproduce._report": ["templates/*"],
         "reproduce.paper_values": ["*.csv"],
     },

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from rumi_tf.config.flags import flagfile_fields
+from rumi_tf.config.flags import FLAGFILES, flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
@@ -99,11 +99,10 @@ def subset_cases(
     Raises:
         InvalidInput: a setting is not admissible.
     """
-    from rumi_tf.experiments import sweep
 
     found = []
     for name in dict.fromkeys(names):
-        task = flagfile_fields(sweep.ROOT / "flags" / "cases" / f"{name}.flags")
+        task = flagfile_fields(FLAGFILES / "cases" / f"{name}.flags")
         cells = paper_grid.papers_cells(
             settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen
         )

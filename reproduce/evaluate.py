@@ -22,7 +22,8 @@ from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 
 TAKEN = ("Data", "Evaluation")
-OMITTED = [f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] not in TAKEN]
+FIELDS = [f.name for f in dataclasses.fields(RunConfig)]
+OMITTED = [name for name in FIELDS if RunConfig.section_of(name) not in TAKEN]
 define_flags(omit=(*OMITTED, "eval_every"))
 _SECTION: dict[str, Any] = {"module_name": "What to measure"}
 flags.DEFINE_string("saved_model", None, "Directory of a run's SavedModel.", **_SECTION)

@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from reproduce.uac_table1 import MODELS, check_models
-from rumi_tf.config.flags import define_flags, flagfile_fields
+from rumi_tf.config.flags import FLAGFILES, define_flags, flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.io import read_csv, write_csv, write_text
@@ -74,10 +74,9 @@ def _cells_of_model(
     model: str, dataset: str, seeds: Sequence[int], given: Mapping[str, Any]
 ) -> list:
     """The cells of a model, by the published code but for what is given."""
-    from rumi_tf.experiments import sweep
 
     task = {
-        **flagfile_fields(sweep.ROOT / "flags" / "uac_authors_code.flags"),
+        **flagfile_fields(FLAGFILES / "uac_authors_code.flags"),
         **RECIPES.get(model, {}), "dataset": dataset, "split": "all", "protocol": "uac_images",
         "embedding": "classifier", "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
     }  # fmt: skip

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from rumi_tf import plotting
-from rumi_tf.experiments.sweep import ROOT, objective_config
+from rumi_tf.config.flags import FLAGFILES
+from rumi_tf.experiments.sweep import objective_config
 from rumi_tf.runs import outputs
 from rumi_tf.training import train
 from rumi_tf.utils.errors import TrainingDiverged
 from rumi_tf.utils.io import read_csv, write_csv
 
-TASK = ROOT / "flags" / "demo.flags"
+TASK = FLAGFILES / "demo.flags"
 SAMPLES = 5000  # generated images that a run is judged by
 # The last is what another seed, and nothing else, makes of the first.
 RUNS = (("float32", 0), ("mixed_bfloat16", 0), ("float32", 1))

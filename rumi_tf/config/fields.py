@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from absl import flags
 
@@ -18,23 +18,26 @@ def option(
     default: Any,
     help_text: str,
     *,
-    section: str,
+    section: str | None = None,
     choices: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
     below: float | None = None,
     identity: bool = True,
+    hashed_default: Any = None,
 ) -> Any:
     """A field of a `Config`: its default, help and admissible values.
 
     Args:
         default: the default; `None` means that the dataset or the objective decides.
-        help_text: what `--help` says: meaning, unit, the paper's value.
-        section: heading it is listed under.
-        choices: allowed values of a string, or of each item of a list.
+        help_text: meaning, unit, and the paper's value, for `--help`.
+        section: heading in `--help`; by default the class attribute `section`.
+        choices: admissible values of a string, or of each item of a list.
         low, high: inclusive bounds. above, below: exclusive bounds.
-        identity: whether it decides the result, and so enters the hash of the run.
+        identity: whether it affects the result, and so enters the hash of the run.
+        hashed_default: a further value that is left out of the hash, for a field whose default
+            became `None` later.
     """
     return dataclasses.field(
         default=default,
@@ -47,34 +50,50 @@ def option(
             "above": above,
             "below": below,
             "identity": identity,
+            "hashed_default": hashed_default,
         },
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """What decides a run: fields made by `option`, checked when it is made, immutable.
+    """Immutable settings of a run, with fields declared by `option`.
 
-    Raises `InvalidInput` naming the flag for inadmissible values.
+    The constructor raises `InvalidInput`, naming the flag, for a value that is not admissible.
+
+    Class attributes:
+        section: heading of the class's fields in `--help`.
     """
+
+    section: ClassVar[str] = ""
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
 
+    @classmethod
+    def section_of(cls, name: str) -> str:
+        """Heading of a field in `--help`."""
+        owners: list[Any] = [c for c in cls.__mro__ if name in vars(c).get("__annotations__", {})]
+        return cls.__dataclass_fields__[name].metadata["section"] or owners[0].section
+
     def identity(self) -> dict[str, Any]:
-        """The fields that decide the result."""
+        """The fields that affect the result."""
         keep = {f.name for f in dataclasses.fields(self) if f.metadata["identity"]}
         return {k: v for k, v in dataclasses.asdict(self).items() if k in keep}
 
     def hash(self) -> str:
-        """Ten hexadecimal digits that name this run among all others.
+        """Ten hexadecimal digits that identify the run.
 
         Fields at their defaults are left out, so that a field which is added later does not
-        rename the runs of today. For the same reason a default is never changed.
+        rename existing runs. For the same reason a default never changes.
         """
-        defaults = {f.name: f.default for f in dataclasses.fields(self)}
-        chosen = {k: v for k, v in self.identity().items() if v != defaults[k]}
+        fields = self.__dataclass_fields__
+        chosen = {
+            name: value
+            for name, value in self.identity().items()
+            if value not in (fields[name].default, fields[name].metadata["hashed_default"])
+        }
         text = json.dumps(chosen, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
@@ -84,11 +103,11 @@ class Config:
 
     @classmethod
     def from_json(cls: type[ConfigType], text: str) -> ConfigType:
-        """Reads what `to_json` wrote.
+        """Inverse of `to_json`.
 
         Raises:
             ValueError: not a JSON object, or an unknown field.
-            InvalidInput: a value that is not admissible.
+            InvalidInput: a value is not admissible.
         """
         values = parse_json(text)
         if not isinstance(values, dict):
@@ -102,7 +121,7 @@ class Config:
     def from_flags(
         cls: type[ConfigType], flag_values: flags.FlagValues, **others: Any
     ) -> ConfigType:
-        """Reads the flags that `define_flags` defined; `others` gives fields that have none."""
+        """Reads the flags of `define_flags`; `others` gives the fields that have no flag."""
         named = {f.name for f in dataclasses.fields(cls)} - set(others)
         return cls(**{name: flag_values[name].value for name in named}, **others)
 

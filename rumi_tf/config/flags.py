@@ -13,6 +13,11 @@ from rumi_tf.config.recipes import recipe_settings
 from rumi_tf.config.run import RunConfig
 from rumi_tf.utils.errors import InvalidInput
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+# The project's flagfiles: package data of an installed package, flags/ in a checkout.
+FLAGFILES = _PACKAGE / "flagfiles"
+if not FLAGFILES.is_dir():
+    FLAGFILES = _PACKAGE.parent / "flags"
 _COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
 
 
@@ -70,7 +75,7 @@ def define_flags(
         kind = kind_of(field)
         keywords: dict[str, Any] = {
             "flag_values": flag_values,
-            "module_name": field.metadata["section"],
+            "module_name": config.section_of(field.name),
         }
         if kind is tuple:
             flags.DEFINE_list(field.name, list(default), field.metadata["help"], **keywords)
@@ -108,10 +113,10 @@ def present_fields(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def flagfile_fields(path: Path) -> dict[str, Any]:
-    """The fields of `RunConfig` that a flagfile gives, with their values.
+    """The fields of `RunConfig` that a flagfile sets, with their values.
 
     Raises:
-        absl.flags.Error: it has something else in it.
+        absl.flags.Error: it contains anything other than flags of `RunConfig`.
     """
     values = flags.FlagValues()
     define_flags(values)

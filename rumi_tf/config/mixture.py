@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
+from typing import ClassVar
 
 from rumi_tf.config.fields import Config, option
 from rumi_tf.utils.errors import InvalidInput
@@ -17,118 +18,93 @@ NUM_CLASSES = len(MEANS)
 class MixtureConfig(Config):
     """Everything that decides a set of runs on the mixture; the defaults are variant V1."""
 
+    section: ClassVar = "Mixture"
+
     objective: str = option(
         "acgan",
-        section="Mixture",
         choices=("acgan", "tacgan", "uacgan", "cgan_pd"),
         help_text="What the networks minimise.",
     )
     num_runs: int = option(
         100,
-        section="Mixture",
         low=1,
         high=10_000,
         help_text="Runs, each with its own data, weights and noise; run r has the seed --seed + "
         "r. Table 1: 100.",
     )
-    seed: int = option(0, section="Mixture", low=0, high=2**30, help_text="Seed of the first run.")
+    seed: int = option(0, low=0, high=2**30, help_text="Seed of the first run.")
     network: str = option(
         "points_v1",
-        section="Mixture",
         choices=("points_v1", "points_v2", "points_v3"),
         help_text="Networks and their initial weights, of the three variants of the published "
         "code.",
     )
     samples: int = option(
         128_000,
-        section="Mixture",
         low=100,
         high=10_000_000,
         help_text="Points of each class in the data of a run.",
     )
     batch_size: int = option(
         384,
-        section="Mixture",
         low=3,
         high=65_536,
         help_text="Points in an update, real and generated.",
     )
     stratified: bool = option(
         True,
-        section="Mixture",
         help_text="Whether a batch has equally many real points of each class.",
     )
-    epochs: int = option(
-        20, section="Mixture", low=1, high=10**6, help_text="How often the data are gone through."
-    )
+    epochs: int = option(20, low=1, high=10**6, help_text="How often the data are gone through.")
     iterations: int = option(
         100,
-        section="Mixture",
         low=1,
         help_text="Updates of G in an epoch. With the default of --d_steps, V1's 1,000 updates of "
         "D.",
     )
     d_steps: int = option(
         10,
-        section="Mixture",
         low=1,
         high=100,
         help_text="Updates of D, and of each further player, for one of G.",
     )
-    learning_rate: float = option(
-        2e-3, section="Mixture", above=0, high=1, help_text="Adam's learning rate."
-    )
-    beta_1: float = option(
-        0.5, section="Mixture", low=0, below=1, help_text="Adam's decay of the first moment."
-    )
-    beta_2: float = option(
-        0.999, section="Mixture", low=0, below=1, help_text="Adam's decay of the second moment."
-    )
+    learning_rate: float = option(2e-3, above=0, high=1, help_text="Adam's learning rate.")
+    beta_1: float = option(0.5, low=0, below=1, help_text="Adam's decay of the first moment.")
+    beta_2: float = option(0.999, low=0, below=1, help_text="Adam's decay of the second moment.")
     adversarial_loss: str = option(
         "sgan",
-        section="Mixture",
         choices=("sgan", "lsgan", "hinge"),
         help_text="Loss of the scores.",
     )
     classifier_on_fakes: bool = option(
         False,
-        section="Mixture",
         help_text="Whether D's classifier learns from generated points as well (not cgan_pd).",
     )
-    twin_weight: float = option(
-        1.0, section="Mixture", low=0, help_text="Weight of the twin in G's loss of tacgan."
-    )
-    mi_weight: float = option(
-        1.0, section="Mixture", low=0, help_text="Weight of the information in uacgan's G."
-    )
+    twin_weight: float = option(1.0, low=0, help_text="Weight of the twin in G's loss of tacgan.")
+    mi_weight: float = option(1.0, low=0, help_text="Weight of the information in uacgan's G.")
     mi_marginal: str = option(
         "permutation",
-        section="Mixture",
         choices=("permutation", "resample"),
         help_text="Independent labels of uacgan: a permutation of the batch's, or new draws.",
     )
     mi_gradient_clip: bool = option(
         True,
-        section="Mixture",
         help_text="Whether the information's gradient in uacgan's G is scaled down to the norm "
         "of the rest's.",
     )
     mine_network: str = option(
         "projection",
-        section="Mixture",
         choices=("concat", "projection", "projection_lse", "projection_label_disc"),
         help_text="Statistics network T of uacgan, as of reproduce.train.",
     )
     mine_ema_rate: float = option(
         0.001,
-        section="Mixture",
         above=0,
         high=1,
         help_text="Rate of the moving average in the denominator of T's gradient in uacgan.",
     )
     eval_samples: int = option(
         10_000,
-        section="Mixture",
         low=2,
         high=10_000_000,
         help_text="Generated points of each class, of which 10,000 are drawn with replacement.",

@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from absl import flags
 
 from rumi_tf.config.fields import Config, option
 from rumi_tf.config.recipes import recipe_settings
+from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import file_name
 
@@ -29,7 +30,419 @@ SPLITS = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig(Config):
+class DataFields(Config):
+    """Images and their split."""
+
+    section: ClassVar = "Data"
+
+    dataset: str = option(
+        "digits",
+        choices=DATASETS,
+        help_text="Images to learn from. digits: scikit-learn's 8x8 digits resized to 28x28, "
+        "needs no download. folder: your own, one sub-folder of PNG or JPEG files per class. "
+        "Paper: mnist, fashion_mnist, cifar10, celeba.",
+    )
+    data_dir: str = option(
+        "",
+        identity=False,
+        help_text="Directory of the data. For mnist, fashion_mnist, cifar10: the TFDS directory, "
+        "filled by a download if need be (default: TFDS's own). For celeba: the same, or the "
+        "directory that holds img_align_celeba/ and list_attr_celeba. For folder: the directory "
+        "that holds one sub-folder per class.",
+    )
+    split: str | None = option(
+        None,
+        choices=SPLITS,
+        help_text="Which images are positive (to be learnt) and which negative (to be avoided). "
+        "even, odd: by digit. overlap: 1,2,4,5,7,9 against 0,2,3,6,8,9. single: the one class in "
+        "--positive_classes against all others. unbalanced: --minority_size images of "
+        "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
+        "attribute: CelebA images with --attribute against those without. classes: "
+        "--positive_classes against --negative_classes. all: every class positive, for objectives "
+        "without negatives. Default: unbalanced if --minority_class is given, classes if "
+        "--positive_classes is; else attribute for celeba, classes for folder, even "
+        "for the others. Paper: even, overlap, unbalanced.",
+    )
+    positive_classes: tuple[str, ...] = option(
+        (),
+        help_text="Comma-separated classes to learn, by name or index (splits classes, single); a "
+        "name that has a comma itself in double quotes. Paper: those of --split=even and overlap.",
+    )
+    negative_classes: tuple[str, ...] = option(
+        (),
+        help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
+        "classes with the positives. Default: all classes that are not positive. Paper: those of "
+        "--split=even and overlap.",
+    )
+    minority_class: str | None = option(
+        None,
+        help_text="The under-represented class to learn, by name or index (split unbalanced). "
+        "Paper: each MNIST digit, each CIFAR-10 class, Female and Male of CelebA.",
+    )
+    minority_size: int | None = option(
+        None,
+        low=0,
+        help_text="How many images of the minority class are kept, drawn at random by --seed; 0 "
+        "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
+        "cifar10 (250) and celeba; 50 for digits; all for folder.",
+    )
+    holdout: float = option(
+        0.0,
+        low=0,
+        below=1,
+        help_text="Share of the images of every class, in [0, 1), that is kept out of training, "
+        "drawn at random by --seed before --minority_size is applied: real images to test on "
+        "that nothing was trained on. Paper: 0.",
+    )
+    attribute: str | None = option(
+        None,
+        help_text="CelebA attribute that makes the two classes, by its name in the attribute "
+        "list, e.g. Male, Bald, Wearing_Hat. Default: Male (classes Female and Male).",
+    )
+    image_size: int | None = option(
+        None,
+        low=16,
+        high=256,
+        help_text="Height and width of the training images in pixels. 28 (default) or "
+        "32 for digits, mnist and fashion_mnist; 32 for cifar10. celeba: 32, 64 or "
+        "128 (default 64). folder: 28, or a multiple of 16 (default 64). Paper: the data sets' "
+        "own sizes; for celeba not stated. UAC-GAN: 32.",
+    )
+    skip_unreadable: bool = option(
+        False,
+        help_text="Leave out images of a folder that cannot be read, saying how many, instead "
+        "of stopping at them.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectiveName(Config):
+    """The objective."""
+
+    section: ClassVar = "Objective"
+
+    objective: str = option(
+        "rumi_lsgan",
+        help_text="What the networks minimise. On the positives alone: sgan, lsgan, wgan, wgan_gp, "
+        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
+        "fgan_jensen_shannon. On positives and negatives: each of them with the prefix rumi_. On "
+        "all images with their labels, for a generator that is told a class: acgan, tacgan, "
+        "uacgan, cgan_pd.",
+    )
+
+
+def _parameter_help(name: str) -> str:
+    """Help of an objective's parameter: for which objectives, meaning, default."""
+    groups: dict[str, list[str]] = {}
+    for objective, kind in OBJECTIVES.items():
+        if declared := kind.parameters.get(name):
+            default = declared.default
+            shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+            text = declared.help + ("" if default is None else f" Default: {shown}.")
+            groups.setdefault(text, []).append(objective)
+    parts = []
+    for text, names in groups.items():
+        pairs = [n for n in names if f"rumi_{n}" in names]
+        short = [f"[rumi_]{n}" if n in pairs else n for n in names if n[5:] not in pairs]
+        parts.append(f"{', '.join(short)}: {text}")
+    return " ".join(parts)
+
+
+def _parameter_fields() -> list[tuple[str, Any, Any]]:
+    """Name, type and field for each parameter of the objectives."""
+    fields = {}
+    for kind in OBJECTIVES.values():
+        for name, declared in kind.parameters.items():
+            hints = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
+            hint = next(own[name] for own in hints if name in own)
+            limits = {k: getattr(declared, k) for k in ("choices", "low", "high", "above")}
+            fields[name] = name, hint, option(None, _parameter_help(name), **limits)
+    return list(fields.values())
+
+
+# A field for each parameter of `OBJECTIVES`; `None` takes the objective's default.
+ObjectiveFields: Any = dataclasses.make_dataclass(
+    "ObjectiveFields", _parameter_fields(), bases=(ObjectiveName,), frozen=True, kw_only=True
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkFields(Config):
+    """Architectures."""
+
+    section: ClassVar = "Networks"
+
+    network: str = option(
+        "auto",
+        choices=("auto", "mnist", "cifar10", "celeba", "uac_resnet"),
+        help_text="DCGAN pair, for the conditional objectives in its conditional form. auto: "
+        "celeba for the dataset celeba, else mnist at 28 pixels, cifar10 at 32, celeba at other "
+        "sizes. uac_resnet: UAC-GAN's networks, for conditional objectives at 32 pixels; D is a "
+        "ResNet without batch normalisation.",
+    )
+    width: float = option(
+        1.0,
+        above=0,
+        high=4,
+        help_text="Multiplier of the number of filters of every layer; 1 is the paper's.",
+    )
+    latent_dim: int = option(
+        100,
+        low=1,
+        high=4096,
+        help_text="Dimension of the Gaussian noise. Paper: 100.",
+    )
+    d_batch_norm: str | None = option(
+        None,
+        choices=("separate", "joint", "none"),
+        hashed_default="separate",
+        help_text="Batch normalisation in D. separate: positives, negatives and generated images "
+        "are normalised one after another (as in the published code). joint: together. none: D has "
+        "no batch normalisation. Default: none for wgan*, dragan and their rumi_ forms, else "
+        "separate. The paper does not say.",
+    )
+    precision: str = option(
+        "float32",
+        choices=("float32", "mixed_bfloat16"),
+        help_text="Arithmetic of the networks. mixed_bfloat16 is faster where the processor has "
+        "bf16 arithmetic; on a CPU without it, it is slower, not faster. Paper: float32.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingFields(Config):
+    """The training step and its budget."""
+
+    section: ClassVar = "Training"
+
+    iterations: int = option(
+        10_000,
+        low=1,
+        high=10**9,
+        help_text="Generator updates. Paper: 10,000 for unbalanced MNIST, 50,000 for unbalanced "
+        "CIFAR-10 and CelebA, else 100 epochs.",
+    )
+    batch_size: int = option(
+        100,
+        low=2,
+        high=2**16,
+        help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
+    )
+    learning_rate: float = option(
+        1e-4,
+        above=0,
+        high=1,
+        help_text="Adam's learning rate, for all networks. Paper: 1e-4. UAC-GAN: 2e-4.",
+    )
+    beta_1: float = option(
+        0.5,
+        low=0,
+        below=1,
+        help_text="Adam's decay of the first moment. Paper: 0.5.",
+    )
+    beta_2: float = option(
+        0.999,
+        low=0,
+        below=1,
+        help_text="Adam's decay of the second moment. Paper: 0.999.",
+    )
+    d_steps: int = option(
+        2,
+        low=1,
+        high=100,
+        help_text="Discriminator updates per generator update. Paper: 2.",
+    )
+    d_schedule: str = option(
+        "split",
+        choices=("split", "joint"),
+        help_text="What a discriminator update of a Rumi objective sees: split: positives and "
+        "negatives in turn (the paper's text); joint: both at once (the published code).",
+    )
+    fakes: str = option(
+        "shared",
+        choices=("shared", "fresh"),
+        help_text="shared: one batch of generated images serves all updates of an iteration "
+        "(as in the published code, and faster); fresh: every update draws its own. The paper "
+        "does not say.",
+    )
+    update: str = option(
+        "sequential",
+        choices=("sequential", "simultaneous"),
+        help_text="Whether G's gradient is taken after D's last update, or before it (as in the "
+        "published code).",
+    )
+    seed: int = option(
+        0,
+        low=0,
+        high=2**31 - 1,
+        help_text="Seed of every random draw.",
+    )
+    jit: str = option(
+        "auto",
+        choices=("auto", "on", "off"),
+        help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
+        "halves the speed.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FewImagesFields(Config):
+    """Remedies for small data sets."""
+
+    section: ClassVar = "Few images"
+
+    d_augment: tuple[str, ...] = option(
+        (),
+        choices=AUGMENTATIONS,
+        help_text="Comma-separated random transformations of every image that D sees, real or "
+        "generated (DiffAugment). This keeps D from memorising a small training set. translation: "
+        "shifts by up to 1/8 of the side. cutout: blanks a square of half the side. color: changes "
+        "brightness, saturation and contrast. flip: mirrors left to right with probability 1/2; G "
+        "may then generate mirror images. Gradient penalties are taken at the transformed images. "
+        "Paper and default: none.",
+    )
+    d_augment_fill: float | None = option(
+        None,
+        low=-1,
+        high=1,
+        help_text="Value of the pixels that translation uncovers and cutout blanks, from -1 "
+        "(black) to 1 (white). Default: -1 for digits, mnist and fashion_mnist, whose background "
+        "is black; 0 for the others. Use 1 for drawings or scans on white.",
+    )
+    generator_ema: float = option(
+        0.0,
+        low=0,
+        below=1,
+        help_text="Decay of an exponential moving average of G's weights and batch statistics, "
+        "which is then sampled, evaluated and exported in place of G. After t iterations the decay "
+        "is at most (1 + t) / (10 + t). 0: no average. Usual: 0.999. Paper and default: 0.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceFields(Config):
+    """Devices that the training step runs on."""
+
+    section: ClassVar = "Devices"
+
+    strategy: str = option(
+        "none",
+        choices=("none", "mirrored", "multi_worker"),
+        identity=False,
+        help_text="tf.distribute strategy, which divides every batch over devices. none: one "
+        "device. mirrored: all GPUs of this machine. multi_worker: the processes that the "
+        "environment variable TF_CONFIG names. The result does not depend on it but for rounding, "
+        "unless XLA draws other noise on one GPU (--jit=off prevents it).",
+    )
+    sync_batch_norm: bool = option(
+        True,
+        help_text="With --strategy, whether batch normalisation sees the whole batch, as on one "
+        "device, or, faster, the part of it that is on a device; then the number of devices is a "
+        "part of what the run is. Paper: one device.",
+    )
+    steps_per_execution: int = option(
+        1,
+        low=1,
+        high=1000,
+        identity=False,
+        help_text="Iterations in one call of the compiled step; a divisor of --iterations and of "
+        "all --..._every. Saves time where iterations are short; the result is the same. With "
+        "--strategy only 1.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputFields(Config):
+    """Files of a run."""
+
+    section: ClassVar = "Output"
+
+    runs_dir: str = option(
+        "runs",
+        identity=False,
+        help_text="Directory under which every run has its own, named by its settings.",
+    )
+    checkpoint_every: int = option(
+        500,
+        low=1,
+        high=10**9,
+        identity=False,
+        help_text="Iterations between checkpoints; a killed run resumes from the last.",
+    )
+    sample_every: int = option(
+        500,
+        low=1,
+        high=10**9,
+        identity=False,
+        help_text="Iterations between sample grids (PNG).",
+    )
+    log_every: int = option(
+        50,
+        low=1,
+        high=10**9,
+        help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationFields(Config):
+    """Metrics during training."""
+
+    section: ClassVar = "Evaluation"
+
+    eval_every: int = option(
+        0,
+        low=0,
+        high=10**9,
+        identity=False,
+        help_text="Iterations between evaluations of the generator on fresh samples, written to "
+        "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
+    )
+    embedding: str | None = option(
+        None,
+        choices=("classifier", "inception", "inception_299"),
+        identity=False,
+        help_text="Network behind FID and the other metrics. classifier: trained on the data "
+        "set's own labels, needs no download; its scores cannot be compared with published ones. "
+        "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's. "
+        "Default: that of --protocol if it is named, else classifier.",
+    )
+    protocol: str = option(
+        "auto",
+        choices=("auto", "rumi_unbalanced", "rumi_subset", "uac_images"),
+        identity=False,
+        help_text="Sample counts and reference images. rumi_unbalanced: 10,000 generated against "
+        "all images of the minority class. rumi_subset: 10,000 against all of the positive "
+        "classes. uac_images: 10,240 of all classes against all training images. auto: "
+        "rumi_unbalanced for --split=unbalanced, else rumi_subset.",
+    )
+    eval_samples: int | None = option(
+        None,
+        low=2,
+        high=10**7,
+        identity=False,
+        help_text="Images to generate for an evaluation, in place of the protocol's number, which "
+        "is the papers': 10,000, or 10,240 for uac_images.",
+    )
+    inception_weights: str = option(
+        "",
+        identity=False,
+        help_text="File of the ImageNet weights of Keras's InceptionV3, for machines that cannot "
+        "download it: without the top for inception, with it for inception_299.",
+    )
+    cache_dir: str = option(
+        "~/.cache/rumi_tf",
+        identity=False,
+        help_text="Directory that keeps trained classifiers and statistics of real images.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(
+    # A dataclass lists the fields of its last base first.
+    EvaluationFields, OutputFields, DeviceFields, FewImagesFields, TrainingFields, NetworkFields,
+    ObjectiveFields, DataFields,
+):  # fmt: skip
     """Everything that decides a training run on images.
 
     Fields that are `None` are filled in by `rumi_tf.runs.resolve.resolve`, from the paper's values
@@ -51,506 +464,6 @@ class RunConfig(Config):
                 "images are --dataset=folder"
             )  # fmt: skip
         return config
-
-    dataset: str = option(
-        "digits",
-        section="Data",
-        choices=DATASETS,
-        help_text="Images to learn from. digits: scikit-learn's 8x8 digits resized to 28x28, "
-        "needs no download. folder: your own, one sub-folder of PNG or JPEG files per class. "
-        "Paper: mnist, fashion_mnist, cifar10, celeba.",
-    )
-    data_dir: str = option(
-        "",
-        section="Data",
-        identity=False,
-        help_text="Directory of the data. For mnist, fashion_mnist, cifar10: the TFDS directory, "
-        "filled by a download if need be (default: TFDS's own). For celeba: the same, or the "
-        "directory that holds img_align_celeba/ and list_attr_celeba. For folder: the directory "
-        "that holds one sub-folder per class.",
-    )
-    split: str | None = option(
-        None,
-        section="Data",
-        choices=SPLITS,
-        help_text="Which images are positive (to be learnt) and which negative (to be avoided). "
-        "even, odd: by digit. overlap: 1,2,4,5,7,9 against 0,2,3,6,8,9. single: the one class in "
-        "--positive_classes against all others. unbalanced: --minority_size images of "
-        "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
-        "attribute: CelebA images with --attribute against those without. classes: "
-        "--positive_classes against --negative_classes. all: every class positive, for objectives "
-        "without negatives. Default: unbalanced if --minority_class is given, classes if "
-        "--positive_classes is; else attribute for celeba, classes for folder, even "
-        "for the others. Paper: even, overlap, unbalanced.",
-    )
-    positive_classes: tuple[str, ...] = option(
-        (),
-        section="Data",
-        help_text="Comma-separated classes to learn, by name or index (splits classes, single); a "
-        "name that has a comma itself in double quotes. Paper: those of --split=even and overlap.",
-    )
-    negative_classes: tuple[str, ...] = option(
-        (),
-        section="Data",
-        help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
-        "classes with the positives. Default: all classes that are not positive. Paper: those of "
-        "--split=even and overlap.",
-    )
-    minority_class: str | None = option(
-        None,
-        section="Data",
-        help_text="The under-represented class to learn, by name or index (split unbalanced). "
-        "Paper: each MNIST digit, each CIFAR-10 class, Female and Male of CelebA.",
-    )
-    minority_size: int | None = option(
-        None,
-        section="Data",
-        low=0,
-        help_text="How many images of the minority class are kept, drawn at random by --seed; 0 "
-        "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
-        "cifar10 (250) and celeba; 50 for digits; all for folder.",
-    )
-    holdout: float = option(
-        0.0,
-        section="Data",
-        low=0,
-        below=1,
-        help_text="Share of the images of every class, in [0, 1), that is kept out of training, "
-        "drawn at random by --seed before --minority_size is applied: real images to test on "
-        "that nothing was trained on. Paper: 0.",
-    )
-    attribute: str | None = option(
-        None,
-        section="Data",
-        help_text="CelebA attribute that makes the two classes, by its name in the attribute "
-        "list, e.g. Male, Bald, Wearing_Hat. Default: Male (classes Female and Male).",
-    )
-    image_size: int | None = option(
-        None,
-        section="Data",
-        low=16,
-        high=256,
-        help_text="Height and width of the training images in pixels. 28 (default) or "
-        "32 for digits, mnist and fashion_mnist; 32 for cifar10. celeba: 32, 64 or "
-        "128 (default 64). folder: 28, or a multiple of 16 (default 64). Paper: the data sets' "
-        "own sizes; for celeba not stated. UAC-GAN: 32.",
-    )
-    skip_unreadable: bool = option(
-        False,
-        section="Data",
-        help_text="Leave out images of a folder that cannot be read, saying how many, instead "
-        "of stopping at them.",
-    )
-
-    objective: str = option(
-        "rumi_lsgan",
-        section="Objective",
-        help_text="What the networks minimise. On the positives alone: sgan, lsgan, wgan, wgan_gp, "
-        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
-        "fgan_jensen_shannon. On positives and negatives: each of them with the prefix rumi_. On "
-        "all images with their labels, for a generator that is told a class: acgan, tacgan, "
-        "uacgan, cgan_pd.",
-    )
-    label_a: float | None = option(
-        None,
-        section="Objective",
-        help_text="Least-squares target a of D for generated images. Paper: 0.",
-    )
-    label_b_pos: float | None = option(
-        None,
-        section="Objective",
-        help_text="Least-squares target b+ of D for positives (b of lsgan). Paper: 2 for "
-        "rumi_lsgan, 1 for lsgan.",
-    )
-    label_b_neg: float | None = option(
-        None,
-        section="Objective",
-        help_text="Least-squares target b- of D for negatives. Paper: -1.",
-    )
-    label_c: float | None = option(
-        None,
-        section="Objective",
-        help_text="Least-squares target c of G. Paper: 1.5 for rumi_lsgan, 1 for lsgan.",
-    )
-    beta_pos: float | None = option(
-        None,
-        section="Objective",
-        help_text="Weight beta+ of the positives in rumi_lsgan. Not stated in the paper (its "
-        "published code uses 2.5); default 1.",
-    )
-    beta_neg: float | None = option(
-        None,
-        section="Objective",
-        help_text="Weight beta- of the negatives in rumi_lsgan. Not stated in the paper (its "
-        "published code uses 0.5); default 1.",
-    )
-    g_loss: str | None = option(
-        None,
-        section="Objective",
-        choices=("non_saturating", "min_max"),
-        help_text="What G minimises, of sgan, dragan, fgan_* and their rumi_ forms. "
-        "non_saturating: -E log D, of f-GANs -E g(v). min_max: the value that D maximises, which "
-        "gives no gradient while D is sure of itself. Default: non_saturating. The paper does "
-        "not say.",
-    )
-    alpha_pos: float | None = option(
-        None,
-        section="Objective",
-        help_text="Weight alpha+ of the positives. rumi_sgan, rumi_dragan, rumi_fgan_*: above 0, "
-        "at most 1 (Lemma 3.1; at 0 nothing is learnt); rumi_wgan*: greater than alpha_neg. Not "
-        "stated in the paper; default 1.",
-    )
-    alpha_neg: float | None = option(
-        None,
-        section="Objective",
-        help_text="Weight alpha- of the negatives. rumi_sgan, rumi_dragan, rumi_fgan_*: at least "
-        "alpha+ - 1 (Lemma 3.1); default 1. rumi_wgan*: less than alpha+; default 0.5. Not stated "
-        "in the paper.",
-    )
-    clip_value: float | None = option(
-        None,
-        section="Objective",
-        above=0,
-        help_text="Bound of D's weights in wgan and rumi_wgan. WGAN's paper and default: 0.01.",
-    )
-    gp_weight: float | None = option(
-        None,
-        section="Objective",
-        low=0,
-        help_text="Weight lambda of the gradient penalty of wgan_gp, wgan_lp and dragan; their "
-        "papers and default: 10. The penalty is exact with --d_batch_norm=none.",
-    )
-
-    adversarial_loss: str | None = option(
-        None,
-        section="Conditional objectives",
-        choices=("sgan", "lsgan", "hinge"),
-        help_text="Loss of the scores of a conditional objective. Default: sgan (UAC-GAN's paper) "
-        "for acgan, tacgan and uacgan; hinge (Miyato and Koyama) for cgan_pd. Rumi-GAN's paper "
-        "does not say.",
-    )
-    label_distribution: str | None = option(
-        None,
-        section="Conditional objectives",
-        choices=("uniform", "frequency"),
-        help_text="Distribution of the classes of generated images in training: uniform over the "
-        "classes there are, or as frequent as in the images. Default: uniform.",
-    )
-    classifier_on_fakes: bool | None = option(
-        None,
-        section="Conditional objectives",
-        help_text="Whether D's classifier learns from generated images as well. Default: false; "
-        "with true, it and the generator may agree on a code for the class that nobody sees.",
-    )
-    twin_weight: float | None = option(
-        None,
-        section="Conditional objectives",
-        low=0,
-        help_text="Weight of the twin classifier in G's loss of tacgan; 0 is acgan. Default: 1.",
-    )
-    mi_weight: float | None = option(
-        None,
-        section="Conditional objectives",
-        low=0,
-        help_text="Weight lambda of the mutual information in G's loss of uacgan; 0 is acgan. "
-        "Default: 0.1, as its published code says.",
-    )
-    mi_marginal: str | None = option(
-        None,
-        section="Conditional objectives",
-        choices=("permutation", "resample"),
-        help_text="Independent labels of uacgan: a permutation of the batch's (default, as in its "
-        "published code), or new draws.",
-    )
-    mi_gradient_clip: bool | None = option(
-        None,
-        section="Conditional objectives",
-        help_text="Whether the gradient of the mutual information in G's loss of uacgan is scaled "
-        "down to the norm of the rest's. Default: false; its paper's Gaussian mixtures have it.",
-    )
-    mine_network: str | None = option(
-        None,
-        section="Conditional objectives",
-        choices=("concat", "projection", "projection_lse", "projection_label_disc"),
-        help_text="Statistics network T of uacgan: concat: a network on image and label planes; "
-        "projection (default): <v_y, phi> + psi(phi) + c_y on D's features; projection_lse: with "
-        "psi = -LogSumExp; projection_label_disc: with a discriminator of labels for c_y (Eq. 17).",
-    )
-    mine_steps: int | None = option(
-        None,
-        section="Conditional objectives",
-        low=1,
-        high=100,
-        help_text="Updates of T per iteration of uacgan. Default: 1.",
-    )
-    mine_ema_rate: float | None = option(
-        None,
-        section="Conditional objectives",
-        above=0,
-        high=1,
-        help_text="Rate of the moving average in the denominator of T's gradient in uacgan; 1 is "
-        "the batch's own mean. Default: 0.001, as in its published code.",
-    )
-
-    network: str = option(
-        "auto",
-        section="Networks",
-        choices=("auto", "mnist", "cifar10", "celeba", "uac_resnet"),
-        help_text="DCGAN pair, for the conditional objectives in its conditional form. auto: "
-        "celeba for the dataset celeba, else mnist at 28 pixels, cifar10 at 32, celeba at other "
-        "sizes. uac_resnet: UAC-GAN's networks, for conditional objectives at 32 pixels; D is a "
-        "ResNet without batch normalisation.",
-    )
-    width: float = option(
-        1.0,
-        section="Networks",
-        above=0,
-        high=4,
-        help_text="Multiplier of the number of filters of every layer; 1 is the paper's.",
-    )
-    latent_dim: int = option(
-        100,
-        section="Networks",
-        low=1,
-        high=4096,
-        help_text="Dimension of the Gaussian noise. Paper: 100.",
-    )
-    d_batch_norm: str = option(
-        "separate",
-        section="Networks",
-        choices=("separate", "joint", "none"),
-        help_text="How images pass D's batch normalisation: separate: positives, negatives and "
-        "generated images one after another (as in the published code); joint: concatenated; "
-        "none: D has no batch normalisation. The paper does not say.",
-    )
-    precision: str = option(
-        "float32",
-        section="Networks",
-        choices=("float32", "mixed_bfloat16"),
-        help_text="Arithmetic of the networks. mixed_bfloat16 is faster where the processor has "
-        "bf16 arithmetic; on a CPU without it, it is slower, not faster. Paper: float32.",
-    )
-
-    iterations: int = option(
-        10_000,
-        section="Training",
-        low=1,
-        high=10**9,
-        help_text="Generator updates. Paper: 10,000 for unbalanced MNIST, 50,000 for unbalanced "
-        "CIFAR-10 and CelebA, else 100 epochs.",
-    )
-    batch_size: int = option(
-        100,
-        section="Training",
-        low=2,
-        high=2**16,
-        help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
-    )
-    learning_rate: float = option(
-        1e-4,
-        section="Training",
-        above=0,
-        high=1,
-        help_text="Adam's learning rate, for all networks. Paper: 1e-4. UAC-GAN: 2e-4.",
-    )
-    beta_1: float = option(
-        0.5,
-        section="Training",
-        low=0,
-        below=1,
-        help_text="Adam's decay of the first moment. Paper: 0.5.",
-    )
-    beta_2: float = option(
-        0.999,
-        section="Training",
-        low=0,
-        below=1,
-        help_text="Adam's decay of the second moment. Paper: 0.999.",
-    )
-    d_steps: int = option(
-        2,
-        section="Training",
-        low=1,
-        high=100,
-        help_text="Discriminator updates per generator update. Paper: 2.",
-    )
-    d_schedule: str = option(
-        "split",
-        section="Training",
-        choices=("split", "joint"),
-        help_text="What a discriminator update of a Rumi objective sees: split: positives and "
-        "negatives in turn (the paper's text); joint: both at once (the published code).",
-    )
-    fakes: str = option(
-        "shared",
-        section="Training",
-        choices=("shared", "fresh"),
-        help_text="shared: one batch of generated images serves all updates of an iteration "
-        "(as in the published code, and faster); fresh: every update draws its own. The paper "
-        "does not say.",
-    )
-    update: str = option(
-        "sequential",
-        section="Training",
-        choices=("sequential", "simultaneous"),
-        help_text="Whether G's gradient is taken after D's last update, or before it (as in the "
-        "published code).",
-    )
-    seed: int = option(
-        0,
-        section="Training",
-        low=0,
-        high=2**31 - 1,
-        help_text="Seed of every random draw.",
-    )
-    jit: str = option(
-        "auto",
-        section="Training",
-        choices=("auto", "on", "off"),
-        help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
-        "halves the speed.",
-    )
-
-    d_augment: tuple[str, ...] = option(
-        (),
-        section="Few images",
-        choices=AUGMENTATIONS,
-        help_text="Comma-separated random transformations of every image that D sees, real or "
-        "generated (DiffAugment). This keeps D from memorising a small training set. translation: "
-        "shifts by up to 1/8 of the side. cutout: blanks a square of half the side. color: changes "
-        "brightness, saturation and contrast. flip: mirrors left to right with probability 1/2; G "
-        "may then generate mirror images. Gradient penalties are taken at the transformed images. "
-        "Paper and default: none.",
-    )
-    d_augment_fill: float | None = option(
-        None,
-        section="Few images",
-        low=-1,
-        high=1,
-        help_text="Value of the pixels that translation uncovers and cutout blanks, from -1 "
-        "(black) to 1 (white). Default: -1 for digits, mnist and fashion_mnist, whose background "
-        "is black; 0 for the others. Use 1 for drawings or scans on white.",
-    )
-    generator_ema: float = option(
-        0.0,
-        section="Few images",
-        low=0,
-        below=1,
-        help_text="Decay of an exponential moving average of G's weights and batch statistics, "
-        "which is then sampled, evaluated and exported in place of G. After t iterations the decay "
-        "is at most (1 + t) / (10 + t). 0: no average. Usual: 0.999. Paper and default: 0.",
-    )
-
-    strategy: str = option(
-        "none",
-        section="Devices",
-        choices=("none", "mirrored", "multi_worker"),
-        identity=False,
-        help_text="tf.distribute strategy, which divides every batch over devices. none: one "
-        "device. mirrored: all GPUs of this machine. multi_worker: the processes that the "
-        "environment variable TF_CONFIG names. The result does not depend on it but for rounding, "
-        "unless XLA draws other noise on one GPU (--jit=off prevents it).",
-    )
-    sync_batch_norm: bool = option(
-        True,
-        section="Devices",
-        help_text="With --strategy, whether batch normalisation sees the whole batch, as on one "
-        "device, or, faster, the part of it that is on a device; then the number of devices is a "
-        "part of what the run is. Paper: one device.",
-    )
-
-    steps_per_execution: int = option(
-        1,
-        section="Devices",
-        low=1,
-        high=1000,
-        identity=False,
-        help_text="Iterations in one call of the compiled step; a divisor of --iterations and of "
-        "all --..._every. Saves time where iterations are short; the result is the same. With "
-        "--strategy only 1.",
-    )
-
-    runs_dir: str = option(
-        "runs",
-        section="Output",
-        identity=False,
-        help_text="Directory under which every run has its own, named by its settings.",
-    )
-    checkpoint_every: int = option(
-        500,
-        section="Output",
-        low=1,
-        high=10**9,
-        identity=False,
-        help_text="Iterations between checkpoints; a killed run resumes from the last.",
-    )
-    sample_every: int = option(
-        500,
-        section="Output",
-        low=1,
-        high=10**9,
-        identity=False,
-        help_text="Iterations between sample grids (PNG).",
-    )
-    log_every: int = option(
-        50,
-        section="Output",
-        low=1,
-        high=10**9,
-        help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
-    )
-
-    eval_every: int = option(
-        0,
-        section="Evaluation",
-        low=0,
-        high=10**9,
-        identity=False,
-        help_text="Iterations between evaluations of the generator on fresh samples, written to "
-        "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
-    )
-    embedding: str | None = option(
-        None,
-        section="Evaluation",
-        choices=("classifier", "inception", "inception_299"),
-        identity=False,
-        help_text="Network behind FID and the other metrics. classifier: trained on the data "
-        "set's own labels, needs no download; its scores cannot be compared with published ones. "
-        "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's. "
-        "Default: that of --protocol if it is named, else classifier.",
-    )
-    protocol: str = option(
-        "auto",
-        section="Evaluation",
-        choices=("auto", "rumi_unbalanced", "rumi_subset", "uac_images"),
-        identity=False,
-        help_text="Sample counts and reference images. rumi_unbalanced: 10,000 generated against "
-        "all images of the minority class. rumi_subset: 10,000 against all of the positive "
-        "classes. uac_images: 10,240 of all classes against all training images. auto: "
-        "rumi_unbalanced for --split=unbalanced, else rumi_subset.",
-    )
-    eval_samples: int | None = option(
-        None,
-        section="Evaluation",
-        low=2,
-        high=10**7,
-        identity=False,
-        help_text="Images to generate for an evaluation, in place of the protocol's number, which "
-        "is the papers': 10,000, or 10,240 for uac_images.",
-    )
-    inception_weights: str = option(
-        "",
-        section="Evaluation",
-        identity=False,
-        help_text="File of the ImageNet weights of Keras's InceptionV3, for machines that cannot "
-        "download it: without the top for inception, with it for inception_299.",
-    )
-    cache_dir: str = option(
-        "~/.cache/rumi_tf",
-        section="Evaluation",
-        identity=False,
-        help_text="Directory that keeps trained classifiers and statistics of real images.",
-    )
 
     def identity(self) -> dict[str, Any]:
         """The fields that decide the result."""

@@ -163,7 +163,7 @@ def _config(
         if needs_data:
             raise InvalidInput("dataset", "it is not known what to compare with; name the data set")
         for field in dataclasses.fields(RunConfig):
-            if field.name in given and field.metadata["section"] == "Data":
+            if field.name in given and RunConfig.section_of(field.name) == "Data":
                 raise InvalidInput(field.name, "has no effect without --dataset")
         return None
     if known is None:
@@ -171,7 +171,9 @@ def _config(
     # Of the network nothing is needed but that it fits the images that it is compared with.
     reset = {"protocol", "embedding", "eval_samples", "inception_weights", "cache_dir", "network"}
     if any(name in given for name in _CHOICE):
-        reset |= {f.name for f in dataclasses.fields(RunConfig) if f.metadata["section"] == "Data"}
+        reset |= {
+            f.name for f in dataclasses.fields(RunConfig) if RunConfig.section_of(f.name) == "Data"
+        }
         reset -= {"dataset"} if "dataset" in given else {"dataset", "data_dir", "image_size"}
     defaults = {f.name: f.default for f in dataclasses.fields(RunConfig) if f.name in reset}
     return dataclasses.replace(known, **{**defaults, "runs_dir": "runs", **given})

@@ -45,8 +45,8 @@ def config_for(objective: str, **values: Any) -> MixtureConfig:
     """The configuration of an objective; settings that it does not have are left at their defaults,
     so that they do not tell apart runs that are the same.
     """
-    others = {name for kind in OBJECTIVES.values() for name in kind.defaults}
-    others -= set(OBJECTIVES[objective].defaults)
+    others = {name for kind in OBJECTIVES.values() for name in kind.parameters}
+    others -= set(OBJECTIVES[objective].parameters)
     own = {name: value for name, value in values.items() if name not in others}
     return MixtureConfig(objective=objective, **own)
 
@@ -54,7 +54,7 @@ def config_for(objective: str, **values: Any) -> MixtureConfig:
 def make_objective(config: MixtureConfig) -> Objective:
     """The objective with those of the settings that it has."""
     kind, known = OBJECTIVES[config.objective], {f.name for f in dataclasses.fields(config)}
-    return kind(**{name: getattr(config, name) for name in kind.defaults if name in known})
+    return kind(**{name: getattr(config, name) for name in kind.parameters if name in known})
 
 
 # ----- data -----------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from typing import Any
 
 from absl import flags
 
+from rumi_tf.config.flags import FLAGFILES, flagfile_fields
+
 SETTINGS = ("paper", "authors_code")
 # Where the published scripts differ from flags/authors_code.flags.
 _OBJECTIVES = {"rumi_lsgan": "rumi_lsgan_authors_code"}
@@ -31,13 +33,10 @@ def hyperparameters(settings: str, dataset: str, model: str) -> tuple[str, dict[
         model: of `rumi_tf.experiments.paper_grid.MODELS`.
 
     Returns:
-        The name of its file in flags/objectives, and fields of `RunConfig`.
+        A name for `rumi_tf.experiments.sweep.objective_config`, and fields of `RunConfig`.
     """
     if settings == "paper":
         return model, {}
-    from rumi_tf.config.flags import flagfile_fields
-    from rumi_tf.experiments import sweep
-
-    fields = flagfile_fields(sweep.ROOT / "flags" / f"{settings}.flags")
+    fields = flagfile_fields(FLAGFILES / f"{settings}.flags")
     fields |= _FIELDS.get(dataset, {}) | _FIELDS_OF_MODEL.get((dataset, model), {})
     return _OBJECTIVES.get(model, model), fields

@@ -13,15 +13,15 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.flags import as_flags, flagfile_fields
+from rumi_tf.config.flags import FLAGFILES, as_flags, flagfile_fields
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import Row
+from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
-OBJECTIVE_FLAGS = ROOT / "flags" / "objectives"
 BUSY = 3  # the exit code of a command whose run another process works on
 PATIENCE = 10.0  # seconds before cells that others work on are looked at again
 
@@ -82,21 +82,24 @@ class Outcome:
 
 
 def objective_names() -> list[str]:
-    """Names of the files in flags/objectives."""
-    return sorted(path.stem for path in OBJECTIVE_FLAGS.glob("*.flags"))
+    """The objectives, and the variants in flags/objectives."""
+    variants = sorted(path.stem for path in (FLAGFILES / "objectives").glob("*.flags"))
+    return [*OBJECTIVES, *variants]
 
 
 def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
-    """The resolved configuration of an objective's flagfile, with what was given in its place.
+    """The resolved configuration of an objective or of a flagfile.
 
     Args:
-        name: of a file in flags/objectives, without its suffix; or a path that ends in `.flags`.
-        given: fields of `RunConfig`.
+        name: one of `objective_names`, or the path of a file that ends in `.flags`.
+        given: fields of `RunConfig`, which override those of a flagfile.
 
     Raises:
-        InvalidInput: there is no such file, or the result is not admissible.
+        InvalidInput: there is no such objective or file, or the result is not admissible.
     """
-    path = Path(name) if name.endswith(".flags") else OBJECTIVE_FLAGS / f"{name}.flags"
+    if name in OBJECTIVES:
+        return resolve.resolve(RunConfig(**{**given, "objective": name}))
+    path = Path(name) if name.endswith(".flags") else FLAGFILES / "objectives" / f"{name}.flags"
     if not path.is_file():
         raise InvalidInput(
             "objectives",

@@ -1,12 +1,13 @@
 """The auxiliary-classifier GANs: AC-GAN and TAC-GAN."""
 
-from collections.abc import Mapping
-from typing import ClassVar
+from __future__ import annotations
 
-import tensorflow as tf
+from collections.abc import Mapping
 
 from rumi_tf.objectives import losses
+from rumi_tf.objectives.base import parameter
 from rumi_tf.objectives.conditional import Conditional
+from rumi_tf.utils.lazy import tf
 
 
 class ACGAN(Conditional):
@@ -19,8 +20,10 @@ class ACGAN(Conditional):
     not state the adversarial loss of its AC-GAN; it is that of Odena et al., cross-entropy.
     """
 
-    defaults: ClassVar = {**Conditional.defaults, "classifier_on_fakes": False}
-    classifier_on_fakes: bool
+    classifier_on_fakes: bool = parameter(
+        False, "Whether D's classifier also learns from generated images. If true, it and G may "
+        "agree on a code for the class that is invisible to people.",
+    )  # fmt: skip
 
     def heads(self):
         return ("class",)
@@ -46,8 +49,9 @@ class TACGAN(ACGAN):
     left out, which is AC-GAN.
     """
 
-    defaults: ClassVar = {**ACGAN.defaults, "twin_weight": 1.0}
-    twin_weight: float
+    twin_weight: float = parameter(
+        1.0, "Weight of the twin classifier in G's loss; 0 is acgan. Paper: 1.", low=0
+    )
 
     def heads(self):
         return (*super().heads(), "twin") if self.twin_weight else super().heads()

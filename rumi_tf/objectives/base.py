@@ -1,45 +1,68 @@
-"""The contract between an objective and the training step."""
+"""Base class of the objectives, and what the training step passes to them."""
+
+from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-import keras
-import tensorflow as tf
-
 from rumi_tf.utils import replicas, rng
 from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.lazy import keras, tf
 
-Outputs = Mapping[str, tf.Tensor]
-Gradients = Sequence[tf.Tensor]
+Outputs = Mapping[str, Any]  # name -> tensor
+Gradients = Sequence[Any]
 
 ROUNDING = 1e-9  # slack of a bound: 0.8 - 1 is not -0.2 in binary
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
-    """What one update of one player has in front of it.
+class Parameter:
+    """A parameter of an objective, from which its flag and `RunConfig` field are generated.
 
     Attributes:
-        images: role -> (B, H, W, C), after augmentation if --d_augment is set; the role `fake`
-            is the generated images, which carry no gradient into the generator except in its own
-            update.
+        default: value if the flag is not given.
+        help: meaning, unit, and the paper's value.
+        choices: admissible words; empty if any.
+        low, high: inclusive bounds. above: exclusive lower bound.
+    """
+
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+
+
+def parameter(default: Any, help_text: str, **limits: Any) -> Any:
+    """Declares a parameter of an objective; see `Parameter`. Instances have its value."""
+    return Parameter(default, help_text, **limits)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """Images, labels and discriminator outputs of one update.
+
+    Attributes:
+        images: role -> (B, H, W, C), after augmentation if --d_augment is set. The role `fake` is
+            the generated images; they carry a gradient into the generator only in its own update.
         labels: role -> (B,) integers; without `fake` if the generator is unconditional.
-        outputs: role -> what D returned for the images, with `image` and `label` beside it;
-            empty in the updates of an objective's own players.
-        judge: images -> D's outputs for them, as in training; normalised by their own batch
-            statistics, with --d_batch_norm=joint as well.
-        networks: the networks of the objective's own players, by name.
+        outputs: role -> D's outputs, with `image` and `label` added; empty in the updates of an
+            objective's other networks.
+        discriminate: images -> D's outputs for them in training mode, normalised by their own
+            batch statistics, even with --d_batch_norm=joint.
+        networks: the objective's other networks, by name.
         class_shares: (K,) distribution of generated labels; `None` if unconditional.
-        seed, iteration, draw: what `uniform` and `draw_labels` are functions of; `draw` tells
-            apart the updates of an iteration.
+        seed, iteration, draw: determine the random numbers of `uniform`, `draw_labels` and
+            `permuted`; `draw` is the number of the update within its iteration.
     """
 
     images: Mapping[str, tf.Tensor]
     labels: Mapping[str, tf.Tensor]
     outputs: Mapping[str, Outputs]
-    judge: Callable[[tf.Tensor], Outputs]
+    discriminate: Callable[[tf.Tensor], Outputs]
     networks: Mapping[str, keras.Model]
     class_shares: Sequence[float] | None
     seed: int
@@ -53,7 +76,7 @@ class View:
     def draw_labels(
         self, count: int | tf.Tensor, stream: str, shares: Sequence[float] | None = None
     ) -> tf.Tensor:
-        """(count,) int32 labels by (K,) `shares`; by default as those of the generated images."""
+        """(count,) int32 labels by (K,) `shares`; by default those of the generated images."""
         shares = self.class_shares if shares is None else shares
         assert shares is not None, "an unconditional generator has no labels"
         return rng.labels_of(self.uniform([count], stream), shares)
@@ -67,13 +90,13 @@ class View:
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """A network besides G and D that an objective trains, after D and before G.
+    """A network other than G and D that an objective trains, after D and before G.
 
     Attributes:
         make: keyword arguments (see `rumi_tf.training.build.make_model`) -> the network.
-        loss: view -> the scalar it minimises; of the roles the view has `fake` alone.
+        loss: view -> the scalar that the network minimises. The view's only role is `fake`.
         steps: updates per iteration.
-        shares_trunk: whether its updates, by its own optimizer, train D's trunk as well.
+        shares_trunk: whether its updates, by its own optimizer, also train D's trunk.
     """
 
     make: Callable[..., keras.Model]
@@ -83,41 +106,55 @@ class Player:
 
 
 class Objective(abc.ABC):
-    """What the networks minimise, and which images each term of it is about.
+    """The losses of D and G.
 
-    The discriminator's loss is a sum of terms by role. The role `fake` is the generated images;
-    the other roles are given by `subsets`. A subclass gives the terms, the generator's loss and
-    the defaults of the parameters that occur in them; the other methods are for those that need
-    more.
+    D's loss is a sum of terms, one per role. The role `fake` is the generated images; `subsets`
+    gives the other roles. A subclass declares its parameters with `parameter` and implements
+    `terms` and `generator_loss`. The other methods have defaults that most objectives keep.
 
     Class attributes:
-        subsets: role -> subset of the data (`positive`, `negative` or `all`) it is drawn from.
-        defaults: name of a `RunConfig` field -> the paper's value; becomes an attribute.
-        conditional: whether the generator is told a class.
+        subsets: role -> subset of the data (`positive`, `negative` or `all`) that it is drawn from.
+        parameters: name -> `Parameter`, collected from the class and its bases.
+        conditional: whether the generator is given a class label.
+        d_batch_norm: default of --d_batch_norm.
     """
 
     subsets: ClassVar[dict[str, str]] = {"real": "positive"}
-    defaults: ClassVar[dict[str, Any]] = {}
+    parameters: ClassVar[dict[str, Parameter]] = {}
     conditional: ClassVar[bool] = False
+    d_batch_norm: ClassVar[str] = "separate"
 
-    def __init__(self, **parameters: Any):
-        unknown = sorted(set(parameters) - set(self.defaults))
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        cls.parameters = {
+            name: value
+            for base in reversed(cls.__mro__)
+            for name, value in vars(base).items()
+            if isinstance(value, Parameter)
+        }
+
+    def __init__(self, **values: Any):
+        unknown = sorted(set(values) - set(self.parameters))
         if unknown:
             raise InvalidInput(unknown[0], "is not a parameter of this objective")
-        self.parameters = {**self.defaults, **parameters}
-        for name, value in self.parameters.items():
+        for name, value in {**self.defaults(), **values}.items():
             setattr(self, name, value)
         self.check()
 
-    def check(self) -> None:  # noqa: B027 - most objectives admit everything
-        """Raises `InvalidInput` where the parameters are not admissible together."""
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Name of each parameter -> its default."""
+        return {name: declared.default for name, declared in cls.parameters.items()}
+
+    def check(self) -> None:  # noqa: B027 - most objectives admit all values
+        """Raises `InvalidInput` if the parameters are not admissible together."""
 
     @abc.abstractmethod
     def terms(self) -> dict[str, Callable[[Outputs], tf.Tensor]]:
         """Role -> its term of the discriminator's loss.
 
-        A term takes what the discriminator returned for that role's images, with the images as
-        `image` and their labels as `label`; it returns a scalar.
+        A term takes D's outputs for the images of its role, with the images as `image` and their
+        labels as `label`, and returns a scalar.
         """
 
     @abc.abstractmethod
@@ -125,56 +162,62 @@ class Objective(abc.ABC):
         """The part of the generator's loss that depends on the generated images.
 
         Args:
-            outputs: what the discriminator returned for the generated images.
+            outputs: D's outputs for the generated images.
         """
 
     def heads(self) -> tuple[str, ...]:
-        """Names of D's outputs of size K beside the score; of conditional objectives alone."""
+        """Names of D's outputs of size K other than the score, for conditional objectives."""
         return ()
 
     def score(self, outputs: Outputs) -> tf.Tensor:
-        """(B,) what D says of its images, for logs and gradient penalties."""
+        """(B,) scores of the images, for logs and gradient penalties."""
         return outputs["score"]
 
     def data_weights(self) -> dict[str, float]:
-        """Role of the data -> weight of its term; with weight 0 it takes no part in penalties."""
+        """Role of the data -> weight of its term. A role with weight 0 has no penalty."""
         return dict.fromkeys(self.subsets, 1.0)
 
+    def discriminator_loss(self, view: View, weights: Mapping[str, float]) -> tf.Tensor:
+        """D's loss in one update: the terms of the roles in `weights`, and the penalties."""
+        terms = self.terms()
+        parts = [weight * terms[role](view.outputs[role]) for role, weight in weights.items()]
+        return tf.add_n([*parts, *self.penalties(view)])
+
     def penalties(self, view: View) -> list[tf.Tensor]:
-        """What D's loss has beside the terms: scalars, as functions of D's weights."""
+        """Scalars that are added to the terms of D's loss."""
         return []
 
     def generator_losses(self, view: View) -> dict[str, tf.Tensor]:
-        """The parts of G's loss whose gradients are taken apart from each other, by name."""
+        """Parts of G's loss, by name. Their gradients are taken separately; see `combine`."""
         return {"loss": self.generator_loss(view.outputs["fake"])}
 
     def combine(self, gradients: Mapping[str, Gradients]) -> Gradients:
-        """G's gradient, of those of the parts of its loss: their sum."""
+        """G's gradient from the gradients of the parts of its loss: their sum."""
         return [tf.add_n(parts) for parts in zip(*gradients.values(), strict=True)]
 
     def players(self) -> dict[str, Player]:
-        """The networks besides G and D that are to be trained, by name; of conditional objectives
-        alone, whose discriminators offer features.
+        """Networks other than G and D that are trained, by name.
+
+        Only conditional objectives may have some: their discriminators return features.
         """
         return {}
 
     def after_update(self, player: str, variables: Sequence[keras.Variable]) -> None:  # noqa: B027
-        """Called after each update of a player with the trainable weights that it changed."""
+        """Called after each update of a network with the trainable weights that it changed."""
 
     def fake_shares(self) -> dict[str, float]:
-        """Role -> share of the fake term that goes with its update in the split schedule."""
+        """Role -> share of the fake term in the update of that role in the split schedule."""
         return dict.fromkeys(self.subsets, 1.0 / len(self.subsets))
 
     def schedule(self, d_schedule: str, d_steps: int) -> tuple[dict[str, float], ...]:
-        """Which terms, with which weight, each discriminator update of an iteration minimises.
+        """Role -> weight of its term, for each discriminator update of an iteration.
 
-        `joint` repeats the whole loss. `split` deals the roles of the data out to the updates in
-        turn; the term of the generated images goes with each role, in the shares that
-        `fake_shares` gives, so that one round of updates adds up to the whole loss and has its
-        optimum.
+        `joint` repeats the whole loss. `split` takes one role of the data after the other; the
+        term of the generated images is added to each, in the shares of `fake_shares`. So one round
+        of updates adds up to the whole loss and has the same optimum.
 
         Raises:
-            InvalidInput: `split` and `d_steps` not a multiple of the number of roles.
+            InvalidInput: `split`, and `d_steps` is not a multiple of the number of roles.
         """
         roles = list(self.subsets)
         if d_schedule == "joint":

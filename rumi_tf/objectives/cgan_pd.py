@@ -1,10 +1,10 @@
 """The projection discriminator."""
 
-from typing import ClassVar
+from __future__ import annotations
 
-import tensorflow as tf
-
-from rumi_tf.objectives.conditional import Conditional
+from rumi_tf.objectives.base import parameter
+from rumi_tf.objectives.conditional import ADVERSARIAL, Conditional
+from rumi_tf.utils.lazy import tf
 
 
 class CGANPD(Conditional):
@@ -17,7 +17,10 @@ class CGANPD(Conditional):
     generator has class-conditional batch normalisation, which none of the networks here has.
     """
 
-    defaults: ClassVar = {**Conditional.defaults, "adversarial_loss": "hinge"}
+    adversarial_loss: str = parameter(
+        "hinge", "Loss of the scores. Miyato and Koyama: hinge; Rumi-GAN's paper does not say.",
+        choices=tuple(ADVERSARIAL),
+    )  # fmt: skip
 
     def heads(self):
         return ("projection",)

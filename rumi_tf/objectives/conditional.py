@@ -1,15 +1,16 @@
 """What the conditional objectives share: labels, and a choice of adversarial losses."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
-
-import tensorflow as tf
+from typing import Any, ClassVar
 
 from rumi_tf.objectives import losses
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import Objective, parameter
+from rumi_tf.utils.lazy import tf
 
-_Loss = Callable[[tf.Tensor], tf.Tensor]
+_Loss = Callable[[Any], Any]  # (B,) scores -> scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,16 +39,21 @@ ADVERSARIAL = {
 
 
 class Conditional(Objective):
-    """A GAN whose generator is told a class; it learns from all images with their labels.
+    """A GAN whose generator is given a class; it learns from all images with their labels.
 
-    `label_distribution`, from which the labels of generated images are drawn, acts in
-    `rumi_tf.data.splits.class_shares`.
+    `rumi_tf.data.splits.class_shares` reads `label_distribution`.
     """
 
     subsets: ClassVar = {"real": "all"}
-    defaults: ClassVar = {"adversarial_loss": "sgan", "label_distribution": "uniform"}
     conditional: ClassVar = True
-    adversarial_loss: str
+    adversarial_loss: str = parameter(
+        "sgan", "Loss of the scores. UAC-GAN's paper: sgan; Rumi-GAN's does not say.",
+        choices=tuple(ADVERSARIAL),
+    )  # fmt: skip
+    label_distribution: str = parameter(
+        "uniform", "Classes of the generated images in training. uniform: all classes equally "
+        "often. frequency: as often as in the data.", choices=("uniform", "frequency"),
+    )  # fmt: skip
 
     @property
     def adversarial(self) -> Adversarial:

@@ -8,23 +8,22 @@ together. (Of Pearson's f*(g(v)) that holds for v > -2, the range of its optimum
 written as functions of v, in which their exponentials and logarithms cancel.
 """
 
+from __future__ import annotations
+
 import abc
 import math
-from typing import ClassVar
-
-import tensorflow as tf
 
 from rumi_tf.objectives import losses
 from rumi_tf.objectives.base import Objective
 from rumi_tf.objectives.rumi import RumiDivergence
 from rumi_tf.objectives.sgan import SGAN
+from rumi_tf.utils.lazy import tf
 
 
 class FGAN(Objective):
     """D minimises -E_real g(v) + E_fake f*(g(v)); G minimises -E_fake g(v), or -E_fake f*(g(v))."""
 
-    defaults: ClassVar = SGAN.defaults
-    g_loss: str | None
+    g_loss: str | None = SGAN.parameters["g_loss"]  # type: ignore[assignment]
 
     @abc.abstractmethod
     def activation(self, v):
@@ -110,28 +109,18 @@ class JensenShannon(FGAN):
 class RumiKL(RumiDivergence, KL):
     """Rumi form of the Kullback-Leibler f-GAN (`RumiDivergence`)."""
 
-    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
-
 
 class RumiReverseKL(RumiDivergence, ReverseKL):
     """Rumi form of the reverse Kullback-Leibler f-GAN (`RumiDivergence`)."""
-
-    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
 
 
 class RumiPearson(RumiDivergence, Pearson):
     """Rumi form of the Pearson f-GAN (`RumiDivergence`)."""
 
-    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
-
 
 class RumiHellinger(RumiDivergence, Hellinger):
     """Rumi form of the squared Hellinger f-GAN (`RumiDivergence`)."""
 
-    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}
-
 
 class RumiJensenShannon(RumiDivergence, JensenShannon):
     """Rumi form of the Jensen-Shannon f-GAN: Rumi-SGAN up to a constant (`RumiDivergence`)."""
-
-    defaults: ClassVar = {**RumiDivergence.defaults, **FGAN.defaults}

@@ -1,15 +1,16 @@
 """Penalties on the gradient of D's score in its images, and DRAGAN."""
 
+from __future__ import annotations
+
 import abc
 from typing import ClassVar
 
-import tensorflow as tf
-
 from rumi_tf.objectives import losses
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import Objective, parameter
 from rumi_tf.objectives.rumi import RumiDivergence
 from rumi_tf.objectives.sgan import SGAN
 from rumi_tf.utils import replicas
+from rumi_tf.utils.lazy import tf
 
 
 class GradientPenalty(Objective):
@@ -22,12 +23,15 @@ class GradientPenalty(Objective):
 
     It is defined image by image. With batch normalisation in D the score of an image depends on
     the others of its batch, and what is penalised is the gradient of the batch's summed scores:
-    --d_batch_norm=none is the exact form, and what the flagfiles set (Gulrajani et al., 2017,
-    Section 4, advise against batch normalisation in the critic for that reason).
+    --d_batch_norm=none is the exact form and the default (Gulrajani et al., 2017, Section 4, advise
+    against batch normalisation in the critic for that reason).
     """
 
-    defaults: ClassVar = {"gp_weight": 10.0}
-    gp_weight: float
+    gp_weight: float = parameter(
+        10.0, "Weight lambda of the gradient penalty. Paper: 10. The penalty is exact with "
+        "--d_batch_norm=none.", low=0,
+    )  # fmt: skip
+    d_batch_norm: ClassVar = "none"
 
     @abc.abstractmethod
     def points(self, view, role):
@@ -49,7 +53,7 @@ class GradientPenalty(Objective):
         points = tf.stop_gradient(self.points(view, role))
         with tf.GradientTape() as tape:
             tape.watch(points)
-            scores = self.score(view.judge(points))
+            scores = self.score(view.discriminate(points))
         norms = losses.gradient_norms(tape.gradient(scores, points))
         return tf.reduce_mean(tf.square(self.excess(norms)))
 
@@ -84,10 +88,6 @@ class DRAGAN(Perturbed, SGAN):
     D is the raw score here, whose sigmoid is the probability of the SGAN's loss.
     """
 
-    defaults: ClassVar = {**GradientPenalty.defaults, **SGAN.defaults}
-
 
 class RumiDRAGAN(RumiDivergence, DRAGAN):
     """Rumi-SGAN (Eq. 1) with DRAGAN's penalty around the positives and around the negatives."""
-
-    defaults: ClassVar = {**RumiDivergence.defaults, **DRAGAN.defaults}

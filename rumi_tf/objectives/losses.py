@@ -4,11 +4,12 @@ Means are over the rows that a replica has; gradients are averaged over replicas
 are over the batch. What is no mean looks at the rows of all replicas.
 """
 
+from __future__ import annotations
+
 import math
 
-import tensorflow as tf
-
 from rumi_tf.utils import replicas
+from rumi_tf.utils.lazy import tf
 
 
 def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rumi_tf.objectives import losses
-from rumi_tf.objectives.base import ROUNDING, Objective
+from rumi_tf.objectives.base import ROUNDING, Objective, parameter
 from rumi_tf.utils.errors import InvalidInput
 
 
@@ -14,10 +14,9 @@ class LSGAN(Objective):
     paper's (a, b, c) = (0, 1, 1). The flag of b is --label_b_pos.
     """
 
-    defaults: ClassVar = {"label_a": 0.0, "label_b_pos": 1.0, "label_c": 1.0}
-    label_a: float
-    label_b_pos: float
-    label_c: float
+    label_a: float = parameter(0.0, "Target a of D for generated images. Paper: 0.")
+    label_b_pos: float = parameter(1.0, "Target b of D for real images. Paper: 1.")
+    label_c: float = parameter(1.0, "Target c of G. Paper: 1.")
 
     def check(self):
         if self.label_b_pos <= self.label_a:
@@ -44,13 +43,17 @@ class RumiLSGAN(LSGAN):
     """
 
     subsets: ClassVar = {"positive": "positive", "negative": "negative"}
-    defaults: ClassVar = {
-        "label_a": 0.0, "label_b_pos": 2.0, "label_b_neg": -1.0, "label_c": 1.5,
-        "beta_pos": 1.0, "beta_neg": 1.0,
-    }  # fmt: skip
-    label_b_neg: float
-    beta_pos: float
-    beta_neg: float
+    label_b_pos: float = parameter(2.0, "Target b+ of D for positives. Paper: 2.")
+    label_b_neg: float = parameter(-1.0, "Target b- of D for negatives. Paper: -1.")
+    label_c: float = parameter(1.5, "Target c of G. Paper: 1.5.")
+    beta_pos: float = parameter(
+        1.0, "Weight beta+ of the positives, above 0. The paper does not state it; its published "
+        "code uses 2.5.",
+    )  # fmt: skip
+    beta_neg: float = parameter(
+        1.0, "Weight beta- of the negatives, at least 0. The paper does not state it; its "
+        "published code uses 0.5.",
+    )  # fmt: skip
 
     def check(self):
         if self.beta_pos <= 0:

@@ -5,7 +5,7 @@ Each class here is put before the base objective: `class RumiSGAN(RumiDivergence
 
 from typing import ClassVar
 
-from rumi_tf.objectives.base import ROUNDING, Objective
+from rumi_tf.objectives.base import ROUNDING, Objective, parameter
 from rumi_tf.utils.errors import InvalidInput
 
 
@@ -40,7 +40,14 @@ class RumiDivergence(Rumi):
     diverges, although the optimum exists.
     """
 
-    defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 1.0}
+    alpha_pos: float = parameter(
+        1.0, "Weight alpha+ of the positives, above 0 and at most 1 (Lemma 3.1). The paper does "
+        "not state it.",
+    )  # fmt: skip
+    alpha_neg: float = parameter(
+        1.0, "Weight alpha- of the negatives, at least alpha+ - 1 (Lemma 3.1). The paper does not "
+        "state it.",
+    )  # fmt: skip
 
     def check(self):
         super().check()
@@ -70,7 +77,12 @@ class RumiIPM(Rumi):
     are not stated in the paper; the default is (1, 0.5).
     """
 
-    defaults: ClassVar = {"alpha_pos": 1.0, "alpha_neg": 0.5}
+    alpha_pos: float = parameter(
+        1.0, "Weight alpha+ of the positives, above alpha-. The paper does not state it."
+    )
+    alpha_neg: float = parameter(
+        0.5, "Weight alpha- of the negatives, below alpha+. The paper does not state it."
+    )
 
     def check(self):
         super().check()

@@ -1,9 +1,7 @@
 """The standard GAN and Rumi-SGAN."""
 
-from typing import ClassVar
-
 from rumi_tf.objectives import losses
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import Objective, parameter
 from rumi_tf.objectives.rumi import RumiDivergence
 
 
@@ -14,9 +12,13 @@ class SGAN(Objective):
     `g_loss=min_max` E_fake log(1 - D), which gives no gradient where D is sure of itself.
     """
 
-    # None is the non-saturating form: runs from before there was a choice keep their names.
-    defaults: ClassVar = {"g_loss": None}
-    g_loss: str | None
+    # The default is None, which means non_saturating, so that names of older runs stay the same.
+    g_loss: str | None = parameter(
+        None, "G's loss. non_saturating (default): -E log D; for f-GANs -E g(v). min_max: the "
+        "value that D maximises, which has no gradient while D is certain. The paper does not "
+        "say.",
+        choices=("non_saturating", "min_max"),
+    )  # fmt: skip
 
     def terms(self):
         return {
@@ -35,5 +37,3 @@ class RumiSGAN(RumiDivergence, SGAN):
 
     D minimises -(alpha+ E+ log D + E_fake log(1 - D) + alpha- E- log(1 - D)); G as in SGAN.
     """
-
-    defaults: ClassVar = {**RumiDivergence.defaults, **SGAN.defaults}

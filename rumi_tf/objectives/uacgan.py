@@ -1,14 +1,27 @@
 """UAC-GAN: AC-GAN made unbiased by an estimate of the mutual information of image and label."""
 
-from typing import ClassVar
+from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
-from rumi_tf.networks.mine import STATISTICS, LabelDiscriminator
 from rumi_tf.objectives import losses
 from rumi_tf.objectives.acgan import ACGAN
-from rumi_tf.objectives.base import Player
+from rumi_tf.objectives.base import Player, parameter
+from rumi_tf.utils.lazy import tf
+
+
+def _permuted(view, label):
+    return view.permuted(label, "marginal")
+
+
+def _resampled(view, label):
+    return view.draw_labels(tf.shape(label)[0], "marginal")
+
+
+# Independent labels y': a permutation of the batch's own, or a new draw from their distribution.
+MARGINALS = {"permutation": _permuted, "resample": _resampled}
+# Names in `rumi_tf.networks.mine.STATISTICS`, which would load TensorFlow.
+STATISTICS = ("concat", "projection", "projection_lse", "projection_label_disc")
 
 
 class UACGAN(ACGAN):
@@ -25,27 +38,41 @@ class UACGAN(ACGAN):
     2018, Appendix).
     """
 
-    defaults: ClassVar = {
-        **ACGAN.defaults,
-        "mine_network": "projection", "mine_steps": 1, "mine_ema_rate": 0.001,
-        "mi_weight": 0.1, "mi_marginal": "permutation", "mi_gradient_clip": False,
-    }  # fmt: skip
-    mine_network: str
-    mine_steps: int
-    mine_ema_rate: float
-    mi_weight: float
-    mi_marginal: str
-    mi_gradient_clip: bool
+    mi_weight: float = parameter(
+        0.1, "Weight lambda of the mutual information in G's loss; 0 is acgan. Published code: "
+        "0.1.", low=0,
+    )  # fmt: skip
+    mi_marginal: str = parameter(
+        "permutation", "Independent labels. permutation (as in the published code): the labels of "
+        "the batch in random order. resample: new draws.", choices=tuple(MARGINALS),
+    )  # fmt: skip
+    mi_gradient_clip: bool = parameter(
+        False, "Whether the gradient of the mutual information in G's loss is scaled down to the "
+        "norm of the gradient of the rest. Paper: only for Gaussian mixtures.",
+    )  # fmt: skip
+    mine_network: str = parameter(
+        "projection", "Statistics network T. concat: a network on the image and label planes. "
+        "projection: <v_y, phi> + psi(phi) + c_y on D's features phi. projection_lse: with psi = "
+        "-LogSumExp. projection_label_disc: c_y from a discriminator of labels (Eq. 17).",
+        choices=STATISTICS,
+    )  # fmt: skip
+    mine_steps: int = parameter(1, "Updates of T per iteration.", low=1, high=100)
+    mine_ema_rate: float = parameter(
+        0.001, "Rate of the moving average in the denominator of T's gradient; 1 uses the mean of "
+        "the batch. Published code: 0.001.", above=0, high=1,
+    )  # fmt: skip
 
     def players(self):
         if not self.mi_weight:
             return {}
-        kind = STATISTICS[self.mine_network]
+        from rumi_tf.networks import mine as networks  # loads TensorFlow
+
+        kind = networks.STATISTICS[self.mine_network]
         mine = Player(kind, self._mine_loss, self.mine_steps, kind.reads == "features")
         if not kind.label_discriminator:
             return {"mine": mine}
-        judge = Player(LabelDiscriminator, self._label_loss, self.mine_steps)
-        return {"mine": mine, "label_discriminator": judge}
+        labels = Player(networks.LabelDiscriminator, self._label_loss, self.mine_steps)
+        return {"mine": mine, "label_discriminator": labels}
 
     def generator_losses(self, view):
         outputs = view.outputs["fake"]
@@ -67,19 +94,21 @@ class UACGAN(ACGAN):
     def _statistics(self, view, outputs):
         """T on the generated images with their own labels, and with independent ones: (B,) each."""
         mine, label = view.networks["mine"], outputs["label"]
-        judge = view.networks.get("label_discriminator")
+        label_discriminator = view.networks.get("label_discriminator")
         read = outputs[mine.reads]
         other = MARGINALS[self.mi_marginal](view, label)
 
         def value(labels):
             values = mine((read, labels))
-            return values if judge is None else values + tf.stop_gradient(judge(labels))
+            if label_discriminator is None:
+                return values
+            return values + tf.stop_gradient(label_discriminator(labels))
 
         return value(label), value(other)
 
     def _mine_loss(self, view):
         images, label = view.images["fake"], view.labels["fake"]
-        outputs = {**view.judge(images), "image": images, "label": label}
+        outputs = {**view.discriminate(images), "image": images, "label": label}
         joint, marginal = self._statistics(view, outputs)
         mine, values = view.networks["mine"], tf.stop_gradient(marginal)
         average = losses.moving_log_mean_exp(
@@ -94,27 +123,15 @@ class UACGAN(ACGAN):
 
         So its optimum is -log Q(y) and a constant, what Eq. 17 asks for.
         """
-        judge, label = view.networks["label_discriminator"], view.labels["fake"]
+        label_discriminator, label = view.networks["label_discriminator"], view.labels["fake"]
         occurs = np.array(view.class_shares) > 0
         flat = occurs / occurs.sum()
         uniform = view.draw_labels(tf.shape(label)[0], "uniform_labels", flat)
-        return losses.log_probability_real(judge(uniform)) + losses.log_probability_fake(
-            judge(label)
-        )
+        return losses.log_probability_real(
+            label_discriminator(uniform)
+        ) + losses.log_probability_fake(label_discriminator(label))
 
 
 def _norm(gradients):
     """Over all weights; `tf.linalg.global_norm` cannot be mapped over the runs of an ensemble."""
     return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients]))
-
-
-def _permuted(view, label):
-    return view.permuted(label, "marginal")
-
-
-def _resampled(view, label):
-    return view.draw_labels(tf.shape(label)[0], "marginal")
-
-
-# Independent labels y': a permutation of the batch's own, or a new draw from their distribution.
-MARGINALS = {"permutation": _permuted, "resample": _resampled}

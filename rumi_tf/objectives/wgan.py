@@ -1,12 +1,13 @@
 """The Wasserstein GANs and their Rumi forms."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
-import tensorflow as tf
-
-from rumi_tf.objectives.base import Objective
+from rumi_tf.objectives.base import Objective, parameter
 from rumi_tf.objectives.gradient_penalty import Interpolated
 from rumi_tf.objectives.rumi import RumiIPM
+from rumi_tf.utils.lazy import tf
 
 
 class Critic(Objective):
@@ -32,8 +33,10 @@ class WGAN(Critic):
     none. The optimiser is Adam here, not RMSProp.
     """
 
-    defaults: ClassVar = {"clip_value": 0.01}
-    clip_value: float
+    clip_value: float = parameter(
+        0.01, "Bound of the absolute value of D's weights. Paper (WGAN): 0.01.", above=0
+    )
+    d_batch_norm: ClassVar = "none"  # its scale would be clipped too
 
     def after_update(self, player, variables):
         if player == "discriminator":
@@ -43,8 +46,6 @@ class WGAN(Critic):
 
 class RumiWGAN(RumiIPM, WGAN):
     """Rumi-WGAN: the IPM form (`RumiIPM`) with clipped weights."""
-
-    defaults: ClassVar = {**RumiIPM.defaults, **WGAN.defaults}
 
 
 class WGANGP(Interpolated, Critic):
@@ -57,8 +58,6 @@ class RumiWGANGP(RumiIPM, WGANGP):
     The penalties are on the lines from positives, and from negatives, to generated images.
     """
 
-    defaults: ClassVar = {**RumiIPM.defaults, **WGANGP.defaults}
-
 
 class WGANLP(Interpolated, Critic):
     """WGAN-LP (Petzka et al., ICLR 2018, Eq. 8): lambda E max(0, |dD/dx| - 1)^2 on lines."""
@@ -69,5 +68,3 @@ class WGANLP(Interpolated, Critic):
 
 class RumiWGANLP(RumiIPM, WGANLP):
     """Rumi-WGAN-LP: as Rumi-WGAN-GP, with the one-sided penalty."""
-
-    defaults: ClassVar = {**RumiIPM.defaults, **WGANLP.defaults}

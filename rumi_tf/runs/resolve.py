@@ -40,9 +40,8 @@ def resolve(config: RunConfig) -> RunConfig:
     values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
     if FILLING & set(config.d_augment) and config.d_augment_fill is None:
         values["d_augment_fill"] = -1.0 if config.dataset in ON_BLACK else 0.0
-    for name, default in objective.defaults.items():
-        if getattr(config, name) is None:
-            values[name] = default
+    defaults = {"d_batch_norm": objective.d_batch_norm, **objective.defaults()}
+    values |= {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = dataclasses.replace(config, **values)
     _reject_unused(config, objective)
     _check_devices(config)
@@ -68,7 +67,7 @@ def resolve(config: RunConfig) -> RunConfig:
 def make_objective(config: RunConfig) -> Objective:
     """The objective of a resolved configuration, with its parameters."""
     kind = objective_class(config)
-    return kind(**{name: getattr(config, name) for name in kind.defaults})
+    return kind(**{name: getattr(config, name) for name in kind.parameters})
 
 
 def objective_class(config: RunConfig) -> type[Objective]:
@@ -132,8 +131,8 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
         )
     if config.attribute is not None and config.dataset != "celeba":
         raise InvalidInput("attribute", f"has no effect with --dataset={config.dataset}")
-    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.defaults}):
-        if getattr(config, name) is not None and name not in objective.defaults:
+    for name in sorted({n for kind in OBJECTIVES.values() for n in kind.parameters}):
+        if getattr(config, name) is not None and name not in objective.parameters:
             raise InvalidInput(name, f"has no effect with --objective={config.objective}")
 
 

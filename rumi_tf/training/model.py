@@ -1,9 +1,7 @@
-"""The one training step: a schedule of updates over players, run by Keras `fit`."""
+"""Generator, discriminator and their training step, run by Keras `fit`."""
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -14,19 +12,22 @@ from rumi_tf.objectives import Objective, View
 from rumi_tf.utils import replicas, rng
 
 Batch = Mapping[str, Mapping[str, tf.Tensor]]
+Gradients = Sequence[tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """What an iteration consists of.
+    """The updates of one iteration.
 
     Attributes:
-        updates: for every discriminator update, role -> weight of its term; the role `fake` is
-            the generated images.
-        fakes: `shared` or `fresh` (`SharedFakes`, `FreshFakes`).
-        update: `sequential`, or `simultaneous`: the generator's gradient is taken together with
-            those of the other players' last updates, before any is applied.
-        d_batch_norm: `separate`, `joint` or `none` (`judge_separately`, `judge_jointly`).
+        updates: for each discriminator update, role -> weight of its loss term. The role `fake`
+            is the generated images.
+        fakes: `shared`: one batch of generated images serves all updates, since G does not change
+            before its own. `fresh`: each update draws new noise.
+        update: `sequential`, or `simultaneous`: the last gradients of D and of the objective's
+            networks are applied only after G's gradient has been taken.
+        d_batch_norm: `separate`: D normalises each role by its own batch statistics. `joint`: D
+            normalises all roles together. `none`: D has no batch normalisation.
     """
 
     updates: tuple[dict[str, float], ...]
@@ -35,81 +36,23 @@ class Schedule:
     d_batch_norm: str = "separate"
 
 
-class Fakes(NamedTuple):
-    """Generated images, (B, H, W, C), and the labels they were asked for, (B,), if any."""
+@dataclasses.dataclass(frozen=True)
+class Fakes:
+    """Generated images.
+
+    Attributes:
+        images: (B, H, W, C).
+        labels: (B,) classes that the generator was given, or `None`.
+        tape: records the generator pass.
+    """
 
     images: tf.Tensor
     labels: tf.Tensor | None
+    tape: tf.GradientTape
 
     def detached(self) -> "Fakes":
-        """The same without a way back to the generator."""
-        return Fakes(tf.stop_gradient(self.images), self.labels)
-
-
-class SharedFakes:
-    """One generator pass serves all updates of an iteration: G does not change before its own."""
-
-    def __init__(self, generate: Callable[[int], Fakes], updates: int):
-        del updates
-        with tf.GradientTape(persistent=True) as self._tape:
-            self._fakes = generate(0)
-
-    def detached(self, update: int) -> Fakes:
-        """Generated images for the update of another player than G."""
-        return self._fakes.detached()
-
-    def for_generator(self) -> tuple[Fakes, tf.GradientTape]:
-        """The images for the generator's update, and the tape that made them."""
-        return self._fakes, self._tape
-
-
-class FreshFakes:
-    """Every update draws its own noise and runs the generator anew."""
-
-    def __init__(self, generate: Callable[[int], Fakes], updates: int):
-        self._generate = generate
-        self._updates = updates
-
-    def detached(self, update: int) -> Fakes:
-        """Generated images for the update of another player than G."""
-        return self._generate(update).detached()
-
-    def for_generator(self) -> tuple[Fakes, tf.GradientTape]:
-        """The images for the generator's update, and the tape that made them."""
-        with tf.GradientTape(persistent=True) as tape:
-            fakes = self._generate(self._updates)
-        return fakes, tape
-
-
-FAKES: dict[str, type[SharedFakes] | type[FreshFakes]] = {
-    "shared": SharedFakes,
-    "fresh": FreshFakes,
-}
-
-
-def judge_separately(discriminator: keras.Model, images: Mapping[str, tf.Tensor]) -> dict:
-    """Role -> discriminator outputs; each role is normalised by its own batch statistics."""
-    return {role: discriminator(batch, training=True) for role, batch in images.items()}
-
-
-def judge_jointly(discriminator: keras.Model, images: Mapping[str, tf.Tensor]) -> dict:
-    """Role -> discriminator outputs; all roles are normalised together."""
-    outputs = discriminator(tf.concat(list(images.values()), axis=0), training=True)
-    parts = {name: tf.split(value, len(images)) for name, value in outputs.items()}
-    return {role: {name: parts[name][k] for name in outputs} for k, role in enumerate(images)}
-
-
-JUDGES = {"separate": judge_separately, "joint": judge_jointly, "none": judge_separately}
-
-
-@dataclasses.dataclass(frozen=True)
-class Update:
-    """One move of one player: its gradients, and the variables that they change."""
-
-    player: str
-    gradients: Callable[[Sequence[Batch], SharedFakes | FreshFakes], list[tf.Tensor]]
-    optimizer: keras.optimizers.Optimizer
-    variables: list[keras.Variable]
+        """The same images without a gradient into the generator."""
+        return dataclasses.replace(self, images=tf.stop_gradient(self.images))
 
 
 class AdversarialModel(keras.Model):
@@ -184,10 +127,10 @@ class AdversarialModel(keras.Model):
         player_optimizers: Mapping[str, keras.optimizers.Optimizer] | None = None,
         steps_per_execution: int = 1,
     ) -> None:
-        """Gives the players their optimizers and lays out the iteration.
+        """Sets the optimizers.
 
-        `jit_compile` is off by default: Keras's own default turns XLA on, which on CPU takes
-        twice as long.
+        `jit_compile` is off by default: Keras's own default turns XLA on, which takes twice as
+        long on a CPU.
         """
         super().compile(
             optimizer=None, jit_compile=jit_compile, steps_per_execution=steps_per_execution
@@ -195,22 +138,17 @@ class AdversarialModel(keras.Model):
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
         self.player_optimizers = dict(player_optimizers or {})
-        # In the order in which they move; the generator is the last.
-        moves = {"discriminator": self._discriminator_moves(), **self._player_moves()}
-        moves["generator"] = [
-            Update(
-                "generator", self._generator_gradients, generator_optimizer,
-                self.generator.trainable_variables,
-            )
-        ]  # fmt: skip
-        for first, *_ in moves.values():
-            first.optimizer.build(first.variables)
-        # All gradients of a group are taken before any of them is applied.
-        if self.schedule.update == "simultaneous":
-            self._groups = [[move] for of_one in moves.values() for move in of_one[:-1]]
-            self._groups.append([of_one[-1] for of_one in moves.values()])
-        else:
-            self._groups = [[move] for of_one in moves.values() for move in of_one]
+        for name, variables in self.trained_variables().items():
+            self._optimizer(name).build(variables)
+
+    def trained_variables(self) -> dict[str, list[keras.Variable]]:
+        """Name of each network that has an optimizer -> the variables its updates change."""
+        variables = {"discriminator": list(self.discriminator.trainable_variables)}
+        for name, player in self._players.items():
+            variables[name] = list(self.networks[name].trainable_variables)
+            if player.shares_trunk:
+                variables[name] += self.discriminator.trunk_variables
+        return {**variables, "generator": list(self.generator.trainable_variables)}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -225,25 +163,55 @@ class AdversarialModel(keras.Model):
         """
 
     def train_step(self, batches: Sequence[Batch]) -> dict[str, tf.Tensor]:
-        """One iteration: the updates of all players in order.
+        """One iteration: updates of D, then of the objective's other networks, then of G.
 
         Args:
-            batches: for every discriminator update, role -> {"image", "label"}.
+            batches: for each discriminator update, role -> {"image", "label"}.
 
         Returns:
             Running means of the losses, and of the scores by role.
         """
-        fakes = FAKES[self.schedule.fakes](self._generate, self._generator_draw())
-        for group in self._groups:
-            gradients = [update.gradients(batches, fakes) for update in group]
-            for update, gradient in zip(group, gradients, strict=True):
-                update.optimizer.apply(replicas.addends(gradient), update.variables)
-                self.objective.after_update(update.player, update.variables)
+        schedule, objective, variables = self.schedule, self.objective, self.trained_variables()
+        shared = self._generate(draw=0) if schedule.fakes == "shared" else None
+        held: dict[str, Gradients] = {}  # the last gradients of a simultaneous update
+        draw = 0  # number of the update; its random numbers depend on it
+
+        for weights, batch in zip(schedule.updates, batches, strict=True):
+            fakes = shared or self._generate(draw)
+            with tf.GradientTape() as tape:
+                view = self._view(batch, fakes.detached(), draw)
+                loss = objective.discriminator_loss(view, weights)
+            self._track_discriminator(loss, view)
+            draw += 1
+            held["discriminator"] = tape.gradient(loss, variables["discriminator"])
+            if schedule.update == "sequential" or draw < len(schedule.updates):
+                self._apply("discriminator", held.pop("discriminator"))
+
+        for name, player in self._players.items():
+            for step in range(player.steps):
+                fakes = shared or self._generate(draw)
+                with tf.GradientTape() as tape:
+                    loss = player.loss(self._view({}, fakes.detached(), draw, scored=False))
+                self._track(f"{name}_loss", loss)
+                draw += 1
+                held[name] = tape.gradient(loss, variables[name])
+                if schedule.update == "sequential" or step + 1 < player.steps:
+                    self._apply(name, held.pop(name))
+
+        fakes = shared or self._generate(draw)
+        # If D normalises all roles together, G's update needs the real images in the batch too.
+        real = batches[-1] if schedule.d_batch_norm == "joint" else {}
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(fakes.images)
+            losses = objective.generator_losses(self._view(real, fakes, draw))
+        self._track("g_loss", tf.add_n(list(losses.values())))
+        held["generator"] = self._generator_gradients(losses, tape, fakes)
+
+        for name, gradients in held.items():
+            self._apply(name, gradients)
         self.iteration.assign_add(1)
         self._update_average()
-        means = [tracker.result() for tracker in self.trackers.values()]
-        reported = map(replicas.reported, replicas.mean(means))
-        return dict(zip(self.trackers, reported, strict=True))
+        return self._logs()
 
     def state(self) -> dict[str, list[tf.Variable]]:
         """Everything that decides how training goes on, for a checkpoint."""
@@ -289,10 +257,19 @@ class AdversarialModel(keras.Model):
         for average, new in zip(self.average.variables, self.generator.variables, strict=True):
             average.assign(average + rate * (new - average))
 
-    def _track(self, name: str, value: tf.Tensor) -> None:
-        """Adds to a running mean, where an iteration counts once, by however many replicas."""
-        weight = 1 / replicas.count()
-        self.trackers[name].update_state(tf.reduce_mean(value), sample_weight=weight)
+    def _optimizer(self, name: str) -> keras.optimizers.Optimizer:
+        optimizers = {
+            "generator": self.generator_optimizer,
+            "discriminator": self.discriminator_optimizer,
+            **self.player_optimizers,
+        }
+        return optimizers[name]
+
+    def _apply(self, name: str, gradients: Gradients) -> None:
+        """Applies the gradients of one update to the variables of `trained_variables`."""
+        variables = self.trained_variables()[name]
+        self._optimizer(name).apply(replicas.addends(gradients), variables)
+        self.objective.after_update(name, variables)
 
     def _generate(self, draw: int) -> Fakes:
         shape = (self.batch_size, self.generator.latent_dim)
@@ -303,15 +280,25 @@ class AdversarialModel(keras.Model):
                 self.batch_size, self.class_shares, self.seed, "labels", self.iteration, draw
             )
             labels = replicas.own_rows(labels)
-        return Fakes(_generated(self.generator, noise, labels, training=True), labels)
+        with tf.GradientTape(persistent=True) as tape:
+            images = _generated(self.generator, noise, labels, training=True)
+        return Fakes(images, labels, tape)
 
-    def _generator_draw(self) -> int:
-        """Number of the generator's draw: the other players' updates have those below."""
-        others = sum(player.steps for player in self._players.values())
-        return len(self.schedule.updates) + others
+    def _view(self, real: Batch, fakes: Fakes, draw: int, scored: bool = True) -> View:
+        """Images and labels of one update, with D's outputs for them if `scored`."""
+        images = {**{role: part["image"] for role, part in real.items()}, "fake": fakes.images}
+        labels = {role: part["label"] for role, part in real.items()}
+        if fakes.labels is not None:
+            labels["fake"] = fakes.labels
+        images = self._augment(images, draw)
+        return View(
+            images, labels, self._discriminate(images, labels) if scored else {},
+            lambda points: self.discriminator(points, training=True),
+            self.networks, self.class_shares, self.seed, self.iteration, draw,
+        )  # fmt: skip
 
-    def _augmented(self, images: dict[str, tf.Tensor], draw: int) -> dict[str, tf.Tensor]:
-        """Role -> images as D sees them in one update, each role with random draws of its own."""
+    def _augment(self, images: dict[str, tf.Tensor], draw: int) -> dict[str, tf.Tensor]:
+        """Role -> images as D sees them in one update; each role has its own random draws."""
         augment = self.augment
         if augment is None:
             return images
@@ -327,129 +314,56 @@ class AdversarialModel(keras.Model):
 
         return {role: augment_role(role, batch) for role, batch in images.items()}
 
-    def _judge(
-        self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor] | None = None
+    def _discriminate(
+        self, images: Mapping[str, tf.Tensor], labels: Mapping[str, tf.Tensor]
     ) -> dict[str, dict[str, tf.Tensor]]:
-        """Role -> what the discriminator says of the images, with images and labels beside it."""
-        outputs = JUDGES[self.schedule.d_batch_norm](self.discriminator, images)
-        for role, label in (labels or {}).items():
+        """Role -> D's outputs for its images, with the images and labels added."""
+        if self.schedule.d_batch_norm == "joint":
+            together = self.discriminator(tf.concat(list(images.values()), axis=0), training=True)
+            parts = {name: tf.split(value, len(images)) for name, value in together.items()}
+            outputs = {role: {n: parts[n][k] for n in parts} for k, role in enumerate(images)}
+        else:
+            outputs = {role: self.discriminator(x, training=True) for role, x in images.items()}
+        for role, label in labels.items():
             outputs[role]["label"] = label
         return {role: {**output, "image": images[role]} for role, output in outputs.items()}
 
-    def _view(
-        self,
-        images: Mapping[str, tf.Tensor],
-        labels: Mapping[str, tf.Tensor],
-        outputs: Mapping[str, Mapping[str, tf.Tensor]],
-        draw: int,
-    ) -> View:
-        return View(
-            images, labels, outputs, lambda points: self.discriminator(points, training=True),
-            self.networks, self.class_shares, self.seed, self.iteration, draw,
-        )  # fmt: skip
-
-    def _discriminator_moves(self) -> list[Update]:
-        return [
-            Update(
-                "discriminator",
-                functools.partial(self._discriminator_gradients, k),
-                self.discriminator_optimizer,
-                self.discriminator.trainable_variables,
-            )
-            for k in range(len(self.schedule.updates))
-        ]
-
-    def _player_moves(self) -> dict[str, list[Update]]:
-        moves, draw = {}, len(self.schedule.updates)
-        for name, player in self._players.items():
-            variables = list(self.networks[name].trainable_variables)
-            if player.shares_trunk:
-                variables += self.discriminator.trunk_variables
-            moves[name] = [
-                Update(
-                    name,
-                    functools.partial(self._player_gradients, name, draw + step, variables),
-                    self.player_optimizers[name],
-                    variables,
-                )
-                for step in range(player.steps)
-            ]
-            draw += player.steps
-        return moves
-
-    def _discriminator_gradients(
-        self, k: int, batches: Sequence[Batch], fakes: SharedFakes | FreshFakes
-    ) -> list[tf.Tensor]:
-        weights, terms = self.schedule.updates[k], self.objective.terms()
-        images, labels = _by_role(batches[k], fakes.detached(k))
-        images = self._augmented(images, k)
-        with tf.GradientTape() as tape:
-            outputs = self._judge(images, labels)
-            view = self._view(images, labels, outputs, k)
-            parts = [weights[role] * terms[role](outputs[role]) for role in weights]
-            loss = tf.add_n([*parts, *self.objective.penalties(view)])
-        for role, output in outputs.items():
-            self._track(f"score_{role}", self.objective.score(output))
-        # Scaled so that the mean over the updates is the objective's whole loss, per round.
-        rounds = sum(update["fake"] for update in self.schedule.updates)
-        self._track("d_loss", loss * len(self.schedule.updates) / rounds)
-        return tape.gradient(loss, self.discriminator.trainable_variables)
-
-    def _player_gradients(
-        self,
-        name: str,
-        draw: int,
-        variables: Sequence[keras.Variable],
-        batches: Sequence[Batch],
-        fakes: SharedFakes | FreshFakes,
-    ) -> list[tf.Tensor]:
-        del batches  # what a player learns from is generated
-        images, labels = _by_role({}, fakes.detached(draw))
-        images = self._augmented(images, draw)
-        with tf.GradientTape() as tape:
-            loss = self._players[name].loss(self._view(images, labels, {}, draw))
-        self._track(f"{name}_loss", loss)
-        return tape.gradient(loss, variables)
-
     def _generator_gradients(
-        self, batches: Sequence[Batch], fakes: SharedFakes | FreshFakes
-    ) -> list[tf.Tensor]:
-        made, tape_of_images = fakes.for_generator()
-        # Where D normalises jointly it must do so here as well, or the scores would shift.
-        beside = batches[-1] if self.schedule.d_batch_norm == "joint" else {}
-        images, labels = _by_role(beside, made)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(made.images)
-            images = self._augmented(images, self._generator_draw())
-            outputs = self._judge(images, labels)
-            losses = self.objective.generator_losses(
-                self._view(images, labels, outputs, self._generator_draw())
-            )
-        self._track("g_loss", tf.add_n(list(losses.values())))
-        # The chain rule by hand: through D to the images, then through the pass that made them.
+        self, losses: Mapping[str, tf.Tensor], tape: tf.GradientTape, fakes: Fakes
+    ) -> Gradients:
+        """G's gradient by the chain rule: from the losses to the images, from those to G."""
         gradients = {
             name: replicas.dense(
-                tape_of_images.gradient(
-                    made.images,
+                fakes.tape.gradient(
+                    fakes.images,
                     self.generator.trainable_variables,
-                    output_gradients=tape.gradient(loss, made.images),
+                    output_gradients=tape.gradient(loss, fakes.images),
                 )
             )
             for name, loss in losses.items()
         }
-        if len(gradients) > 1:  # combined by what they are for the whole batch
+        if len(gradients) > 1:  # `combine` needs the gradients of the whole batch
             gradients = {name: replicas.mean(own) for name, own in gradients.items()}
         return list(self.objective.combine(gradients))
+
+    def _track(self, name: str, value: tf.Tensor) -> None:
+        """Adds to a running mean; an iteration counts once, whatever the number of replicas."""
+        weight = 1 / replicas.count()
+        self.trackers[name].update_state(tf.reduce_mean(value), sample_weight=weight)
+
+    def _track_discriminator(self, loss: tf.Tensor, view: View) -> None:
+        for role, output in view.outputs.items():
+            self._track(f"score_{role}", self.objective.score(output))
+        # Scaled so that the mean over the updates is the objective's whole loss, per round.
+        rounds = sum(update["fake"] for update in self.schedule.updates)
+        self._track("d_loss", loss * len(self.schedule.updates) / rounds)
+
+    def _logs(self) -> dict[str, tf.Tensor]:
+        means = replicas.mean([tracker.result() for tracker in self.trackers.values()])
+        return dict(zip(self.trackers, map(replicas.reported, means), strict=True))
 
 
 def _generated(
     generator: keras.Model, noise: tf.Tensor, labels: tf.Tensor | None, training: bool
 ) -> tf.Tensor:
     return generator(noise if labels is None else (noise, labels), training=training)
-
-
-def _by_role(batch: Batch, fakes: Fakes) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """Images by role and labels by role, the generated ones among them."""
-    images = {**{role: part["image"] for role, part in batch.items()}, "fake": fakes.images}
-    labels = {role: part["label"] for role, part in batch.items()}
-    return images, labels if fakes.labels is None else {**labels, "fake": fakes.labels}

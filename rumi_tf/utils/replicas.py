@@ -5,14 +5,15 @@ What is drawn is drawn for the whole batch, of which each replica takes its rows
 does not depend on how many there are. Without a strategy there is one replica, and nothing is done.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-import tensorflow as tf
-
 from rumi_tf.utils import rng
+from rumi_tf.utils.lazy import tf
 
-Values = TypeVar("Values", tf.Tensor, list)
+Values = TypeVar("Values")
 
 
 def count() -> int:

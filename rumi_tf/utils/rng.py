@@ -3,11 +3,14 @@
 No generator state exists anywhere, so training state is weights, optimizers and a step count.
 """
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
+
+from rumi_tf.utils.lazy import tf
 
 
 def stream_number(name: str) -> int:

@@ -109,7 +109,7 @@ def test_a_process_that_fails_is_told_with_its_last_words_and_stops_no_other(tmp
 
     monkeypatch.setattr(sweep._Processes, "start", start_program)
     monkeypatch.setattr(
-        sweep.run_results, "last_rows",
+        sweep.outputs, "last_rows",
         lambda config: [ROW] if config.objective == "lsgan" else [],
     )  # fmt: skip
     told = []

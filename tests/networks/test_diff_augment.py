@@ -274,13 +274,13 @@ def learnt(augmented_roles):
         d_augment=("translation", "cutout"),
     ))  # fmt: skip
     model = build.make_model(config, PATTERN.shape)
-    augment = model._augmented
+    augment = model._augment
 
     def chosen(images, draw):
         changed = augment(images, draw)
         return {role: (changed if role in augmented_roles else images)[role] for role in images}
 
-    model._augmented = chosen
+    model._augment = chosen
     images = tf.constant(np.repeat(PATTERN[None], 16, axis=0))
     batch = {"real": {"image": images, "label": tf.zeros(16, tf.int32)}}
     step = tf.function(model.train_step)

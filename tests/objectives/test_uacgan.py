@@ -39,7 +39,7 @@ def view_of(networks, features=FEATURES, shares=(0.5, 0.3, 0.2), iteration=0):
     }  # fmt: skip
     return View(
         images={"fake": tf.zeros((40, 1, 1, 1))}, labels={"fake": tf.constant(LABELS)},
-        outputs={"fake": outputs}, judge=lambda _: outputs, networks=networks,
+        outputs={"fake": outputs}, discriminate=lambda _: outputs, networks=networks,
         class_shares=shares, seed=1, iteration=tf.constant(iteration, tf.int64), draw=0,
     )  # fmt: skip
 

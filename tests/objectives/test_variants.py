@@ -305,7 +305,7 @@ def test_cgan_pd_adds_the_projection_of_the_own_class(loss):
 
 
 def test_default_adversarial_losses():
-    chosen = {n: k.defaults["adversarial_loss"] for n, k in OBJECTIVES.items() if k.conditional}
+    chosen = {n: k.defaults()["adversarial_loss"] for n, k in OBJECTIVES.items() if k.conditional}
     assert chosen == {"acgan": "sgan", "tacgan": "sgan", "uacgan": "sgan", "cgan_pd": "hinge"}
 
 

@@ -73,8 +73,8 @@ def by_hand(d_schedule, fakes, update):
     def squares(x, target, weight):  # gradient in d of weight * mean (x d - target)^2
         return weight * 2 * x.T @ (x @ d - target) / BATCH
 
-    def g_gradient(z, judge):  # gradient in g of mean (z g d - c)^2
-        return 2 * z.T @ (z @ g @ judge - 1.5) @ judge.T / BATCH
+    def g_gradient(z, d):  # gradient in g of mean (z g d - c)^2
+        return 2 * z.T @ (z @ g @ d - 1.5) @ d.T / BATCH
 
     last = noise(0 if fakes == "shared" else 2)
     for k in range(2):
@@ -172,11 +172,11 @@ def test_joint_batch_norm_is_that_of_the_concatenation(digits):
     model = fitted(digits, split="even", d_batch_norm="joint", d_schedule="joint")
     a, b = (tf.random.stateless_uniform((8, 28, 28, 1), (1, k), -1, 1) for k in (1, 2))
     together = model.discriminator(tf.concat([a, b], 0), training=True)["score"]
-    judged = model._judge({"positive": a, "fake": b})
-    joint = tf.concat([judged["positive"]["score"], judged["fake"]["score"]], 0)
+    outputs = model._discriminate({"positive": a, "fake": b}, {})
+    joint = tf.concat([outputs["positive"]["score"], outputs["fake"]["score"]], 0)
     np.testing.assert_allclose(joint, together, rtol=1e-5, atol=1e-6)
     apart = model.discriminator(a, training=True)["score"]
-    assert np.abs(apart - judged["positive"]["score"]).max() > 1e-3
+    assert np.abs(apart - outputs["positive"]["score"]).max() > 1e-3
 
 
 def test_the_step_is_traced_once(digits):
