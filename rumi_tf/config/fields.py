@@ -1,4 +1,4 @@
-"""Fields of a configuration: declared with their help and bounds, checked, immutable."""
+"""Base class of configurations, whose fields are declared with help and bounds."""
 
 import dataclasses
 import hashlib
@@ -98,7 +98,7 @@ class Config:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def to_json(self) -> str:
-        """The config as indented JSON; `from_json` is its inverse."""
+        """Indented JSON; `from_json` is the inverse."""
         return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -111,7 +111,7 @@ class Config:
         """
         values = parse_json(text)
         if not isinstance(values, dict):
-            raise ValueError("a run configuration is a JSON object")
+            raise ValueError("not a JSON object")
         unknown = set(values) - {f.name for f in dataclasses.fields(cls)}
         if unknown:
             raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
@@ -127,10 +127,10 @@ class Config:
 
 
 def kind_of(field: dataclasses.Field) -> type:
-    """The Python type of a field's values, leaving out `None`.
+    """Type of a field's values other than `None`.
 
     Raises:
-        TypeError: no flag has such values.
+        TypeError: flags cannot have this type.
     """
     for kind in (tuple, bool, int, float, str):
         if str(field.type).replace("<class '", "").startswith(kind.__name__):
@@ -139,9 +139,9 @@ def kind_of(field: dataclasses.Field) -> type:
 
 
 def _text(field: dataclasses.Field, value: str) -> str:
-    """The value, if it can be a name of a file and a word in one."""
+    """Returns a value that can be encoded as UTF-8, else raises `InvalidInput`."""
     if not is_text(value):
-        raise InvalidInput(field.name, f"{value!r} has characters that no UTF-8 text has")
+        raise InvalidInput(field.name, f"{value!r} is not valid UTF-8")
     return value
 
 
@@ -152,7 +152,7 @@ def _check_choice(field: dataclasses.Field, value: Any) -> None:
 
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:
-    """The value in the field's type, or `InvalidInput` if it is not admissible."""
+    """Returns the value in the field's type; raises `InvalidInput` if it is not admissible."""
     kind: type = kind_of(field)
     limits = field.metadata
     if value is None:

@@ -1,4 +1,4 @@
-"""Configurations as absl flags, and flags as configurations."""
+"""Converts between configurations and absl flags."""
 
 import dataclasses
 from collections.abc import Collection
@@ -34,7 +34,7 @@ def define_recipe_flag(default: str, flag_values: flags.FlagValues = flags.FLAGS
 
 
 def describe_recipe(flag_values: flags.FlagValues, **others: Any) -> str:
-    """One line with the flags that --recipe stands for; empty if it sets none.
+    """One line with the flags that --recipe sets; empty if it sets none.
 
     Args:
         flag_values: the flags.
@@ -56,12 +56,12 @@ def define_flags(
     omit: Collection[str] = (),
     config: type[Config] = RunConfig,
 ) -> None:
-    """Defines one absl flag per field of a config; scripts call it, importing does not.
+    """Defines one absl flag per field of a config.
 
     Args:
-        flag_values: where to define them.
-        omit: fields that the script sets itself.
-        config: whose fields.
+        flag_values: flags to add to.
+        omit: fields without a flag, which the script sets.
+        config: class of the config.
     """
     definers: dict[type, Any] = {
         int: flags.DEFINE_integer,
@@ -90,15 +90,15 @@ def define_flags(
 
 
 def given_flags() -> dict[str, Any]:
-    """The fields of `RunConfig` whose flags were given on the command line, with their values.
+    """Fields of `RunConfig` whose flags were given on the command line, with their values.
 
     Raises:
-        InvalidInput: they ask that several processes train one run, of which this one starts many.
+        InvalidInput: --strategy=multi_worker, which commands with many runs do not support.
     """
     if flags.FLAGS.strategy == "multi_worker":
         raise InvalidInput(
-            "strategy", "multi_worker is for reproduce.train alone; machines share many runs "
-            "if they are given the same command and the same --runs_dir"
+            "strategy", "multi_worker is only for reproduce.train; to share many runs between "
+            "machines, start the same command with the same --runs_dir on each"
         )  # fmt: skip
     return present_fields(flags.FLAGS)
 
@@ -113,7 +113,7 @@ def present_fields(values: flags.FlagValues) -> dict[str, Any]:
 
 
 def flagfile_fields(path: Path) -> dict[str, Any]:
-    """The fields of `RunConfig` that a flagfile sets, with their values.
+    """Fields of `RunConfig` that a flagfile sets, with their values.
 
     Raises:
         absl.flags.Error: it contains anything other than flags of `RunConfig`.
@@ -127,11 +127,11 @@ def flagfile_fields(path: Path) -> dict[str, Any]:
 
 
 def as_flags(config: RunConfig) -> list[str]:
-    """The command-line flags that mean a configuration."""
+    """Command-line flags of a configuration."""
     words = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        # The data set is named, so that its directory is not taken for one of other images.
+        # --data_dir needs --dataset.
         if value is None or (value == field.default and field.name != "dataset"):
             continue
         words.append(as_flag(field.name, value))

@@ -1,4 +1,4 @@
-"""The frozen description of a run, and its two views: absl flags and JSON."""
+"""`RunConfig`: all settings of a training run."""
 
 import dataclasses
 import os
@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from absl import flags
 
 from rumi_tf.config.fields import Config, option
+from rumi_tf.config.objective_fields import ObjectiveFields
 from rumi_tf.config.recipes import recipe_settings
-from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import file_name
 
@@ -46,14 +46,14 @@ class DataFields(Config):
         "",
         identity=False,
         help_text="Directory of the data. For mnist, fashion_mnist, cifar10: the TFDS directory, "
-        "filled by a download if need be (default: TFDS's own). For celeba: the same, or the "
-        "directory that holds img_align_celeba/ and list_attr_celeba. For folder: the directory "
-        "that holds one sub-folder per class.",
+        "where missing data is downloaded to (default: TFDS's own). For celeba: the same, or the "
+        "directory with img_align_celeba/ and list_attr_celeba. For folder: the directory "
+        "with one sub-folder per class.",
     )
     split: str | None = option(
         None,
         choices=SPLITS,
-        help_text="Which images are positive (to be learnt) and which negative (to be avoided). "
+        help_text="Which images are positive (to learn) and which negative (to avoid). "
         "even, odd: by digit. overlap: 1,2,4,5,7,9 against 0,2,3,6,8,9. single: the one class in "
         "--positive_classes against all others. unbalanced: --minority_size images of "
         "--minority_class against all others. animals: CIFAR-10 classes 2-7 against the rest. "
@@ -65,14 +65,15 @@ class DataFields(Config):
     )
     positive_classes: tuple[str, ...] = option(
         (),
-        help_text="Comma-separated classes to learn, by name or index (splits classes, single); a "
-        "name that has a comma itself in double quotes. Paper: those of --split=even and overlap.",
+        help_text="Comma-separated classes to learn, by name or index (splits classes, single). "
+        "Put a name that contains a comma in double quotes. Paper: those of --split=even and "
+        "overlap.",
     )
     negative_classes: tuple[str, ...] = option(
         (),
-        help_text="Comma-separated classes to avoid, by name or index (split classes); may share "
-        "classes with the positives. Default: all classes that are not positive. Paper: those of "
-        "--split=even and overlap.",
+        help_text="Comma-separated classes to avoid, by name or index (split classes). They may "
+        "overlap with the positive classes. Default: all classes that are not positive. Paper: "
+        "those of --split=even and overlap.",
     )
     minority_class: str | None = option(
         None,
@@ -82,7 +83,7 @@ class DataFields(Config):
     minority_size: int | None = option(
         None,
         low=0,
-        help_text="How many images of the minority class are kept, drawn at random by --seed; 0 "
+        help_text="Number of images of the minority class to keep, drawn at random by --seed. 0 "
         "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
         "cifar10 (250) and celeba; 50 for digits; all for folder.",
     )
@@ -90,13 +91,13 @@ class DataFields(Config):
         0.0,
         low=0,
         below=1,
-        help_text="Share of the images of every class, in [0, 1), that is kept out of training, "
-        "drawn at random by --seed before --minority_size is applied: real images to test on "
-        "that nothing was trained on. Paper: 0.",
+        help_text="Fraction of the images of each class, in [0, 1), to exclude from training, "
+        "drawn at random by --seed before --minority_size is applied. Use them as a test set. "
+        "Paper: 0.",
     )
     attribute: str | None = option(
         None,
-        help_text="CelebA attribute that makes the two classes, by its name in the attribute "
+        help_text="CelebA attribute that defines the two classes, by its name in the attribute "
         "list, e.g. Male, Bald, Wearing_Hat. Default: Male (classes Female and Male).",
     )
     image_size: int | None = option(
@@ -110,60 +111,9 @@ class DataFields(Config):
     )
     skip_unreadable: bool = option(
         False,
-        help_text="Leave out images of a folder that cannot be read, saying how many, instead "
-        "of stopping at them.",
+        help_text="Skip images of a folder that cannot be read, and report how many, instead "
+        "of stopping.",
     )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ObjectiveName(Config):
-    """The objective."""
-
-    section: ClassVar = "Objective"
-
-    objective: str = option(
-        "rumi_lsgan",
-        help_text="What the networks minimise. On the positives alone: sgan, lsgan, wgan, wgan_gp, "
-        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
-        "fgan_jensen_shannon. On positives and negatives: each of them with the prefix rumi_. On "
-        "all images with their labels, for a generator that is told a class: acgan, tacgan, "
-        "uacgan, cgan_pd.",
-    )
-
-
-def _parameter_help(name: str) -> str:
-    """Help of an objective's parameter: for which objectives, meaning, default."""
-    groups: dict[str, list[str]] = {}
-    for objective, kind in OBJECTIVES.items():
-        if declared := kind.parameters.get(name):
-            default = declared.default
-            shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
-            text = declared.help + ("" if default is None else f" Default: {shown}.")
-            groups.setdefault(text, []).append(objective)
-    parts = []
-    for text, names in groups.items():
-        pairs = [n for n in names if f"rumi_{n}" in names]
-        short = [f"[rumi_]{n}" if n in pairs else n for n in names if n[5:] not in pairs]
-        parts.append(f"{', '.join(short)}: {text}")
-    return " ".join(parts)
-
-
-def _parameter_fields() -> list[tuple[str, Any, Any]]:
-    """Name, type and field for each parameter of the objectives."""
-    fields = {}
-    for kind in OBJECTIVES.values():
-        for name, declared in kind.parameters.items():
-            hints = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
-            hint = next(own[name] for own in hints if name in own)
-            limits = {k: getattr(declared, k) for k in ("choices", "low", "high", "above")}
-            fields[name] = name, hint, option(None, _parameter_help(name), **limits)
-    return list(fields.values())
-
-
-# A field for each parameter of `OBJECTIVES`; `None` takes the objective's default.
-ObjectiveFields: Any = dataclasses.make_dataclass(
-    "ObjectiveFields", _parameter_fields(), bases=(ObjectiveName,), frozen=True, kw_only=True
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,16 +125,16 @@ class NetworkFields(Config):
     network: str = option(
         "auto",
         choices=("auto", "mnist", "cifar10", "celeba", "uac_resnet"),
-        help_text="DCGAN pair, for the conditional objectives in its conditional form. auto: "
-        "celeba for the dataset celeba, else mnist at 28 pixels, cifar10 at 32, celeba at other "
-        "sizes. uac_resnet: UAC-GAN's networks, for conditional objectives at 32 pixels; D is a "
-        "ResNet without batch normalisation.",
+        help_text="DCGAN generator and discriminator; class-conditional for conditional "
+        "objectives. auto: celeba for the dataset celeba, else mnist at 28 pixels, cifar10 at 32, "
+        "celeba at other sizes. uac_resnet: UAC-GAN's networks, for conditional objectives at 32 "
+        "pixels; D is a ResNet without batch normalisation.",
     )
     width: float = option(
         1.0,
         above=0,
         high=4,
-        help_text="Multiplier of the number of filters of every layer; 1 is the paper's.",
+        help_text="Multiplier of the number of filters of every layer. Paper: 1.",
     )
     latent_dim: int = option(
         100,
@@ -204,8 +154,8 @@ class NetworkFields(Config):
     precision: str = option(
         "float32",
         choices=("float32", "mixed_bfloat16"),
-        help_text="Arithmetic of the networks. mixed_bfloat16 is faster where the processor has "
-        "bf16 arithmetic; on a CPU without it, it is slower, not faster. Paper: float32.",
+        help_text="Arithmetic of the networks. mixed_bfloat16 is faster if the processor supports "
+        "bf16, else slower. Paper: float32.",
     )
 
 
@@ -255,33 +205,33 @@ class TrainingFields(Config):
     d_schedule: str = option(
         "split",
         choices=("split", "joint"),
-        help_text="What a discriminator update of a Rumi objective sees: split: positives and "
-        "negatives in turn (the paper's text); joint: both at once (the published code).",
+        help_text="Data of a discriminator update of a Rumi objective. split: positives and "
+        "negatives in turn (the paper's text). joint: both at once (the published code).",
     )
     fakes: str = option(
         "shared",
         choices=("shared", "fresh"),
-        help_text="shared: one batch of generated images serves all updates of an iteration "
-        "(as in the published code, and faster); fresh: every update draws its own. The paper "
-        "does not say.",
+        help_text="shared: all updates of an iteration use one batch of generated images (as in "
+        "the published code, and faster). fresh: each update generates new images. The paper does "
+        "not say.",
     )
     update: str = option(
         "sequential",
         choices=("sequential", "simultaneous"),
-        help_text="Whether G's gradient is taken after D's last update, or before it (as in the "
-        "published code).",
+        help_text="sequential: G's gradient is taken after D's last update. simultaneous: before "
+        "it (as in the published code).",
     )
     seed: int = option(
         0,
         low=0,
         high=2**31 - 1,
-        help_text="Seed of every random draw.",
+        help_text="Seed of all random numbers.",
     )
     jit: str = option(
         "auto",
         choices=("auto", "on", "off"),
-        help_text="XLA compilation of the training step. auto: on for GPU; off on CPU, where it "
-        "halves the speed.",
+        help_text="XLA compilation of the training step. auto: on for a GPU, off on a CPU, where "
+        "it halves the speed.",
     )
 
 
@@ -330,24 +280,24 @@ class DeviceFields(Config):
         choices=("none", "mirrored", "multi_worker"),
         identity=False,
         help_text="tf.distribute strategy, which divides every batch over devices. none: one "
-        "device. mirrored: all GPUs of this machine. multi_worker: the processes that the "
-        "environment variable TF_CONFIG names. The result does not depend on it but for rounding, "
-        "unless XLA draws other noise on one GPU (--jit=off prevents it).",
+        "device. mirrored: all GPUs of this machine. multi_worker: the processes listed in the "
+        "environment variable TF_CONFIG. The result is the same up to rounding, unless XLA draws "
+        "other noise on one GPU (--jit=off prevents that).",
     )
     sync_batch_norm: bool = option(
         True,
-        help_text="With --strategy, whether batch normalisation sees the whole batch, as on one "
-        "device, or, faster, the part of it that is on a device; then the number of devices is a "
-        "part of what the run is. Paper: one device.",
+        help_text="With --strategy, whether batch normalisation uses the whole batch, as on one "
+        "device. If false, it uses the part on its device, which is faster, but the result "
+        "depends on the number of devices. Paper: one device.",
     )
     steps_per_execution: int = option(
         1,
         low=1,
         high=1000,
         identity=False,
-        help_text="Iterations in one call of the compiled step; a divisor of --iterations and of "
-        "all --..._every. Saves time where iterations are short; the result is the same. With "
-        "--strategy only 1.",
+        help_text="Iterations per call of the compiled step. It must divide --iterations and all "
+        "--..._every. Saves time if iterations are short; the result is the same. Must be 1 with "
+        "--strategy.",
     )
 
 
@@ -360,7 +310,7 @@ class OutputFields(Config):
     runs_dir: str = option(
         "runs",
         identity=False,
-        help_text="Directory under which every run has its own, named by its settings.",
+        help_text="Parent of the run directories, which are named by their settings.",
     )
     checkpoint_every: int = option(
         500,
@@ -380,7 +330,7 @@ class OutputFields(Config):
         50,
         low=1,
         high=10**9,
-        help_text="Iterations averaged into one row of log.csv and one TensorBoard point.",
+        help_text="Iterations averaged into one row of log.csv and one point in TensorBoard.",
     )
 
 
@@ -395,17 +345,17 @@ class EvaluationFields(Config):
         low=0,
         high=10**9,
         identity=False,
-        help_text="Iterations between evaluations of the generator on fresh samples, written to "
-        "metrics.csv; the last iteration is evaluated as well. 0: none. Paper: 500.",
+        help_text="Iterations between evaluations of the generator, written to metrics.csv. The "
+        "last iteration is always evaluated. 0: no evaluations. Paper: 500.",
     )
     embedding: str | None = option(
         None,
         choices=("classifier", "inception", "inception_299"),
         identity=False,
-        help_text="Network behind FID and the other metrics. classifier: trained on the data "
-        "set's own labels, needs no download; its scores cannot be compared with published ones. "
+        help_text="Network whose features the metrics use. classifier: trained on the labels of "
+        "the data set, needs no download; its scores cannot be compared with published ones. "
         "inception: InceptionV3 at 80x80, the paper's. inception_299: the UAC-GAN paper's. "
-        "Default: that of --protocol if it is named, else classifier.",
+        "Default: that of --protocol if given, else classifier.",
     )
     protocol: str = option(
         "auto",
@@ -421,19 +371,19 @@ class EvaluationFields(Config):
         low=2,
         high=10**7,
         identity=False,
-        help_text="Images to generate for an evaluation, in place of the protocol's number, which "
-        "is the papers': 10,000, or 10,240 for uac_images.",
+        help_text="Number of images to generate for an evaluation. Default: the papers' numbers, "
+        "10,000, or 10,240 for uac_images.",
     )
     inception_weights: str = option(
         "",
         identity=False,
-        help_text="File of the ImageNet weights of Keras's InceptionV3, for machines that cannot "
-        "download it: without the top for inception, with it for inception_299.",
+        help_text="File with the ImageNet weights of Keras's InceptionV3, for machines without "
+        "internet: without the top for inception, with it for inception_299.",
     )
     cache_dir: str = option(
         "~/.cache/rumi_tf",
         identity=False,
-        help_text="Directory that keeps trained classifiers and statistics of real images.",
+        help_text="Directory for trained classifiers and statistics of real images.",
     )
 
 
@@ -443,15 +393,15 @@ class RunConfig(
     EvaluationFields, OutputFields, DeviceFields, FewImagesFields, TrainingFields, NetworkFields,
     ObjectiveFields, DataFields,
 ):  # fmt: skip
-    """Everything that decides a training run on images.
+    """All settings of a training run on images.
 
-    Fields that are `None` are filled in by `rumi_tf.runs.resolve.resolve`, from the paper's values
-    for the dataset and objective.
+    `rumi_tf.runs.resolve.resolve` fills in fields that are `None` with the paper's values for the
+    data set and objective.
     """
 
     @classmethod
     def from_flags(cls, flag_values: flags.FlagValues, **others: Any) -> "RunConfig":
-        """Reads the flags. If the command has --recipe, that supplies flags that were not given.
+        """Reads the flags. If the command has --recipe, it sets flags that were not given.
 
         Raises:
             InvalidInput: a value is not admissible, or --data_dir is given without --dataset.
@@ -466,14 +416,14 @@ class RunConfig(
         return config
 
     def identity(self) -> dict[str, Any]:
-        """The fields that decide the result."""
+        """The fields that affect the result."""
         values = super().identity()
-        if self.dataset in ("folder", "celeba"):  # the others are the same wherever they lie
+        if self.dataset in ("folder", "celeba"):  # other data sets are the same everywhere
             values["data_dir"] = self.data_dir and os.path.realpath(self.data_dir)
         return values
 
     def name(self) -> str:
-        """Directory name of the run: readable, and unique by its hash."""
+        """Directory name of the run, made unique by its hash."""
         what = self.minority_class if self.split == "unbalanced" else None
         parts = [self.dataset, self.split, what, self.objective, f"seed{self.seed}", self.hash()]
         return "-".join(file_name(str(part)) for part in parts if part)

@@ -1,4 +1,4 @@
-"""The objectives by name. Adding one takes a class, a line here and a flagfile."""
+"""Objectives: the losses of every GAN, by name. A new one needs a class and a line here."""
 
 from rumi_tf.objectives import fgan, gradient_penalty, wgan
 from rumi_tf.objectives.acgan import ACGAN, TACGAN

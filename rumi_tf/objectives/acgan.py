@@ -13,11 +13,13 @@ from rumi_tf.utils.lazy import tf
 class ACGAN(Conditional):
     """AC-GAN (Odena et al., ICML 2017; UAC-GAN, Eq. 1).
 
-    D minimises its adversarial loss - E_real log C(x, y) - E_fake log C(x, y), G its own
-    - E_fake log C(x, y); C is the head `class` of D. Without `classifier_on_fakes`, the default,
-    D's loss has no term of C for generated images: with it, C and G have a loss in common on them,
-    and agreed on a code for the class that is in no digit (docs/results.md). The Rumi paper does
-    not state the adversarial loss of its AC-GAN; it is that of Odena et al., cross-entropy.
+    D minimises its adversarial loss - E_real log C(x, y) - E_fake log C(x, y). G minimises its
+    adversarial loss - E_fake log C(x, y). C is the head `class` of D.
+
+    By default (`classifier_on_fakes` false) D's loss has no term E_fake log C. With the term, C and
+    G share a loss on generated images, and in our runs agreed on a code for the class that does
+    not look like any digit (docs/results.md). The Rumi paper does not state the adversarial loss
+    of its AC-GAN; cross-entropy is that of Odena et al.
     """
 
     classifier_on_fakes: bool = parameter(
@@ -43,10 +45,10 @@ class ACGAN(Conditional):
 class TACGAN(ACGAN):
     """TAC-GAN (Gong et al., NeurIPS 2019; UAC-GAN, Eq. 4-5).
 
-    The head `twin`, Cmi, learns the classes of generated images, and G works against it: D's loss
-    has - E_fake log Cmi(x, y) more, and G's has + lambda E_fake log Cmi(x, y), lambda being
-    `twin_weight`. As in the published code D's term has no weight; with lambda = 0 the head is
-    left out, which is AC-GAN.
+    The head `twin`, Cmi, learns the classes of generated images, and G works against it. The terms
+    - E_fake log Cmi(x, y) in D's loss and + lambda E_fake log Cmi(x, y) in G's loss are added, with
+    lambda = `twin_weight`. As in the published code D's term has no weight. With lambda = 0 there
+    is no such head, which is AC-GAN.
     """
 
     twin_weight: float = parameter(

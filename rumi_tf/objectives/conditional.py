@@ -1,4 +1,4 @@
-"""What the conditional objectives share: labels, and a choice of adversarial losses."""
+"""Base class of the conditional objectives, and their adversarial losses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _Loss = Callable[[Any], Any]  # (B,) scores -> scalar
 
 @dataclasses.dataclass(frozen=True)
 class Adversarial:
-    """Losses of (B,) scores: D's for real and for generated images, and G's."""
+    """Losses of (B,) scores: D's for real images, D's for generated images, and G's."""
 
     real: _Loss
     fake: _Loss
     generator: _Loss
 
 
-# The labels of lsgan are those of Mao et al. (2017), (a, b, c) = (0, 1, 1).
+# lsgan has the targets of Mao et al. (2017), (a, b, c) = (0, 1, 1).
 ADVERSARIAL = {
     "sgan": Adversarial(
         losses.log_probability_real, losses.log_probability_fake, losses.log_probability_real
@@ -57,7 +57,7 @@ class Conditional(Objective):
 
     @property
     def adversarial(self) -> Adversarial:
-        """The losses that --adversarial_loss names."""
+        """Losses selected by `adversarial_loss`."""
         return ADVERSARIAL[self.adversarial_loss]
 
     def terms(self):

@@ -1,11 +1,11 @@
 """The f-GANs of Nowozin et al. (NeurIPS 2016) and their Rumi forms.
 
-With v the raw score, g the output activation and f* the Fenchel conjugate of f, both of their
-Table 2, D maximises E_real g(v) - E_fake f*(g(v)) (their Eq. 6). G minimises -E_fake g(v), the
-non-saturating form of their Section 3.2, or with `g_loss=min_max` D's own value, -E_fake f*(g(v));
-that gives no gradient where D is sure of itself. Both have the same fixed points: g and f*(g) rise
-together. (Of Pearson's f*(g(v)) that holds for v > -2, the range of its optimum.) g and f*(g) are
-written as functions of v, in which their exponentials and logarithms cancel.
+Let v be the raw score, g the output activation and f* the Fenchel conjugate of f (their Table 2).
+D maximises E_real g(v) - E_fake f*(g(v)) (their Eq. 6). G minimises -E_fake g(v), the
+non-saturating form (their Section 3.2), or with `g_loss=min_max` -E_fake f*(g(v)), which has no
+gradient while D is certain. Both have the same fixed points, since g and f*(g) increase together.
+(For Pearson, f*(g(v)) increases for v > -2, the range of its optimum.) The code has g and f*(g) as
+functions of v, in which their exponentials and logarithms cancel.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FGAN(Objective):
 class KL(FGAN):
     """Kullback-Leibler: g(v) = v, f*(t) = exp(t - 1).
 
-    The exponential goes on along its tangent from e^20, so that it cannot overflow.
+    Beyond e^20 the exponential is continued along its tangent, so that it cannot overflow.
     """
 
     def activation(self, v):
@@ -60,7 +60,7 @@ class KL(FGAN):
 class ReverseKL(FGAN):
     """Reverse Kullback-Leibler: g(v) = -exp(-v), f*(t) = -1 - log(-t), so f*(g(v)) = v - 1.
 
-    The exponential goes on along its tangent from e^20, so that it cannot overflow.
+    Beyond e^20 the exponential is continued along its tangent, so that it cannot overflow.
     """
 
     def activation(self, v):
@@ -83,7 +83,7 @@ class Pearson(FGAN):
 class Hellinger(FGAN):
     """Squared Hellinger: g(v) = 1 - exp(-v), f*(t) = t / (1 - t), so f*(g(v)) = exp(v) - 1.
 
-    The exponentials go on along their tangents from e^20, so that they cannot overflow.
+    Beyond e^20 exponentials are continued along their tangents, so that they cannot overflow.
     """
 
     def activation(self, v):

@@ -1,4 +1,4 @@
-"""Penalties on the gradient of D's score in its images, and DRAGAN."""
+"""Gradient penalties, and DRAGAN."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from rumi_tf.utils.lazy import tf
 
 
 class GradientPenalty(Objective):
-    """Adds lambda E (|dD/dx| - 1)^2 to D's loss; to be put before the base objective.
+    """Adds lambda E (|dD/dx| - 1)^2 to D's loss. A mixin: list it before the base objective.
 
-    The penalty is taken once for every role of the data, so that a Rumi form has
-    lambda (gp+ + gp-), as the published code of Rumi-WGAN; a role whose term has weight 0 has
-    none, so that the form reduces to its base. The expectation is over the points that `points`
-    gives; they carry no gradient into the generator.
+    Each role of the data has its own penalty. So a Rumi form has lambda (gp+ + gp-), like the
+    published code of Rumi-WGAN. A role with weight 0 has none, so that the form reduces to its
+    base. The expectation is over `points`, which carry no gradient into the generator.
 
-    It is defined image by image. With batch normalisation in D the score of an image depends on
-    the others of its batch, and what is penalised is the gradient of the batch's summed scores:
-    --d_batch_norm=none is the exact form and the default (Gulrajani et al., 2017, Section 4, advise
-    against batch normalisation in the critic for that reason).
+    The penalty is defined per image. With batch normalisation in D the score of an image depends
+    on the whole batch, and the gradient of the summed scores is penalised instead. So the default
+    is --d_batch_norm=none, the exact form, as Gulrajani et al. (2017, Section 4) advise.
     """
 
     gp_weight: float = parameter(
@@ -35,10 +33,10 @@ class GradientPenalty(Objective):
 
     @abc.abstractmethod
     def points(self, view, role):
-        """(B, H, W, C) images at which the penalty of a role is taken."""
+        """(B, H, W, C) points of the penalty of a role."""
 
     def excess(self, norms):
-        """(B,) norms of gradients -> by how much they are too large, or too small."""
+        """(B,) norms of gradients -> their deviation from 1."""
         return norms - 1.0
 
     def penalties(self, view):
@@ -59,7 +57,7 @@ class GradientPenalty(Objective):
 
 
 class Interpolated(GradientPenalty):
-    """WGAN-GP's points: uniform on the lines between images of the role and generated ones."""
+    """WGAN-GP's points: uniform on lines between images of the role and generated images."""
 
     def points(self, view, role):
         real, fake = view.images[role], view.images["fake"]
@@ -71,9 +69,9 @@ class Interpolated(GradientPenalty):
 class Perturbed(GradientPenalty):
     """DRAGAN's points: images of the role plus noise.
 
-    The noise is 0.5 std(batch) U[0, 1) in every pixel, that of the code of Kodali et al. (2017);
-    the variance that their text gives is not meant for pixels in [-1, 1]. Their code takes the
-    penalty between the image and its noisy copy, here it is taken at the copy, as in their text.
+    The noise is 0.5 std(batch) U[0, 1) in every pixel, as in the code of Kodali et al. (2017). The
+    variance in their text does not suit pixels in [-1, 1]. Their code takes the penalty between the
+    image and its noisy copy. Here it is taken at the copy, as in their text.
     """
 
     def points(self, view, role):
@@ -83,9 +81,9 @@ class Perturbed(GradientPenalty):
 
 
 class DRAGAN(Perturbed, SGAN):
-    """DRAGAN (Kodali et al., 2017): SGAN, and lambda E (|dD/dx| - 1)^2 around real images.
+    """DRAGAN (Kodali et al., 2017): SGAN with lambda E (|dD/dx| - 1)^2 around real images.
 
-    D is the raw score here, whose sigmoid is the probability of the SGAN's loss.
+    D is the raw score, whose sigmoid is the probability in SGAN's loss.
     """
 
 

@@ -1,7 +1,7 @@
-"""Loss terms: scores in, a scalar out. No factor 1/2 is implied.
+"""Loss terms: functions of scores that return a scalar. No factor 1/2 is implied.
 
-Means are over the rows that a replica has; gradients are averaged over replicas, so together they
-are over the batch. What is no mean looks at the rows of all replicas.
+Means are over the rows of a replica. Gradients are averaged over replicas, so that they are those
+of the whole batch. Functions other than means gather the rows of all replicas.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def least_squares(scores: tf.Tensor, target: float) -> tf.Tensor:
     """E[(D(x) - target)^2] (Mao et al., ICCV 2017; Rumi-GAN, Eq. 3-4).
 
     Args:
-        scores: (B,) raw scores of the discriminator, without bounds.
-        target: label that the scores should have.
+        scores: (B,) raw scores of the discriminator.
+        target: target of the scores.
     """
     return tf.reduce_mean(tf.square(scores - target))
 
@@ -75,7 +75,7 @@ def exponential(x: tf.Tensor, limit: float = 20.0) -> tf.Tensor:
 
     Args:
         x: any shape.
-        limit: e^20 is 5e8; a score that gets there means that training is lost already.
+        limit: e^20 is 5e8. Training has already failed if a score gets there.
     """
     return tf.exp(tf.minimum(x, limit)) * (1.0 + tf.nn.relu(x - limit))
 
@@ -90,12 +90,12 @@ def log_mean_exp(values: tf.Tensor) -> tf.Tensor:
 def donsker_varadhan(joint: tf.Tensor, marginal: tf.Tensor) -> tf.Tensor:
     """V_MINE = E T(x, y) - log E e^T(x, y'), a lower bound of the mutual information.
 
-    Of what it estimates it is a bound in expectation; on a batch it can lie above, as the log of
-    a sample mean lies below the log of the mean (UAC-GAN, Eq. 9; Belghazi et al., ICML 2018).
+    It is a bound in expectation. On a batch it can exceed the mutual information, since the log of
+    a sample mean is below the log of the mean (UAC-GAN, Eq. 9; Belghazi et al., ICML 2018).
 
     Args:
         joint: (B,) values of T on pairs.
-        marginal: (M,) values of T on images with labels that are independent of them.
+        marginal: (M,) values of T on images with independent labels.
     """
     return tf.reduce_mean(joint) - log_mean_exp(marginal)
 
@@ -103,13 +103,13 @@ def donsker_varadhan(joint: tf.Tensor, marginal: tf.Tensor) -> tf.Tensor:
 def moving_log_mean_exp(
     before: tf.Tensor, values: tf.Tensor, rate: float, first: tf.Tensor
 ) -> tf.Tensor:
-    """The log of an exponential moving average of E[e^T].
+    """Log of an exponential moving average of E[e^T].
 
     Args:
         before: scalar, the log of the average so far.
         values: (B,) values of T.
         rate: weight of the new value, in (0, 1].
-        first: scalar bool; the first average is the first value itself.
+        first: scalar bool; true for the first value, which is then the average.
     """
     now = log_mean_exp(values)
     if rate == 1:
@@ -121,10 +121,10 @@ def moving_log_mean_exp(
 def corrected_donsker_varadhan(
     joint: tf.Tensor, marginal: tf.Tensor, log_average: tf.Tensor
 ) -> tf.Tensor:
-    """-V_MINE of the batch, with the gradient in which E e^T is replaced by its moving average.
+    """-V_MINE of the batch, with a gradient in which a moving average replaces E e^T.
 
-    The gradient of log E e^T is E[e^T dT] / E[e^T]; a batch's own mean in the denominator biases
-    it (Belghazi et al., ICML 2018, Section 3.2).
+    The gradient of log E e^T is E[e^T dT] / E[e^T]. The batch mean in the denominator would bias it
+    (Belghazi et al., ICML 2018, Section 3.2).
 
     Args:
         joint: (B,) values of T on pairs.
@@ -137,6 +137,6 @@ def corrected_donsker_varadhan(
 
 
 def gradient_norms(gradients: tf.Tensor) -> tf.Tensor:
-    """(B, ...) gradients by image -> (B,) Euclidean norms, differentiable at zero as well."""
+    """(B, ...) gradients per image -> (B,) Euclidean norms, differentiable at zero."""
     squares = tf.reduce_sum(tf.square(gradients), axis=list(range(1, len(gradients.shape))))
     return tf.sqrt(squares + 1e-12)

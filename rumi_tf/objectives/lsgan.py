@@ -38,8 +38,9 @@ class LSGAN(Objective):
 class RumiLSGAN(LSGAN):
     """Rumi-LSGAN (Eq. 3-4), with the paper's (b-, a, b+, c) = (-1, 0, 2, 1.5).
 
-    D minimises beta+ E+ (D - b+)^2 + beta- E- (D - b-)^2 + E_fake (D - a)^2. Of the generator's
-    loss (Eq. 4) only E_fake (D - c)^2 depends on the generator, and only that is computed.
+    D minimises beta+ E+ (D - b+)^2 + beta- E- (D - b-)^2 + E_fake (D - a)^2. Only
+    the term E_fake (D - c)^2 of the generator's loss (Eq. 4) depends on the generator; only it is
+    computed.
     """
 
     subsets: ClassVar = {"positive": "positive", "negative": "negative"}
@@ -62,7 +63,7 @@ class RumiLSGAN(LSGAN):
             )
         if self.beta_neg < 0:
             raise InvalidInput("beta_neg", f"is {self.beta_neg:g}, must be at least 0 (Lemma 3.2)")
-        if self.beta_neg == 0:  # the base loss: the label of the negatives plays no part
+        if self.beta_neg == 0:  # the base loss: the target of the negatives has no effect
             return super().check()
         if self.label_b_pos <= self.label_b_neg:
             raise InvalidInput(
@@ -77,8 +78,8 @@ class RumiLSGAN(LSGAN):
                 f"is {self.label_a:g}, must be at most (label_b_pos + label_b_neg) / 2 = "
                 f"{middle:g} (Lemma 3.2)",
             )
-        # Not printed in the lemma: its denominator. At zero no optimum exists; beyond, the
-        # weights of the densities change their signs, and the negatives would be learnt.
+        # The denominator in Lemma 3.2, whose sign the lemma does not state. At zero there is no
+        # optimum. Above zero the weights of the densities change sign: negatives would be learnt.
         denominator = self.beta_pos * (self.label_a - self.label_b_pos)
         denominator += self.beta_neg * (self.label_a - self.label_b_neg)
         if denominator >= -ROUNDING:

@@ -1,6 +1,6 @@
-"""The Rumi form of an objective whose loss is a term of the real images and one of the fakes.
+"""Rumi forms of objectives that have a term for real and a term for generated images.
 
-Each class here is put before the base objective: `class RumiSGAN(RumiDivergence, SGAN)`.
+The classes are mixins. List them before the base objective: `class RumiSGAN(RumiDivergence, SGAN)`.
 """
 
 from typing import ClassVar
@@ -10,9 +10,10 @@ from rumi_tf.utils.errors import InvalidInput
 
 
 class Rumi(Objective):
-    """Positives have the base's term of real images, negatives its term of generated ones.
+    """Uses the base's term for real images on positives, its term for fakes on negatives.
 
-    D minimises alpha+ real(positive) + alpha- fake(negative) + fake(generated); G as in the base.
+    D minimises alpha+ real(positive) + alpha- fake(negative) + fake(generated). G's loss is that of
+    the base.
     """
 
     subsets: ClassVar = {"positive": "positive", "negative": "negative"}
@@ -20,7 +21,7 @@ class Rumi(Objective):
     alpha_neg: float
 
     def terms(self):
-        base = super().terms()  # type: ignore[safe-super]  # that of the class it is put before
+        base = super().terms()  # type: ignore[safe-super]  # of the base objective
         return {
             "positive": lambda out: self.alpha_pos * base["real"](out),
             "negative": lambda out: self.alpha_neg * base["fake"](out),
@@ -32,12 +33,12 @@ class Rumi(Objective):
 
 
 class RumiDivergence(Rumi):
-    """Of a GAN that estimates an f-divergence (Rumi-GAN, Eq. 1, and its supplement).
+    """Rumi form of a GAN that estimates an f-divergence (Rumi-GAN, Eq. 1, and its supplement).
 
-    The generator is to learn (1 + alpha-) p+ - alpha- p-, whatever the divergence, where that is
-    not negative (Lemma 3.1); `theory.rumi_sgan_optimum` has the rest. With alpha- < 0 D's loss has
-    no lower bound where there are negatives and no generated images: training on separate classes
-    diverges, although the optimum exists.
+    For every divergence the optimal generator has the density (1 + alpha-) p+ - alpha- p- where
+    that is not negative (Lemma 3.1); for the rest see `theory.rumi_sgan_optimum`. With alpha- < 0
+    D's loss is unbounded below where there are negatives but no generated images, so training on
+    separate classes diverges, although the optimum exists.
     """
 
     alpha_pos: float = parameter(
@@ -51,7 +52,7 @@ class RumiDivergence(Rumi):
 
     def check(self):
         super().check()
-        if not 0 < self.alpha_pos <= 1:  # at 0, which the lemma admits, nothing is learnt
+        if not 0 < self.alpha_pos <= 1:
             raise InvalidInput(
                 "alpha_pos",
                 f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1); at 0, "
@@ -66,15 +67,16 @@ class RumiDivergence(Rumi):
 
 
 class RumiIPM(Rumi):
-    """Of a GAN that estimates an integral probability metric.
+    """Rumi form of a GAN that estimates an integral probability metric.
 
-    D minimises -alpha+ (E+ D - E_fake D) + alpha- (E- D - E_fake D) and the base's penalties; so
-    the generated images have the weight alpha+ - alpha-, and in the split schedule go with the
-    positives by alpha+ and with the negatives by -alpha-. The generator is to learn
-    (alpha+ p+ - alpha- p-) / (alpha+ - alpha-) where that is nowhere negative. Where classes are
-    separate it is, and what is learnt then is what remains of p+ when a part of it as heavy as
-    alpha- / alpha+, the part next to p-, is taken away (`theory.rumi_ipm_optimum`). The weights
-    are not stated in the paper; the default is (1, 0.5).
+    D minimises -alpha+ (E+ D - E_fake D) + alpha- (E- D - E_fake D) and the base's penalties. So
+    the generated images have the weight alpha+ - alpha-. In the split schedule their weight is
+    alpha+ in the update with positives and -alpha- in the update with negatives.
+
+    If (alpha+ p+ - alpha- p-) / (alpha+ - alpha-) is nowhere negative, it is the optimal
+    generator's density. On separate classes it is negative; then the generator learns p+ without
+    the fraction alpha- / alpha+ of it that is closest to p- (`theory.rumi_ipm_optimum`). The paper
+    does not state the weights; the default is (1, 0.5).
     """
 
     alpha_pos: float = parameter(
@@ -93,7 +95,7 @@ class RumiIPM(Rumi):
                 "alpha_neg",
                 f"is {self.alpha_neg:g}, must be less than alpha_pos = {self.alpha_pos:g}: the "
                 "optimum of the IPM form, (alpha_pos p+ - alpha_neg p-) / (alpha_pos - "
-                "alpha_neg), exists for alpha_pos > alpha_neg alone",
+                "alpha_neg), exists only for alpha_pos > alpha_neg",
             )
 
     def terms(self):

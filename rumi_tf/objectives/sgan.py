@@ -9,7 +9,7 @@ class SGAN(Objective):
     """Standard GAN (Goodfellow et al., 2014), trained on the positives alone.
 
     D minimises -E_real log D - E_fake log(1 - D); G the non-saturating -E_fake log D, or with
-    `g_loss=min_max` E_fake log(1 - D), which gives no gradient where D is sure of itself.
+    `g_loss=min_max` E_fake log(1 - D), which has no gradient while D is certain.
     """
 
     # The default is None, which means non_saturating, so that names of older runs stay the same.

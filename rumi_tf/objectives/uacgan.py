@@ -1,4 +1,4 @@
-"""UAC-GAN: AC-GAN made unbiased by an estimate of the mutual information of image and label."""
+"""UAC-GAN: AC-GAN without its bias, by an estimate of mutual information."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _resampled(view, label):
     return view.draw_labels(tf.shape(label)[0], "marginal")
 
 
-# Independent labels y': a permutation of the batch's own, or a new draw from their distribution.
+# Independent labels y': those of the batch in random order, or new draws.
 MARGINALS = {"permutation": _permuted, "resample": _resampled}
 # Names in `rumi_tf.networks.mine.STATISTICS`, which would load TensorFlow.
 STATISTICS = ("concat", "projection", "projection_lse", "projection_label_disc")
@@ -28,14 +28,14 @@ class UACGAN(ACGAN):
     """UAC-GAN (Han et al., 2020, Eq. 10): min_{G,C} max_{D,T} L_AC + lambda V_MINE.
 
     V_MINE = E T(x, y) - log E e^T(x, y') over generated images x with their labels y and with
-    independent labels y' (Eq. 9). T, the player `mine`, is one of `networks.statistics`; all but
-    `concat` read D's features, and then its updates train D's trunk too. T's gradient has the
-    moving average of E e^T in its denominator, G's is that of the plain bound. With lambda = 0
+    independent labels y' (Eq. 9). T, the network `mine`, is one of `rumi_tf.networks.mine`. All but
+    `concat` read D's features, and their updates also train D's trunk. T's gradient has a moving
+    average of E e^T in its denominator; G's gradient is that of the plain bound. With lambda = 0
     there is no T, which is AC-GAN.
 
-    With `mi_gradient_clip` G's gradient is g_u + g_m min(|g_u|, |g_m|) / |g_m|, where g_m is that
-    of lambda V_MINE, g_u that of the rest, and | | the norm over all weights (Belghazi et al.,
-    2018, Appendix).
+    With `mi_gradient_clip` G's gradient is g_u + g_m min(|g_u|, |g_m|) / |g_m|, where g_m is the
+    gradient of lambda V_MINE, g_u the gradient of the rest, and | | the norm over all weights
+    (Belghazi et al., 2018, Appendix).
     """
 
     mi_weight: float = parameter(
@@ -92,7 +92,7 @@ class UACGAN(ACGAN):
         return [u + scale * m for u, m in zip(rest, information, strict=True)]
 
     def _statistics(self, view, outputs):
-        """T on the generated images with their own labels, and with independent ones: (B,) each."""
+        """T on generated images with their labels, and with independent labels: (B,) each."""
         mine, label = view.networks["mine"], outputs["label"]
         label_discriminator = view.networks.get("label_discriminator")
         read = outputs[mine.reads]
@@ -119,9 +119,9 @@ class UACGAN(ACGAN):
         return losses.corrected_donsker_varadhan(joint, marginal, average)
 
     def _label_loss(self, view):
-        """Cross-entropy of D_Y (Eq. 16): uniform labels have label 1, those of generated images 0.
+        """Cross-entropy of D_Y (Eq. 16): target 1 for uniform labels, 0 for those of fakes.
 
-        So its optimum is -log Q(y) and a constant, what Eq. 17 asks for.
+        Its optimum is -log Q(y) plus a constant, as Eq. 17 needs.
         """
         label_discriminator, label = view.networks["label_discriminator"], view.labels["fake"]
         occurs = np.array(view.class_shares) > 0
@@ -133,5 +133,5 @@ class UACGAN(ACGAN):
 
 
 def _norm(gradients):
-    """Over all weights; `tf.linalg.global_norm` cannot be mapped over the runs of an ensemble."""
+    """Norm over all weights; `tf.linalg.global_norm` fails in `tf.vectorized_map`."""
     return tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(gradient)) for gradient in gradients]))

@@ -11,9 +11,9 @@ from rumi_tf.utils.lazy import tf
 
 
 class Critic(Objective):
-    """D minimises E_fake D - E_real D, G minimises -E_fake D; what bounds D's slope is left open.
+    """D minimises E_fake D - E_real D, G minimises -E_fake D (Arjovsky et al., 2017, Eq. 2-3).
 
-    (Arjovsky et al., ICML 2017, Eq. 2-3.)
+    Subclasses bound D's slope.
     """
 
     def terms(self):
@@ -29,8 +29,8 @@ class Critic(Objective):
 class WGAN(Critic):
     """WGAN (Arjovsky et al., 2017, Algorithm 1): D's weights are clipped after each update.
 
-    Clipped are the trainable weights alone; the moving statistics of batch normalisation are
-    none. The optimiser is Adam here, not RMSProp.
+    Only trainable weights are clipped, not the moving statistics of batch normalisation. The
+    optimiser is Adam, not RMSProp as in the paper.
     """
 
     clip_value: float = parameter(
@@ -55,7 +55,7 @@ class WGANGP(Interpolated, Critic):
 class RumiWGANGP(RumiIPM, WGANGP):
     """Rumi-WGAN-GP: the IPM form with lambda (gp+ + gp-).
 
-    The penalties are on the lines from positives, and from negatives, to generated images.
+    The penalties are on lines from positives, and from negatives, to generated images.
     """
 
 
@@ -67,4 +67,4 @@ class WGANLP(Interpolated, Critic):
 
 
 class RumiWGANLP(RumiIPM, WGANLP):
-    """Rumi-WGAN-LP: as Rumi-WGAN-GP, with the one-sided penalty."""
+    """Rumi-WGAN-LP: Rumi-WGAN-GP with the one-sided penalty."""

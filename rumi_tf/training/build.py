@@ -1,4 +1,4 @@
-"""From a resolved configuration to what is trained: images, their split, networks, batches."""
+"""Builds images, split, networks and batches from a resolved configuration."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -42,12 +42,12 @@ def make_model(
     image_shape: Sequence[int],
     class_shares: np.ndarray | None = None,
 ) -> AdversarialModel:
-    """Networks, objective, schedule and optimizers of a resolved configuration, compiled.
+    """Compiled model with the networks, objective, schedule and optimizers of a configuration.
 
     Args:
         config: resolved.
         image_shape: (H, W, C).
-        class_shares: for a conditional objective, what `make_class_shares` returns.
+        class_shares: result of `make_class_shares`, for a conditional objective.
     """
     objective = make_objective(config)
     common: dict[str, Any] = {
@@ -57,18 +57,18 @@ def make_model(
         "seed": config.seed,
         "dtype": config.precision,
     }
-    judging: dict[str, Any] = {"batch_norm": config.d_batch_norm != "none"}
+    d_options: dict[str, Any] = {"batch_norm": config.d_batch_norm != "none"}
     pair = Generator, Discriminator
     if objective.conditional:
         common["num_classes"] = len(class_shares)
-        judging["heads"] = objective.heads()
+        d_options["heads"] = objective.heads()
         pair = conditional_pair(config.network)
 
     def make_generator() -> keras.Model:
         return pair[0](latent_dim=config.latent_dim, **common)
 
     generator = make_generator()
-    discriminator = pair[1](**judging, **common)
+    discriminator = pair[1](**d_options, **common)
     networks = {
         name: player.make(name=name, features=discriminator.features, **common)
         for name, player in objective.players().items()
@@ -116,7 +116,7 @@ def make_model(
 def make_batches(
     config: RunConfig, model: AdversarialModel, images: LabelledImages, split: Split, start: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The batches of iterations `start` to the last, divided over the model's replicas."""
+    """Batches from iteration `start` to the last, divided over the model's replicas."""
     subsets = model.objective.subsets
     updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.updates]
 
@@ -137,6 +137,6 @@ def make_batches(
 
 
 def real_positives(images: LabelledImages, split: Split, num: int, seed: int) -> np.ndarray:
-    """At most `num` positive images, drawn at random: (n, H, W, C) float32 in [-1, 1]."""
+    """Up to `num` random positive images: (n, H, W, C) float32 in [-1, 1]."""
     order = rng.numpy_generator(seed, "real").permutation(split.indices["positive"])
     return images.gather(tf.constant(order[:num])).numpy()

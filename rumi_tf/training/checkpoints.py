@@ -1,4 +1,4 @@
-"""Checkpoints of a training state, of which a damaged one is passed over."""
+"""Checkpoints of a training state. Damaged ones are skipped."""
 
 import os
 import re
@@ -13,24 +13,23 @@ from rumi_tf.utils.errors import RunDamaged
 from rumi_tf.utils.tf_errors import refusals_as_os_errors
 
 KEPT = 3
-WRITING = "writing"  # directory of what is being written
+WRITING = "writing"  # temporary directory of a checkpoint
 ON_READ = tf.VariableSynchronization.ON_READ
 
 
 class Checkpoints:
     """The newest checkpoints of a state, in one directory.
 
-    They are found by their files' names: a list of checkpoints beside them (as
-    `tf.train.CheckpointManager` keeps it) would be one more file that can be damaged. TensorFlow
-    writes the index of a checkpoint last, so a writer that is killed leaves one without an index
-    or with a part of it, which cannot be read and is passed over.
+    They are listed by file name. `tf.train.CheckpointManager` keeps a list in a further file, which
+    can be damaged too. TensorFlow writes the index of a checkpoint last, so a killed writer leaves
+    a checkpoint without a complete index, which is skipped.
 
     Args:
-        directory: where they are.
-        state: named lists of variables, among them `iteration`; see `AdversarialModel.state`.
-        written_to: where new ones go; by default the same place. Of several processes of one run
-            all have to write, since they gather some values together, but only one writes to
-            `directory`.
+        directory: directory of the checkpoints.
+        state: named lists of variables, including `iteration`; see `AdversarialModel.state`.
+        written_to: directory for new checkpoints; by default `directory`. If a run has several
+            processes, all must write, since they gather values together, but only the chief
+            writes to `directory`.
     """
 
     def __init__(
@@ -46,10 +45,10 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**{k: list(v) for k, v in state.items()})
 
     def save(self) -> str:
-        """Writes the state as it is now; returns the checkpoint's path prefix."""
+        """Writes the current state; returns the checkpoint's path prefix."""
         name = f"ckpt-{int(self._iteration.numpy())}"
         prefix = str(self._written_to / name)
-        # TensorFlow writes an index in place: one that was cut short would count as whole.
+        # TensorFlow writes an index in place, so a truncated one would count as complete.
         place = self._written_to / WRITING
         locks.check()
         place.mkdir(parents=True, exist_ok=True)
@@ -64,7 +63,7 @@ class Checkpoints:
         return prefix
 
     def remove_parts(self) -> None:
-        """Deletes what killed writers left; call it only while holding the run's lock."""
+        """Deletes files of killed writers; call it only while holding the run's lock."""
         shutil.rmtree(self._written_to / WRITING, ignore_errors=True)
         paths = list(self._written_to.glob("ckpt-*"))
         whole = {path.stem for path in paths if path.suffix in (".index", ".damaged")}
@@ -78,19 +77,19 @@ class Checkpoints:
         return next(iter(_prefixes(self._directory)), None)
 
     def finite(self) -> bool:
-        """Whether no weight, and no state of an optimizer, holds a NaN or an infinity.
+        """Whether all weights and optimizer states are finite.
 
-        Running means, which several workers can only read together, are left out.
+        Running means are left out, since several workers can only read them together.
         """
         own = [v for v in self._variables if v.synchronization is not ON_READ]
         return all(bool(tf.reduce_all(tf.math.is_finite(tf.cast(v, tf.float32)))) for v in own)
 
     def restore(self) -> list[str]:
-        """Restores the newest checkpoint that can be read; without any, leaves the state alone.
+        """Restores the newest readable checkpoint; keeps the state if there are no checkpoints.
 
         Returns:
-            Names of the newer checkpoints that had to be passed over; the process that writes
-            there renames their indices to `.damaged`, so that they are not tried again.
+            Names of newer checkpoints that cannot be read. The process that writes to the
+            directory renames their indices to `.damaged`, so that they are not read again.
 
         Raises:
             RunDamaged: there are checkpoints, and none of them can be read.
@@ -101,12 +100,12 @@ class Checkpoints:
             try:
                 self._checkpoint.read(prefix).assert_consumed()
             except (MemoryError, tf.errors.ResourceExhaustedError):
-                raise  # that says nothing of the file
+                raise  # not about the file
             except Exception:
-                # TensorFlow raises a dozen different types here, by which byte is damaged.
+                # The type of error depends on the damaged byte.
                 damaged.append(prefix)
                 continue
-            if self._written_to == self._directory:  # else they are another process's
+            if self._written_to == self._directory:  # the chief
                 for newer in damaged:
                     os.replace(f"{newer}.index", f"{newer}.damaged")
             return [os.path.basename(newer) for newer in damaged]
@@ -116,20 +115,20 @@ class Checkpoints:
             names = ", ".join(os.path.basename(prefix) for prefix in damaged)
             raise RunDamaged(
                 f"none of the checkpoints {names} in {self._directory} can be read; delete the "
-                "run's directory to train it anew"
+                "run directory to train again"
             )
         return []
 
 
 def _prefixes(directory: Path) -> list[str]:
-    """Path prefixes of the checkpoints, the newest first."""
-    found = [re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in directory.glob("*")]
-    numbers = sorted((int(match[1]) for match in found if match), reverse=True)
+    """Path prefixes of the checkpoints, newest first."""
+    matches = [re.fullmatch(r"ckpt-(\d+)\.index", p.name) for p in directory.glob("*")]
+    numbers = sorted((int(match[1]) for match in matches if match), reverse=True)
     return [str(directory / f"ckpt-{number}") for number in numbers]
 
 
 def _delete(prefix: str) -> None:
-    """Removes a checkpoint, its index first: without it the rest is nothing."""
+    """Removes a checkpoint, its index first: without it the other files are ignored."""
     Path(f"{prefix}.index").unlink(missing_ok=True)
     for path in Path(prefix).parent.glob(f"{os.path.basename(prefix)}[._]*"):
         _remove(path)

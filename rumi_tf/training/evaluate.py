@@ -1,4 +1,4 @@
-"""Evaluates the generator of a run, while it is trained and afterwards."""
+"""Evaluates the generator of a run, during training and afterwards."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from rumi_tf.runs.resolve import objective_class
 
 
 def evaluation_identity(config: RunConfig, evaluator: Evaluator | None) -> str:
-    """All that processes must have in common to evaluate together; empty if they do not."""
+    """Settings that must agree between the workers of an evaluation; empty without one."""
     if evaluator is None:
         return ""
     protocol, embedding = evaluator.protocol, evaluator.embedding
@@ -23,13 +23,15 @@ def evaluation_identity(config: RunConfig, evaluator: Evaluator | None) -> str:
 def measurer(
     config: RunConfig, generate: Callable, evaluator: Evaluator, strategy: tf.distribute.Strategy
 ) -> Callable:
-    """(iteration, whether it is the last) -> what `Evaluate` writes; from new noise each time.
+    """Function of (iteration, whether it is the last) -> result rows and PRD curve.
+
+    Each iteration has its own noise.
 
     Args:
         config: resolved.
-        generate: as `Sampler.generate`.
-        evaluator: of the run.
-        strategy: over whose devices images are generated and embedded.
+        generate: like `Sampler.generate`.
+        evaluator: evaluator of the run.
+        strategy: divides generating and embedding over its devices.
     """
     total = evaluator.protocol.num_generated
     labels = None
@@ -40,25 +42,23 @@ def measurer(
     )
 
     def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        found = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
-        return evaluator.rows(found, **provenance_of(config), iteration=iteration), found.prd
+        result = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
+        return evaluator.rows(result, **provenance_of(config), iteration=iteration), result.prd
 
     return measure
 
 
 def measure_once(config: RunConfig, evaluator: Evaluator, generate: Callable) -> None:
-    """Evaluates the generator of the last iteration and adds its rows to those of the run.
-
-    On one device, of the chief.
+    """Evaluates the final generator and appends to metrics.csv, on one device of the chief.
 
     Args:
         config: resolved.
-        evaluator: of the run.
-        generate: as `Sampler.generate`, after the last iteration.
+        evaluator: evaluator of the run.
+        generate: like `Sampler.generate`, with the final weights.
     """
     measure = measurer(config, generate, evaluator, tf.distribute.get_strategy())
     rows, prd = measure(config.iterations, True)
     if prd is not None:
         write_curve(run_directory(config) / "prd.csv", prd)
-    # Last, since they say that it was measured.
+    # Last, since these rows mark the evaluation as complete.
     append_rows(run_directory(config) / "metrics.csv", rows)

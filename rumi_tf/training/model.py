@@ -56,30 +56,30 @@ class Fakes:
 
 
 class AdversarialModel(keras.Model):
-    """Generator, discriminator and what else an objective trains; `fit` it on `batch_stream`.
+    """Generator, discriminator and an objective's other networks; `fit` it on `batch_stream`.
 
-    An update changes the trainable weights of its own player alone. Statistics that follow the
-    data (of batch normalisation, of spectral normalisation's power iteration) move in every pass
-    through a network, the generator's update included.
+    An update changes only the trainable weights of its own network. Moving statistics (of batch
+    normalisation, and of the power iteration of spectral normalisation) change in every pass
+    through a network, also in the generator's update.
 
-    Its whole state is weights, optimizers, running means of the logs and `iteration`: noise and
-    labels are functions of the seed and the iteration.
+    The state consists of weights, optimizers, running means of the logs, and `iteration`. Noise
+    and labels are functions of the seed and the iteration.
 
     Args:
-        generator: (B, latent_dim) noise, or that and (B,) labels, -> (B, H, W, C) images; has the
-            attribute `latent_dim`.
-        discriminator: (B, H, W, C) images -> dict of outputs, among them `score`, (B,); has
-            `trunk_variables` if a player of the objective shares its trunk.
+        generator: (B, latent_dim) noise, and (B,) labels if conditional, -> (B, H, W, C) images;
+            has the attribute `latent_dim`.
+        discriminator: (B, H, W, C) images -> dict of outputs, including `score`, (B,); has
+            `trunk_variables` if another network of the objective shares its trunk.
         objective: the losses.
-        schedule: the discriminator's updates of an iteration.
+        schedule: the updates of an iteration.
         batch_size: generated images per update, over all replicas.
         seed: seed of the noise.
-        networks: of the objective's own players, by name.
-        class_shares: (K,) distribution that labels of generated images are drawn from; `None` for
-            a generator that takes noise alone.
-        augment: applied to all images that D, or a player of the objective, sees; `None` for none.
+        networks: the objective's other networks, by name.
+        class_shares: (K,) distribution of the labels of generated images; `None` for an
+            unconditional generator.
+        augment: applied to all images that D or another network of the objective sees, or `None`.
         average: a second generator with the same initial weights, which becomes the exponential
-            moving average of the first; `None` for none.
+            moving average of the first, or `None`.
         average_decay: largest decay of the average, in (0, 1).
     """
 
@@ -109,7 +109,7 @@ class AdversarialModel(keras.Model):
         self.batch_size = batch_size
         self.seed = seed
         self.networks = dict(networks or {})
-        # As plain numbers: Keras would make a list of weights of an array.
+        # Plain numbers: Keras would turn an array into weights.
         self.class_shares = None if class_shares is None else tuple(map(float, class_shares))
         self._players = objective.players()
         self.iteration = tf.Variable(0, dtype=tf.int64, trainable=False, name="iteration")
@@ -117,7 +117,7 @@ class AdversarialModel(keras.Model):
         names = ["d_loss", "g_loss", *(f"{name}_loss" for name in self._players)]
         names += [f"score_{role}" for role in roles]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self.built = True  # the networks are; there is no call() to trace
+        self.built = True  # the networks are built, and there is no call() to trace
 
     def compile(
         self,
@@ -152,13 +152,13 @@ class AdversarialModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """None that `fit` may reset: the running means belong to a row of the log, whose
-        boundaries are counted in iterations and survive a restart (`callbacks.RunLog`).
+        """Empty: `fit` must not reset the running means, which `callbacks.RunLog` resets after
+        each row of the log.
         """
         return []
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Does nothing: the networks are built, and Keras's own method cannot average the nested
+        """Does nothing: the networks are built, and the method of Keras fails for the nested
         batches of several workers.
         """
 
@@ -214,7 +214,7 @@ class AdversarialModel(keras.Model):
         return self._logs()
 
     def state(self) -> dict[str, list[tf.Variable]]:
-        """Everything that decides how training goes on, for a checkpoint."""
+        """All variables that a checkpoint needs to continue training."""
         owners = {
             "generator": self.generator,
             **({} if self.average is None else {"average": self.average}),
@@ -246,9 +246,8 @@ class AdversarialModel(keras.Model):
         """Moves the average towards the generator: its weights, and its moving batch statistics.
 
         The decay is at most (1 + t) / (10 + t) after t iterations, as in
-        `tf.train.ExponentialMovingAverage`, so the initial weights are soon forgotten. The batch
-        statistics of the generator are averaged too. They are not recomputed for the averaged
-        weights.
+        `tf.train.ExponentialMovingAverage`, so that the initial weights are soon forgotten. The
+        batch statistics are averaged like the weights, not recomputed.
         """
         if self.average is None:
             return

@@ -1,0 +1,58 @@
+"""Fields of `RunConfig` for the objective and its parameters, generated from the objectives."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from rumi_tf.config.fields import Config, option
+from rumi_tf.objectives import OBJECTIVES
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectiveName(Config):
+    """The objective."""
+
+    section: ClassVar = "Objective"
+
+    objective: str = option(
+        "rumi_lsgan",
+        help_text="Loss functions. Trained on the positives only: sgan, lsgan, wgan, wgan_gp, "
+        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
+        "fgan_jensen_shannon. On positives and negatives: each of these with the prefix rumi_. On "
+        "all images with their labels, with a class-conditional generator: acgan, tacgan, "
+        "uacgan, cgan_pd.",
+    )
+
+
+def _parameter_help(name: str) -> str:
+    """Help of an objective's parameter: for which objectives, meaning, default."""
+    groups: dict[str, list[str]] = {}
+    for objective, kind in OBJECTIVES.items():
+        if declared := kind.parameters.get(name):
+            default = declared.default
+            shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
+            text = declared.help + ("" if default is None else f" Default: {shown}.")
+            groups.setdefault(text, []).append(objective)
+    parts = []
+    for text, names in groups.items():
+        pairs = [n for n in names if f"rumi_{n}" in names]
+        short = [f"[rumi_]{n}" if n in pairs else n for n in names if n[5:] not in pairs]
+        parts.append(f"{', '.join(short)}: {text}")
+    return " ".join(parts)
+
+
+def _parameter_fields() -> list[tuple[str, Any, Any]]:
+    """Name, type and field for each parameter of the objectives."""
+    fields = {}
+    for kind in OBJECTIVES.values():
+        for name, declared in kind.parameters.items():
+            hints = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
+            hint = next(own[name] for own in hints if name in own)
+            limits = {k: getattr(declared, k) for k in ("choices", "low", "high", "above")}
+            fields[name] = name, hint, option(None, _parameter_help(name), **limits)
+    return list(fields.values())
+
+
+# A field for each parameter of `OBJECTIVES`; `None` takes the objective's default.
+ObjectiveFields: Any = dataclasses.make_dataclass(
+    "ObjectiveFields", _parameter_fields(), bases=(ObjectiveName,), frozen=True, kw_only=True
+)
