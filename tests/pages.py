@@ -1,4 +1,4 @@
-"""The pages that users read, and what is in them: commands, code, links, flags."""
+"""Read the documentation pages: commands, code blocks, links and flags."""
 
 import ast
 import os
@@ -21,21 +21,21 @@ PAGES = sorted(
     ]
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-# Programs that are recorded when a page's shell code is run, in place of being run.
+# Programs whose calls are recorded instead of run.
 RECORDED = ("python", "pip", "make", "tensorboard", "srun", "nvidia-smi", "curl", "wget")
 _END = "\x01"
 
 
-class Line(NamedTuple):
-    """A program, its arguments, and the TF_CONFIG that it was given."""
+class Call(NamedTuple):
+    """A program, its arguments, and its TF_CONFIG."""
 
     program: str
     words: list[str]
     tf_config: str = ""
 
 
-def name_of(path: Path) -> str:
-    """The page's path as a user knows it."""
+def page_id(path: Path) -> str:
+    """Path of a page relative to the root of the checkout."""
     return str(path.relative_to(ROOT))
 
 
@@ -44,67 +44,68 @@ def without_code(text: str) -> str:
     return FENCE.sub("", text)
 
 
-def fenced(text: str, *languages: str) -> list[str]:
-    """The fenced blocks in one of the languages; `""` is that of blocks that name none."""
-    return [code for language, code in FENCE.findall(text) if language in languages]
+def fenced(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language; `""` selects blocks without one."""
+    return [code for found, code in FENCE.findall(text) if found == language]
 
 
 def shell_blocks(text: str) -> list[str]:
-    """What is to be typed into a shell, or to be put into a script."""
+    """Shell code: bash blocks, scripts in blocks without a language, and scripts in manifests."""
     scripts = [code for code in fenced(text, "") if re.search(r"^python -m", code, re.MULTILINE)]
     manifests = "".join(fenced(text, "yaml"))
     scripts += map(textwrap.dedent, re.findall(r"- \|\n((?: {14}.*\n)+)", manifests))
     return fenced(text, "bash") + scripts
 
 
-def inline_commands(text: str) -> list[Line]:
-    """Commands within sentences and tables; those with an ellipsis are no whole commands."""
-    found = re.findall(r"`(python -m (?:reproduce|figures)\.[^`]+)`", without_code(text))
-    return [Line("python", shlex.split(c)[1:]) for c in dict.fromkeys(found) if "..." not in c]
+def inline_commands(text: str) -> list[Call]:
+    """Commands within sentences and tables; those with an ellipsis are skipped."""
+    commands = re.findall(r"`(python -m (?:reproduce|figures)\.[^`]+)`", without_code(text))
+    return [Call("python", shlex.split(c)[1:]) for c in dict.fromkeys(commands) if "..." not in c]
 
 
-def typed(block: str, sandbox: Path) -> list[Line]:
-    """What a shell runs when the block is given to it, in the order in which it ends.
+def recorded_calls(block: str, sandbox: Path) -> list[Call]:
+    """Calls of the programs in `RECORDED` when a real shell runs the block, in order of their end.
 
-    The shell is a real one, so that continued lines, loops and quotes mean what they mean; the
-    programs of `RECORDED` are replaced by one that writes down what it was called with.
+    The shell is real, so continued lines, loops and quotes are handled. A stub replaces each
+    program and records its arguments.
     """
     programs, record = sandbox / "bin", sandbox / "record"
     programs.mkdir(exist_ok=True)
     record.write_text("")
     for name in RECORDED:
-        shim = programs / name
         words = f'{name} "${{TF_CONFIG-}}" "$@" $\'\\x01\''
-        shim.write_text(f"#!/bin/bash\nprintf '%s\\0' {words} >> {shlex.quote(str(record))}\n")
-        shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    hosts = programs / "scontrol"
-    hosts.write_text("#!/bin/bash\nprintf 'node1\\nnode2\\n'\n")
-    hosts.chmod(hosts.stat().st_mode | stat.S_IXUSR)
-    known = {
+        _write_program(programs / name, f"printf '%s\\0' {words} >> {shlex.quote(str(record))}")
+    _write_program(programs / "scontrol", "printf 'node1\\nnode2\\n'")
+    environment = {
         "PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(sandbox), "SLURM_PROCID": "0",
         "SLURM_STEP_NODELIST": "node[1-2]", "JOB_COMPLETION_INDEX": "1",
     }  # fmt: skip
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block], cwd=sandbox, env=known, text=True,
+        ["bash", "-euo", "pipefail", "-c", block], cwd=sandbox, env=environment, text=True,
         capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, f"{block}\n{done.stderr}"
-    lines = []
-    for called in record.read_text().split(f"{_END}\0")[:-1]:
-        program, tf_config, *words = called.split("\0")[:-1]
-        lines.append(Line(program, words, tf_config))
-    return lines
+    calls = []
+    for entry in record.read_text().split(f"{_END}\0")[:-1]:
+        program, tf_config, *words = entry.split("\0")[:-1]
+        calls.append(Call(program, words, tf_config))
+    return calls
+
+
+def _write_program(path: Path, code: str) -> None:
+    path.write_text(f"#!/bin/bash\n{code}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
 def slugs(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Anchors of a page's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.*)$", without_code(text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
 
 
 def known_flags() -> set[str]:
-    """Names of all flags: those that a command defines, and the fields of configurations."""
-    names = {"help", "flagfile", "logdir"}  # logdir is TensorBoard's
+    """Names of all flags: those that commands define, and the fields of configurations."""
+    names = {"help", "flagfile", "logdir"}  # --logdir is a flag of TensorBoard
     sources = [path for top in ("rumi_tf", "reproduce", "figures")
                for path in (ROOT / top).rglob("*.py")]  # fmt: skip
     for path in sources:
