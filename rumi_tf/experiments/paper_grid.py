@@ -1,6 +1,6 @@
-"""Cells of the Rumi-GAN paper's table and figures, and what the commands that run cells share.
+"""Cells of the Rumi-GAN paper's table and figures, and helpers of the commands that train them.
 
-Importing it is light; TensorFlow is loaded when the first cell is made.
+Importing this module does not load TensorFlow; making a cell does.
 """
 
 import sys
@@ -26,7 +26,7 @@ SMOKE = {
     "iterations": 2, "width": 0.05, "batch_size": 8, "eval_samples": 50, "checkpoint_every": 2,
     "sample_every": 2,
 }  # fmt: skip
-# What a grid decides for each cell, and its commands therefore have no flags for.
+# Fields that a grid sets for each cell; its commands have no flags for them.
 DECIDED = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
            "attribute", "objective", "seed")  # fmt: skip
 
@@ -38,54 +38,52 @@ def define_run_flags(section: str, out: str) -> None:
     """Defines --jobs and --out.
 
     Args:
-        section: heading they are listed under.
+        section: heading in --help.
         out: default of --out.
     """
     flags.DEFINE_integer(
-        "jobs", 1, "Runs at a time; they share the processor's cores.", lower_bound=1,
+        "jobs", 1, "Number of runs at a time, which share the processor's cores.", lower_bound=1,
         module_name=section,
     )  # fmt: skip
-    flags.DEFINE_string("out", out, "Directory for what is written.", module_name=section)
+    flags.DEFINE_string("out", out, "Output directory.", module_name=section)
 
 
 def define_grid_flags(section: str, out: str) -> None:
     """Defines --jobs, --out, --seeds and --smoke; see `define_run_flags`."""
     define_run_flags(section, out)
     flags.DEFINE_list(
-        "seeds", ["0"], "Seeds of the runs; the spread that is shown is over them.",
+        "seeds", ["0"], "Seeds of the runs. The spread is over seeds.",
         module_name=section,
     )  # fmt: skip
     flags.DEFINE_boolean(
-        "smoke", False, "A few tiny iterations per run, to try it out; flags take the place of its "
-        "settings. The classifier that "
-        "measures is trained as ever, once: on two cores about 2 minutes for MNIST, 20 for "
-        "CIFAR-10.",
+        "smoke", False, "Train tiny networks for two iterations, as a test. Other flags override "
+        "its settings. The classifier of the metrics is trained once in full: about 2 minutes for "
+        "MNIST and 20 for CIFAR-10 on two cores.",
         module_name=section,
     )  # fmt: skip
 
 
 def check_names(flag: str, names: Sequence[str], known: Iterable[str]) -> None:
-    """Raises `InvalidInput` unless there are names, all of them known."""
+    """Raises `InvalidInput` if `names` is empty or has an unknown name."""
     for name in names or [""]:
         if name not in known:
             raise InvalidInput(flag, f"{name!r} is not one of {', '.join(known)}")
 
 
 def seeds(words: Sequence[str]) -> list[int]:
-    """The numbers that --seeds names, each once.
+    """Numbers in --seeds, without duplicates.
 
     Raises:
-        InvalidInput: one is not a number.
+        InvalidInput: not a list of numbers.
     """
-    # Python refuses to make numbers of thousands of digits.
+    # Python cannot convert thousands of digits.
     if not words or not all(s.isdecimal() and len(s) <= 10 and int(s) < 2**31 for s in words):
-        raise InvalidInput("seeds", "needs numbers from 0, separated by commas")
+        raise InvalidInput("seeds", "must be non-negative integers separated by commas")
     return list(dict.fromkeys(map(int, words)))
 
 
 def given(smoke: bool) -> dict[str, Any]:
-    """The fields of `RunConfig` that were given on the command line, or by --smoke."""
-
+    """Fields of `RunConfig` that the command line or --smoke sets."""
     return {**(SMOKE if smoke else {}), **given_flags()}
 
 
@@ -101,24 +99,24 @@ def cells(
     titles: Mapping[str, str] = MODELS,
     evaluations: int = 10,
 ) -> list:
-    """A cell for each model and seed on one task, evaluated `evaluations` times unless flags say.
+    """A cell for each model and seed on one task.
 
-    How often is no part of what a run is, so that one which was evaluated otherwise is reused.
+    The number of evaluations is not part of a run's identity.
 
     Args:
-        task: fields of `RunConfig`: which images, and how many iterations.
-        place: where the task stands in the table or figure.
+        task: fields of `RunConfig` for the data and the number of iterations.
+        place: position of the task in the table or figure.
         models: keys of `titles`.
-        numbers: the seeds.
-        chosen: fields of `RunConfig` that take the place of the task's.
-        titles: what the models are called.
-        evaluations: how often by default, the last one at the end.
+        numbers: seeds.
+        chosen: fields of `RunConfig` that override the task's.
+        titles: names of the models.
+        evaluations: default number of evaluations, the last one at the end.
 
     Returns:
-        `rumi_tf.experiments.sweep.Cell`, with `model` and `run seed` added to their places.
+        List of `rumi_tf.experiments.sweep.Cell`, with `model` and `run seed` in their places.
 
     Raises:
-        InvalidInput: the runs would not be evaluated.
+        InvalidInput: --eval_every is 0.
     """
     from rumi_tf.experiments import sweep
 
@@ -126,7 +124,7 @@ def cells(
     fields = {**task, **chosen}
     fields.setdefault("eval_every", max(1, fields["iterations"] // evaluations))
     if not fields["eval_every"]:
-        raise InvalidInput("eval_every", "must be at least 1: results are what is compared here")
+        raise InvalidInput("eval_every", "must be at least 1, since evaluations are compared")
     return [
         sweep.Cell(
             sweep.objective_config(model, {**fields, "seed": seed}),
@@ -145,23 +143,23 @@ def papers_cells(
     numbers: Iterable[int],
     chosen: Mapping[str, Any],
 ) -> list:
-    """The cells of `MODELS` on one task, by the paper's text or by its published code.
+    """Cells of `MODELS` on one task, with the settings of the paper or of its published code.
 
     Args:
         settings: one of `rumi_tf.experiments.paper_settings.SETTINGS`.
         task, place, models, numbers, chosen: see `cells`.
     """
     numbers = list(numbers)
-    found = []
+    result = []
     for model in models:
         objective, fields = hyperparameters(settings, task["dataset"], model)
         titles = {objective: MODELS[model]}
-        found += cells({**fields, **task}, place, [objective], numbers, chosen, titles)
-    return found
+        result += cells({**fields, **task}, place, [objective], numbers, chosen, titles)
+    return result
 
 
 def class_names(dataset: str) -> tuple[str, ...]:
-    """The classes of a data set that may be under-represented."""
+    """Classes of a data set, any of which can be the minority class."""
     from rumi_tf.data import celeba, loaders
 
     if dataset == "celeba":
@@ -178,10 +176,10 @@ def unbalanced_cells(
     chosen: Mapping[str, Any],
     settings: str = "paper",
 ) -> list:
-    """The cells of one under-represented class, Section 5; see `papers_cells`.
+    """Cells of one under-represented class (Section 5); see `papers_cells`.
 
     Raises:
-        InvalidInput: naming `flag`: there is no such class.
+        InvalidInput: unknown class, reported for `flag`.
     """
     task = unbalanced_task(flag, dataset, minority)
     place = {"data set": dataset, "class": task["minority_class"]}
@@ -189,15 +187,15 @@ def unbalanced_cells(
 
 
 def unbalanced_task(flag: str, dataset: str, minority: str) -> dict[str, Any]:
-    """Fields of `RunConfig` for learning one under-represented class, Section 5.
+    """Fields of `RunConfig` for one under-represented class (Section 5).
 
     Args:
-        flag: that names the class.
+        flag: name of the flag with the class.
         dataset: one of `DATASETS`.
         minority: name or index of the class.
 
     Raises:
-        InvalidInput: naming `flag`: there is no such class.
+        InvalidInput: unknown class, reported for `flag`.
     """
     names = class_names(dataset)
     return {
@@ -207,65 +205,65 @@ def unbalanced_task(flag: str, dataset: str, minority: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def is_published(found: Any, published: Any) -> bool:
-    """Whether an outcome is of a paper's settings and measured by its protocol.
+def is_published(outcome: Any, published: Any) -> bool:
+    """Whether an outcome has the settings and the protocol of a paper's run.
 
-    The seed, the place of the data and the embedding may be others.
+    The seed, the data directory and the embedding may differ.
 
     Args:
-        found: a `rumi_tf.experiments.sweep.Outcome` with results.
-        published: the `RunConfig` of the paper's run.
+        outcome: a `rumi_tf.experiments.sweep.Outcome` with rows.
+        published: `RunConfig` of the paper's run.
     """
     from rumi_tf.evaluation.protocols import protocol_for
 
     ours, theirs = (
         {k: v for k, v in each.identity().items() if k not in ("seed", "data_dir")}
-        for each in (found.cell.config, published)
+        for each in (outcome.cell.config, published)
     )
-    row, protocol = found.rows[0], protocol_for(published)
-    measured = (row.protocol, row.n_generated) == (protocol.name, protocol.num_generated)
-    return measured and ours == theirs
+    row, protocol = outcome.rows[0], protocol_for(published)
+    same_protocol = (row.protocol, row.n_generated) == (protocol.name, protocol.num_generated)
+    return same_protocol and ours == theirs
 
 
 # ----- running ------------------------------------------------------------------------------------
 
 
-def run(wanted: Sequence, jobs: int) -> list:
-    """Outcomes of the cells, trained where they are missing; a line on stderr for each."""
+def run(cells: Sequence, jobs: int) -> list:
+    """Trains unfinished cells and returns all outcomes; prints a line per cell on stderr."""
     from rumi_tf.experiments import sweep
 
-    return sweep.run(wanted, jobs, lambda line: print(printable(line), file=sys.stderr, flush=True))
+    return sweep.run(cells, jobs, lambda line: print(printable(line), file=sys.stderr, flush=True))
 
 
-def tell_unlike(outcomes: Iterable) -> None:
-    """Says on stderr where images of several sizes are compared, as in the published code."""
+def warn_mixed_sizes(outcomes: Iterable) -> None:
+    """Warns on stderr if images of several sizes are compared, as in the published code."""
     sizes: dict[str, set[int]] = {}
-    for found in outcomes:
-        if found.rows:
-            config = found.cell.config
+    for outcome in outcomes:
+        if outcome.rows:
+            config = outcome.cell.config
             sizes.setdefault(config.dataset, set()).add(config.image_size)
     for dataset, several in sizes.items():
         if len(several) > 1:
             each = " and ".join(map(str, sorted(several)))
             print(
-                f"{dataset}: images of {each} pixels, each size with a classifier and real images "
-                "of its own, so the numbers do not compare; give all one --image_size",
+                f"{dataset}: images have {each} pixels. Each size has its own classifier and real "
+                "images, so their metrics are not comparable; use one --image_size.",
                 file=sys.stderr,
             )
 
 
 def by_model(outcomes: Iterable) -> dict[tuple[str, str], list]:
-    """(data set, model) -> those outcomes of its cells that have results, in their order."""
+    """(data set, model) -> outcomes of its cells that have rows, in order."""
     groups: dict[tuple[str, str], list] = {}
-    for found in outcomes:
-        if found.rows:
-            place = found.cell.place
-            groups.setdefault((place["data set"], place["model"]), []).append(found)
+    for outcome in outcomes:
+        if outcome.rows:
+            place = outcome.cell.place
+            groups.setdefault((place["data set"], place["model"]), []).append(outcome)
     return groups
 
 
 def end(lines: Iterable[str]) -> None:
-    """Prints what is missing on stderr and ends the process with code 1, if anything is."""
+    """Prints failures on stderr and exits with code 1, if there are any."""
     lines = list(lines)
     if lines:
         print("\n".join(lines), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Hyper-parameters of the Rumi-GAN paper's models: by its text, or by its published code."""
+"""Hyper-parameters of the Rumi-GAN paper's models, from its text or its published code."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ _FIELDS_OF_MODEL = {("celeba", "rumi_lsgan"): {"image_size": 128}}
 def define_settings_flag(section: str) -> None:
     """Defines --settings, listed under the heading `section`."""
     flags.DEFINE_enum(
-        "settings", "paper", SETTINGS, "Hyper-parameters by the paper's text, or as in its "
-        "published code; flags take their place.", module_name=section,
+        "settings", "paper", SETTINGS, "Hyper-parameters of the paper's text, or of its published "
+        "code. Other flags override them.", module_name=section,
     )  # fmt: skip
 
 
 def hyperparameters(settings: str, dataset: str, model: str) -> tuple[str, dict[str, Any]]:
-    """How a model of the paper is trained on a data set.
+    """Settings of a model of the paper on a data set.
 
     Args:
         settings: one of `SETTINGS`. The paper's are the defaults of `RunConfig`.

@@ -1,4 +1,4 @@
-"""What Table 1 of the Rumi-GAN paper says of finished cells."""
+"""Summarises finished cells as Table 1 of the Rumi-GAN paper."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ def published() -> dict[tuple[str, str], float]:
 
 
 def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
-    """Rows of Table 1: per data set and model the mean over classes, its deviation over seeds."""
+    """Rows of Table 1: mean over classes and standard deviation over seeds of each model."""
     paper = published()
     table = []
     for (dataset, model), members in paper_grid.by_model(outcomes).items():
@@ -32,7 +32,7 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
         embedding = members[0].rows[0].embedding.partition("-")[0]
         value = paper.get((dataset, model))
         classes, means = _seed_means(members, "fid")
-        config = members[0].cell.config  # the same of all but for class and seed
+        config = members[0].cell.config  # members differ only in class and seed
         row |= {
             "n": f"{len(classes) * len(means)} ({len(classes)} classes, {len(means)} seeds)",
             "paper's fid": "" if value is None else f"{value:g}",
@@ -51,37 +51,39 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
 def _difference(
     members: Sequence["Outcome"], classes: set[str], means: np.ndarray, paper: float
 ) -> str:
-    """From the paper's value, or why it would mean nothing.
+    """Difference from the paper's value, or why the two are not comparable.
 
     Args:
-        members: what the mean is of.
+        members: outcomes of the row.
         classes, means: see `_seed_means`.
-        paper: its value.
+        paper: the paper's value.
     """
     dataset = members[0].cell.place["data set"]
     if not members[0].rows[0].embedding.startswith("inception-"):
         return "other embedding"
     if classes != set(paper_grid.class_names(dataset)):
         return "not all classes"
-    if not all(_is_published(found, dataset) for found in members):
+    if not all(_is_published(outcome, dataset) for outcome in members):
         return "other settings"
     return f"{means.mean() - paper:+.4g}"
 
 
-def _is_published(found: "Outcome", dataset: str) -> bool:
-    config, minority = found.cell.config, found.cell.place["class"]
+def _is_published(outcome: "Outcome", dataset: str) -> bool:
+    config, minority = outcome.cell.config, outcome.cell.place["class"]
     (cell,) = paper_grid.unbalanced_cells("classes", dataset, minority, [config.objective], [0], {})
-    return paper_grid.is_published(found, cell.config)
+    return paper_grid.is_published(outcome, cell.config)
 
 
 def _seed_means(members: Sequence["Outcome"], metric: str) -> tuple[set[str], np.ndarray]:
-    """The classes that every seed has, so that seeds differ by their runs alone; and (seeds,)
-    means over them. Where there is no such class there is no mean.
+    """Classes that every seed has, and (seeds,) means over these classes.
+
+    Without a common class the means are empty.
     """
     by_seed: dict[str, dict[str, float]] = {}
-    for found in members:
-        if (value := found.value(metric)) is not None:
-            by_seed.setdefault(found.cell.place["run seed"], {})[found.cell.place["class"]] = value
+    for outcome in members:
+        if (value := outcome.value(metric)) is not None:
+            place = outcome.cell.place
+            by_seed.setdefault(place["run seed"], {})[place["class"]] = value
     common = set.intersection(*map(set, by_seed.values())) if by_seed else set()
     means = [np.mean([values[k] for k in common]) for values in by_seed.values() if common]
     return common, np.array(means)

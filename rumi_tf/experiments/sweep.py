@@ -1,4 +1,4 @@
-"""Many runs, each in a process of its own: finished ones are reused, a failed one stops none."""
+"""Trains many runs, each in its own process. Finished runs are reused."""
 
 import dataclasses
 import os
@@ -22,8 +22,8 @@ from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
-BUSY = 3  # the exit code of a command whose run another process works on
-PATIENCE = 10.0  # seconds before cells that others work on are looked at again
+BUSY = 3  # exit code of a command whose run is locked by another process
+PATIENCE = 10.0  # seconds between two looks at cells that other processes train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Cell:
 
     Attributes:
         config: resolved.
-        place: where it stands in the table: column -> value.
+        place: position in the table: column -> value.
     """
 
     config: RunConfig
@@ -40,25 +40,25 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Its place in words."""
+        """Position in the table, in words."""
         return " ".join(str(value) for value in self.place.values())
 
     @property
     def log(self) -> Path:
-        """What its processes printed."""
+        """File with the output of its processes."""
         return Path(self.config.runs_dir) / "logs" / f"{self.config.name()}.log"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a cell.
+    """Result of a cell.
 
     Attributes:
         cell: the cell.
         status: `done`, `reused` or `failed`.
-        rows: of results; empty unless it is done or reused.
-        seconds: that its process took.
-        reason: of a failure, in a line.
+        rows: rows of its last evaluation; empty if it failed.
+        seconds: wall time of its process.
+        reason: reason of a failure, in one line.
     """
 
     cell: Cell
@@ -68,12 +68,12 @@ class Outcome:
     reason: str = ""
 
     def value(self, metric: str) -> float | None:
-        """Value of a metric; `None` if there is none."""
+        """Value of a metric; `None` if it was not measured."""
         return next((row.value for row in self.rows if row.metric == metric), None)
 
     @property
     def milliseconds(self) -> float | None:
-        """Mean time of an iteration, as the run measured it."""
+        """Mean time of an iteration, measured by the run."""
         config = self.cell.config
         summary = (
             directories.read_summary(directories.run_directory(config), config.iterations) or {}
@@ -112,55 +112,57 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
     return resolve.resolve(RunConfig(**{**fields, **given}))
 
 
-def run(cells: Sequence[Cell], jobs: int, tell: Callable[[str], None]) -> list[Outcome]:
-    """Trains and evaluates what is missing; returns an outcome per cell, in their order.
+def run(cells: Sequence[Cell], jobs: int, report: Callable[[str], None]) -> list[Outcome]:
+    """Trains and evaluates unfinished cells; returns an outcome per cell, in their order.
 
-    Several of these may share a directory, on one machine or on many: a cell that another process
-    works on is left to it, and looked at again when the others are done.
+    Several processes may share a directory, on one machine or several. A cell that another process
+    is training is checked again when the other cells are done.
 
     Args:
-        cells: their configurations say how they are evaluated (`eval_every`).
-        jobs: processes at a time, which share the processor's cores.
-        tell: is given a line for every cell that ends.
+        cells: cells, whose configurations say how they are evaluated (`eval_every`).
+        jobs: number of processes at a time, which share the processor's cores.
+        report: called with one line per finished cell.
     """
     outcomes: dict[int, Outcome] = {}
     waiting = []
     for number, cell in enumerate(cells):
-        if found := finished(cell):
-            outcomes[number] = found
+        if outcome := finished(cell):
+            outcomes[number] = outcome
         else:
             waiting.append(number)
     if outcomes:
-        tell(f"{len(outcomes)} of {len(cells)} were there")
-    told: list[int] = []
+        report(f"{len(outcomes)} of {len(cells)} cells reused")
+    reported: list[int] = []
     with cli.terminable():
         while waiting:
-            ended = _round({number: cells[number] for number in waiting}, jobs, tell)
+            ended = _round({number: cells[number] for number in waiting}, jobs, report)
             outcomes |= ended
             waiting = [number for number in waiting if number not in ended]
-            if waiting and waiting != told:
-                tell(f"waiting for {len(waiting)} that other processes work on")
-                told = waiting
+            if waiting and waiting != reported:
+                report(f"waiting for {len(waiting)} cells that other processes are training")
+                reported = waiting
             if waiting:
                 time.sleep(PATIENCE)
     return [outcomes[number] for number in range(len(cells))]
 
 
-def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) -> dict[int, Outcome]:
-    """Outcomes of the cells, by number, but for those that other processes work on."""
+def _round(
+    cells: Mapping[int, Cell], jobs: int, report: Callable[[str], None]
+) -> dict[int, Outcome]:
+    """Outcomes by number, without cells that other processes are training."""
     outcomes: dict[int, Outcome] = {}
     processes, began = _Processes(), time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
         futures: dict[Future[Outcome | None], int] = {}
-        try:  # around `submit` too: an interrupt may come when the first process has begun
+        try:  # includes `submit`: an interrupt may come after the first process has started
             for number, cell in cells.items():
                 futures[pool.submit(_process, cell, jobs, processes)] = number
             for count, future in enumerate(as_completed(futures), start=1):
-                found = future.result()
-                if found is not None:
-                    outcomes[futures[future]] = found
+                outcome = future.result()
+                if outcome is not None:
+                    outcomes[futures[future]] = outcome
                     left = (time.monotonic() - began) / count * (len(cells) - count)
-                    tell(f"[{count}/{len(cells)}] {_line(found)}, left {left:.0f} s")
+                    report(f"[{count}/{len(cells)}] {_line(outcome)}, left {left:.0f} s")
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -170,30 +172,30 @@ def _round(cells: Mapping[int, Cell], jobs: int, tell: Callable[[str], None]) ->
 
 
 def finished(cell: Cell) -> Outcome | None:
-    """What is there of a cell that was trained and evaluated before."""
+    """Outcome of a cell that was trained and evaluated before, else `None`."""
     directory = directories.run_directory(cell.config)
     done = directories.read_summary(directory, cell.config.iterations)
     rows = outputs.last_rows(cell.config) if done else []
     return Outcome(cell, "reused", rows) if rows else None
 
 
-def _line(found: Outcome) -> str:
-    if found.status == "failed":
-        return f"{found.cell.title}: {found.status}: {found.reason}"
-    fid = found.value("fid")
-    told = "none" if fid is None else f"{fid:.4g}"
-    return f"{found.cell.title}: fid {told} in {found.seconds:.0f} s"
+def _line(outcome: Outcome) -> str:
+    if outcome.status == "failed":
+        return f"{outcome.cell.title}: {outcome.status}: {outcome.reason}"
+    fid = outcome.value("fid")
+    shown = "none" if fid is None else f"{fid:.4g}"
+    return f"{outcome.cell.title}: fid {shown} in {outcome.seconds:.0f} s"
 
 
 class _Processes:
-    """Those that run; after `stop` none starts any more, also not one that was about to."""
+    """Running processes. After `stop` no process starts, not even one that was about to."""
 
     def __init__(self):
         self._lock = threading.Lock()
         self._running: list[subprocess.Popen] | None = []
 
     def start(self, words: Sequence[str], **how: Any) -> subprocess.Popen:
-        """As `subprocess.Popen`; raises `KeyboardInterrupt` after `stop`."""
+        """Like `subprocess.Popen`; raises `KeyboardInterrupt` after `stop`."""
         with self._lock:
             if self._running is None:
                 raise KeyboardInterrupt
@@ -202,7 +204,7 @@ class _Processes:
         return process
 
     def stop(self) -> None:
-        """Ends them all."""
+        """Terminates all processes."""
         with self._lock:
             running, self._running = self._running or [], None
         for process in running:
@@ -210,9 +212,9 @@ class _Processes:
 
 
 def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
-    """What became of a cell; `None` if another process works on it."""
-    if found := finished(cell):  # meanwhile
-        return found
+    """Trains a cell in a process; `None` if another process is training it."""
+    if outcome := finished(cell):  # by another process, since the last look
+        return outcome
     if directories.is_busy(cell.config):
         return None
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -238,7 +240,7 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
 
 
 def failures(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """A line for each cell without a result."""
-    for found in outcomes:
-        if found.status == "failed":
-            yield _line(found)
+    """One line per failed cell."""
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            yield _line(outcome)

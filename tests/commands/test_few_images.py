@@ -102,5 +102,5 @@ def test_the_command_trains_draws_and_reuses(tmp_path):
     titles = ["LSGAN", "Rumi-LSGAN + DiffAugment + EMA"]
     assert list(dict.fromkeys(row["model"] for row in samples)) == titles
     again = command(*words)
-    assert again.stderr.splitlines() == ["2 of 2 were there"]
+    assert again.stderr.splitlines() == ["2 of 2 cells reused"]
     assert again.stdout == done.stdout

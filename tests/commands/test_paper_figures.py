@@ -215,7 +215,7 @@ def test_a_case_without_data_is_told_in_a_line_and_the_others_are_drawn(
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     told = done.stderr.splitlines()
-    assert told[0] == "9 of 9 were there"
+    assert told[0] == "9 of 9 cells reused"
     assert len(told) == 2 and told[1].startswith("fashion_overlap: --data_dir: ")
     names = ["figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv"]
     assert done.stdout.splitlines() == [str(out / name) for name in names]
@@ -269,7 +269,7 @@ def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
     # Against all images of the six classes.
     assert {(r["target"], r["n_reference"]) for r in fids.values()} == {("overlap", "60")}
     again = command("figures.figure3", *shared, "--published")
-    assert again.returncode == 0 and again.stderr.splitlines() == ["3 of 3 were there"]
+    assert again.returncode == 0 and again.stderr.splitlines() == ["3 of 3 cells reused"]
     drawn = [line.rpartition("/")[2] for line in (done.stdout + again.stdout).splitlines()]
     assert sorted(drawn) == sorted(path.name for path in (tmp_path / "out").iterdir())
     points = read_csv(tmp_path / "out" / "figure3_fid.csv")
@@ -312,7 +312,7 @@ def test_figure_4_draws_the_runs_of_table_1(tmp_path):
     assert table.returncode == 0, table.stderr
     done = command("figures.figure4", "--cases=digits_5", f"--out={tmp_path / 'out'}", *shared)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines() == ["5 of 5 were there"]
+    assert done.stderr.splitlines() == ["5 of 5 cells reused"]
     written = [tmp_path / "out" / line.rpartition("/")[2] for line in done.stdout.splitlines()]
     assert sorted(written) == sorted((tmp_path / "out").iterdir()) and len(written) == 7
     points = read_csv(tmp_path / "out" / "figure4_curves_fid.csv")

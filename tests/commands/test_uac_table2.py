@@ -140,7 +140,7 @@ def test_the_table_and_the_figure_share_their_runs(tmp_path):
     table = read_csv(tmp_path / "uac_table2.csv")
     assert [line["model"] for line in table] == ["UAC-GAN"]
     done = command("figures.uac_figure1", *words, "--num=3")
-    assert done.returncode == 0 and "1 of 1 were there" in done.stderr, done.stderr
+    assert done.returncode == 0 and "1 of 1 cells reused" in done.stderr, done.stderr
     lines = read_csv(tmp_path / "uac_figure1.csv")
     assert [line["class"] for line in lines] == [*"0123456789", "mean"]
     measured = float(table[0]["intra_class_distance"])

@@ -1,35 +1,39 @@
+import contextlib
 import dataclasses
 import math
 
 import pytest
 from absl import flags
 
+from rumi_tf.config.fields import kind_of
 from rumi_tf.config.flags import define_flags
 from rumi_tf.config.run import RunConfig
+from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.utils.errors import InvalidInput
 
-OTHER = {
-    "dataset": "folder", "data_dir": "/some/where", "split": "classes",
-    "positive_classes": ("cat", "ä b"), "negative_classes": ("dog",), "minority_class": "cat",
-    "minority_size": 7, "holdout": 0.25, "attribute": "Bald", "image_size": 32,
-    "skip_unreadable": True,
-    "objective": "lsgan", "label_a": 0.5, "label_b_pos": 3.0, "label_b_neg": -3.0,
-    "label_c": 2.0, "g_loss": "min_max", "beta_pos": 2.5, "beta_neg": 0.5, "alpha_pos": 0.25,
-    "alpha_neg": -0.5,
-    "clip_value": 0.1, "gp_weight": 1.0, "adversarial_loss": "lsgan",
-    "label_distribution": "frequency", "classifier_on_fakes": False, "twin_weight": 0.5,
-    "mi_weight": 1.0, "mi_marginal": "resample", "mi_gradient_clip": True,
-    "mine_network": "concat", "mine_steps": 2, "mine_ema_rate": 0.01,
-    "network": "cifar10", "width": 0.5, "latent_dim": 12, "d_batch_norm": "joint",
-    "precision": "mixed_bfloat16", "iterations": 3, "batch_size": 8, "learning_rate": 1e-3,
-    "beta_1": 0.0, "beta_2": 0.9, "d_steps": 4, "d_schedule": "joint", "fakes": "fresh",
-    "update": "simultaneous", "seed": 5, "jit": "off", "strategy": "mirrored",
-    "d_augment": ("translation", "cutout"), "d_augment_fill": 0.5, "generator_ema": 0.99,
-    "sync_batch_norm": False, "steps_per_execution": 2, "runs_dir": "elsewhere",
-    "checkpoint_every": 2, "sample_every": 4, "log_every": 6,
-    "eval_every": 10, "embedding": "inception", "protocol": "uac_images", "eval_samples": 9,
-    "inception_weights": "w.h5", "cache_dir": "cache",
-}  # fmt: skip
+
+def another_value(field):
+    """An admissible value that is not the default."""
+    limits, kind = field.metadata, kind_of(field)
+    defaults = (field.default, limits["hashed_default"])
+    if limits["choices"]:
+        words = [word for word in limits["choices"] if word not in defaults]
+        return (words[-1],) if kind is tuple else words[-1]
+    if kind is bool:
+        return not field.default
+    if kind is tuple:
+        return ("cat", "ä b")
+    if kind is str:
+        return "lsgan" if field.name == "objective" else "other"
+    for value in map(kind, (3, 0.75, 64)):
+        with contextlib.suppress(InvalidInput):
+            RunConfig(**{field.name: value})
+            if value not in defaults:
+                return value
+    raise AssertionError(field.name)
+
+
+OTHER = {field.name: another_value(field) for field in dataclasses.fields(RunConfig)}
 
 
 def parsed(*arguments):
@@ -39,10 +43,18 @@ def parsed(*arguments):
     return RunConfig.from_flags(values)
 
 
-def test_every_field_has_another_value_to_test_with():
-    assert set(OTHER) == {f.name for f in dataclasses.fields(RunConfig)}
-    for field in dataclasses.fields(RunConfig):
-        assert OTHER[field.name] != field.default
+def test_parameters_of_objectives_are_fields():
+    fields = {field.name: field for field in dataclasses.fields(RunConfig)}
+    for kind in OBJECTIVES.values():
+        for name, declared in kind.parameters.items():
+            assert fields[name].default is None
+            assert fields[name].metadata["choices"] == declared.choices
+            assert declared.help in fields[name].metadata["help"]
+
+
+def test_a_field_at_its_former_default_keeps_the_hash():
+    assert RunConfig(d_batch_norm="separate").hash() == RunConfig().hash()
+    assert RunConfig(d_batch_norm="none").hash() != RunConfig().hash()
 
 
 def test_json_round_trip():
@@ -90,14 +102,14 @@ def test_inadmissible_value_names_its_flag(name, value):
     assert "\n" not in str(caught.value)
 
 
-def test_json_with_unknown_field_or_other_type_is_refused():
+def test_json_with_an_unknown_field_or_another_type_is_an_error():
     for text in ('{"colour": 1}', "[]", "{", '{"seed": 1, "sead": 2}'):
         with pytest.raises(ValueError):
             RunConfig.from_json(text)
 
 
-def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
-    free = {
+def test_hash_depends_only_on_fields_that_affect_the_result():
+    without_effect = {
         "data_dir", "runs_dir", "checkpoint_every", "sample_every", "eval_every", "embedding",
         "protocol", "eval_samples", "inception_weights", "cache_dir", "strategy",
         "steps_per_execution",
@@ -105,7 +117,7 @@ def test_hash_depends_on_what_decides_the_result_and_on_nothing_else():
     base = RunConfig()
     for name, value in OTHER.items():
         changed = dataclasses.replace(base, **{name: value})
-        assert (changed.hash() == base.hash()) == (name in free), name
+        assert (changed.hash() == base.hash()) == (name in without_effect), name
 
 
 def test_hash_is_stable_over_releases():

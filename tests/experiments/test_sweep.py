@@ -90,7 +90,7 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     assert len(told) == 2 and any("bad: failed" in line for line in told)
     (again,) = sweep.run(cells[1:], jobs=1, tell=told.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
-    assert told[-1] == "1 of 1 were there"
+    assert told[-1] == "1 of 1 cells reused"
 
 
 def test_a_process_that_fails_is_told_with_its_last_words_and_stops_no_other(tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
             monkeypatch.setattr(sweep, "finished", lambda cell: done)
 
     assert sweep.run([cell], 1, tell) == [done]
-    assert told == ["waiting for 1 that other processes work on", "[1/1] reused, left 0 s"]
+    assert told == ["waiting for 1 cells that other processes are training", "[1/1] reused, left 0 s"]
     assert not directories.is_busy(cell.config)
 
 
