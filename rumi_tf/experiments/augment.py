@@ -259,6 +259,7 @@ def balancing_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
         labels: (n,) training labels.
         num_classes: K; an empty class has weight 0.
     """
+    # scikit-learn's `compute_class_weight` differs in the last bit, which would change `_identity`.
     counts = np.bincount(labels, minlength=num_classes)
     present = counts > 0
     shares = present.sum() * counts / len(labels)
