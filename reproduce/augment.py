@@ -1,16 +1,16 @@
-"""Generates images of a scarce class and measures whether a classifier gets better with them.
+"""Measures whether generated images of a minority class improve a classifier.
 
 Usage: python -m reproduce.augment --dataset=folder --data_dir=DIR --minority_class=NAME
        python -m reproduce.augment --dataset=digits --minority_class=5 --minority_size=30
 
-For every seed: holds real images out, trains the GAN of --objective with the class as positives
-(a run of reproduce.train under --runs_dir with --holdout; the default is --recipe=few_images), and
-four classifiers that differ in
-what is done about the imbalance: nothing, class weights, oversampling, generated images. Tests them
-on images that nothing was trained on: what was held out, and the test part of the data set.
-Writes to --out: generated/CLASS/*.png and generated.png; augment_runs.csv, a row per classifier and
-metric, from which an interrupted command goes on; augment.csv, augment.md with the verdict, and
-augment.png and .pdf.
+For every seed, the command holds out real images and trains the GAN of --objective with the class
+as positives (a run of reproduce.train under --runs_dir with --holdout; the default is
+--recipe=few_images). It then trains four classifiers that treat the imbalance differently: nothing,
+class weights, oversampling, generated images. It tests them on the held-out images and the test
+part of the data set.
+Writes to --out: generated/CLASS/*.png and generated.png; augment_runs.csv, one row per classifier
+and metric, from which an interrupted command resumes; augment.csv, augment.md with the conclusion,
+and augment.png and .pdf.
 """
 
 import dataclasses
@@ -34,101 +34,103 @@ define_recipe_flag("few_images")
 _SECTION: dict[str, Any] = {"module_name": "Augmentation"}
 flags.DEFINE_float(
     "holdout", None,
-    "Share of every class, in [0, 1), that is held out to test on, beside the test part of the "
+    "Share of every class, in [0, 1), to hold out for testing, in addition to the test part of the "
     "data set if it has one. Default: 0.3 for folder and digits, else 0.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
     "num", None,
-    "Images to generate for each seed. Default: as many as make the class as frequent as the mean "
-    "of the others.",
+    "Images to generate for each seed. By default the class reaches the mean size of the others.",
     lower_bound=1, upper_bound=10**6, **_SECTION,
 )  # fmt: skip
 flags.DEFINE_list(
     "seeds", ["0", "1", "2"],
-    "Seeds of the repetitions. Each has its own held-out images, images of the scarce class, GAN "
-    "run and classifiers, unless --seed is given.",
+    "Seeds of the repetitions. Each draws other held-out images and minority images and trains "
+    "another GAN and other classifiers, unless --seed is given.",
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
     "seed", None,
-    "Seed of one choice of images and one GAN run for all repetitions, whose classifiers alone "
-    "then differ. Saves time where a GAN takes long.",
+    "Seed of one choice of images and one GAN run for all repetitions; only the classifiers then "
+    "differ. Saves time if the GAN trains long.",
     lower_bound=0, upper_bound=2**31 - 1, **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
     "updates", None,
-    "Updates of each classifier. Default: 500 to 8,000, by the number of images.",
+    "Training updates of each classifier. Default: 500 to 8,000, by the number of images.",
     lower_bound=1, upper_bound=10**7, **_SECTION,
 )  # fmt: skip
-flags.DEFINE_string("out", "augment", "Directory for what is written.", **_SECTION)
+flags.DEFINE_string("out", "augment", "Directory for the output files.", **_SECTION)
 ENDS = (".csv", "_runs.csv", ".md", ".png", ".pdf")
-SHOWN = 49  # images in a panel of generated.png
-ENOUGH = 1000  # images to tell by how different they are
+PANEL_IMAGES = 49  # images in a panel of generated.png
+DIVERSITY_IMAGES = 1000  # images that diversity is measured on
 
 
 def main() -> None:
-    """Runs what is missing, prints the table, the verdict and what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
-    if wanted.minority_class is None:
-        raise InvalidInput("minority_class", "name the class that there are too few images of")
-    if wanted.split not in (None, "unbalanced"):
-        raise InvalidInput("split", f"is {wanted.split}; a scarce class is --split=unbalanced")
-    if wanted.strategy == "multi_worker":
+    """Runs the missing repetitions and prints the table, the conclusion and the paths."""
+    flag_values = flags.FLAGS
+    out = cli.path(flag_values.out)
+    if flag_values.minority_class is None:
+        raise InvalidInput("minority_class", "name the class that has too few images")
+    if flag_values.split not in (None, "unbalanced"):
+        raise InvalidInput("split", f"is {flag_values.split}; this command needs unbalanced")
+    if flag_values.strategy == "multi_worker":
         raise InvalidInput(
             "strategy", "multi_worker is not supported here. Train the GAN with reproduce.train, "
             "--holdout and an explicit --recipe. Then run this command with the same --recipe and "
             "without --strategy; it reuses the run"
         )  # fmt: skip
-    paper_grid.seeds(wanted.seeds)
-    _check_out(wanted, out)
+    paper_grid.seeds(flag_values.seeds)
+    _check_out(flag_values, out)
     with cli.quiet_import():
         from rumi_tf.experiments import augment, augment_summary
         from rumi_tf.runs import directories
     augment.check_output(out / "augment_runs.csv")
-    directories.check_writable(str(cli.path(wanted.runs_dir)))
-    trials = trials_of(wanted)
-    if recipe := describe_recipe(wanted, **_decided(wanted)):
+    directories.check_writable(str(cli.path(flag_values.runs_dir)))
+    repetitions = make_repetitions(flag_values)
+    if recipe := describe_recipe(flag_values, **_fixed_fields(flag_values)):
         print(recipe, flush=True)
-    tested = min(len(trial.tested) for trial in trials)
-    notes = [augment_summary.small_test_note(tested)]
-    notes += [note for trial in trials for note in (trial.images.note, trial.note)]
+    num_test = min(len(repetition.minority_test) for repetition in repetitions)
+    notes = [augment_summary.small_test_note(num_test)]
+    notes += [note for each in repetitions for note in (each.images.note, each.note)]
     for note in dict.fromkeys(filter(None, notes)):
         print(note)
     generated = {}
-    for trial in trials:
-        if trial.config not in generated:
-            generated[trial.config] = augment.generate(trial)
+    for repetition in repetitions:
+        if repetition.config not in generated:
+            generated[repetition.config] = augment.generate(repetition)
     with cli.writing_to("out", out):
-        pictures = _save_generated(out, trials[0], generated)
+        image_paths = _save_generated(out, repetitions[0], generated)
     rows = augment.compare(
-        trials, generated, out / "augment_runs.csv",
+        repetitions, generated, out / "augment_runs.csv",
         lambda line: print(printable(line), file=sys.stderr, flush=True),
     )  # fmt: skip
     table = augment_summary.summarise(rows)
-    said = augment_summary.verdict(rows, printable(trials[0].class_name), tested)
-    said = " ".join(filter(None, [said, _sameness(trials, generated)]))
+    text = augment_summary.conclusion(rows, printable(repetitions[0].class_name), num_test)
+    text = " ".join(filter(None, [text, _low_diversity_note(repetitions, generated)]))
     with cli.writing_to("out", out):
-        _save_results(out, _heading(trials[0]), rows, table, said)
+        _save_results(out, _heading(repetitions[0]), rows, table, text)
     print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-    print(f"\n{said}\n")
-    cli.show([*pictures, *(out / f"augment{end}" for end in ENDS)])
+    print(f"\n{text}\n")
+    cli.show([*image_paths, *(out / f"augment{end}" for end in ENDS)])
 
 
-def _check_out(wanted: flags.FlagValues, out: Path) -> None:
-    made = out / "generated" / "CLASS" / "image.png"
-    ours = [out / "generated.png", *(out / f"augment{end}" for end in ENDS)]
-    cli.check_output("out", made, *ours)
-    data = cli.path(wanted.data_dir).resolve()
-    if wanted.dataset == "folder" and wanted.data_dir and out.resolve().is_relative_to(data):
+def _check_out(flag_values: flags.FlagValues, out: Path) -> None:
+    image = out / "generated" / "CLASS" / "image.png"
+    cli.check_output("out", image, out / "generated.png", *(out / f"augment{end}" for end in ENDS))
+    data = cli.path(flag_values.data_dir).resolve()
+    if (
+        flag_values.dataset == "folder"
+        and flag_values.data_dir
+        and out.resolve().is_relative_to(data)
+    ):
         raise InvalidInput(
-            "out", f"{out} lies in --data_dir, where it would be taken for a class; name a "
-            "directory elsewhere"
+            "out", f"{out} lies in --data_dir, where it would be read as a class; name a directory "
+            "elsewhere"
         )  # fmt: skip
 
 
-def _decided(wanted: flags.FlagValues) -> dict[str, Any]:
+def _fixed_fields(flag_values: flags.FlagValues) -> dict[str, Any]:
     """Fields that this command sets itself.
 
     The classifiers use the generator of the last iteration, because an evaluation may have seen
@@ -136,39 +138,39 @@ def _decided(wanted: flags.FlagValues) -> dict[str, Any]:
     """
     return {
         "split": "unbalanced", "positive_classes": (), "negative_classes": (),
-        "eval_every": wanted.eval_every,
+        "eval_every": flag_values.eval_every,
     }  # fmt: skip
 
 
-def trials_of(wanted: flags.FlagValues) -> list:
-    """`rumi_tf.experiments.augment.Trial` for every seed that the flags name."""
+def make_repetitions(flag_values: flags.FlagValues) -> list:
+    """`rumi_tf.experiments.augment.Repetition` for each of `--seeds`."""
     from rumi_tf.data.dataset import joined
     from rumi_tf.data.loaders import load_images
     from rumi_tf.evaluation.embeddings import test_part
     from rumi_tf.experiments import augment
     from rumi_tf.runs import resolve
 
-    share = wanted.holdout
-    if share is None:
-        share = augment.HOLDOUT.get(wanted.dataset, 0.0)
-    seeds = paper_grid.seeds(wanted.seeds)
-    base = RunConfig.from_flags(wanted, **_decided(wanted), holdout=share, seed=0)
+    holdout = flag_values.holdout
+    if holdout is None:
+        holdout = augment.HOLDOUT.get(flag_values.dataset, 0.0)
+    seeds = paper_grid.seeds(flag_values.seeds)
+    base = RunConfig.from_flags(flag_values, **_fixed_fields(flag_values), holdout=holdout, seed=0)
     configs = [
         resolve.resolve(
-            dataclasses.replace(base, seed=seed if wanted.seed is None else wanted.seed)
+            dataclasses.replace(base, seed=seed if flag_values.seed is None else flag_values.seed)
         )
         for seed in seeds
     ]
     images, test = load_images(configs[0]), test_part(configs[0])
     everything = images if test is None else joined(images, test)
-    digests = augment.pixel_digests(everything)  # one reading of all for all seeds
+    digests = augment.pixel_digests(everything)  # the images are read once for all seeds
     return [
-        augment.make_trial(
+        augment.make_repetition(
             config,
             images,
             test,
-            num=wanted.num,
-            updates=wanted.updates,
+            num=flag_values.num,
+            updates=flag_values.updates,
             seed=seed,
             digests=digests,
         )
@@ -176,42 +178,46 @@ def trials_of(wanted: flags.FlagValues) -> list:
     ]
 
 
-def _sameness(trials: Sequence[Any], generated: Mapping[Any, Any]) -> str:
-    """A sentence if the generated images of a GAN run are nearly alike."""
+def _low_diversity_note(repetitions: Sequence[Any], generated: Mapping[Any, Any]) -> str:
+    """Warning if the generated images of a GAN run are nearly alike."""
     import tensorflow as tf
 
     from rumi_tf.experiments import augment_summary
 
-    real = trials[0].images.gather(tf.constant(trials[0].kept[:ENOUGH])).numpy()
-    made = {config.seed: images[:ENOUGH] / 127.5 - 1 for config, images in generated.items()}
-    return augment_summary.sameness_note(made, real)
+    first = repetitions[0]
+    real = first.images.gather(tf.constant(first.minority_train[:DIVERSITY_IMAGES])).numpy()
+    fakes = {
+        config.seed: images[:DIVERSITY_IMAGES] / 127.5 - 1 for config, images in generated.items()
+    }
+    return augment_summary.low_diversity_note(fakes, real)
 
 
-def _heading(trial: Any) -> tuple[str, str]:
-    """What the GAN had and made, and what the classifiers had."""
-    config, name = trial.config, printable(trial.class_name)
+def _heading(repetition: Any) -> tuple[str, str]:
+    """One line about the GAN and one about the classifiers."""
+    config, name = repetition.config, printable(repetition.class_name)
     return (
-        f"{config.dataset}, class {name}: {len(trial.kept):,} of {len(trial.train):,} "
-        f"training images, {trial.num:,} added ({config.objective}, {config.iterations:,} "
-        "iterations)",
-        f"tested on {len(trial.test):,} images, {len(trial.tested):,} of them of the class; "
-        f"classifiers of {trial.updates:,} updates",
+        f"{config.dataset}, class {name}: {len(repetition.minority_train):,} of "
+        f"{len(repetition.train):,} training images, {repetition.num:,} added "
+        f"({config.objective}, {config.iterations:,} iterations)",
+        f"tested on {len(repetition.test):,} images, {len(repetition.minority_test):,} of them of "
+        f"the class; classifiers of {repetition.updates:,} updates",
     )
 
 
-def _save_generated(out: Path, trial: Any, generated: Mapping[Any, Any]) -> list[Path]:
-    """Writes all images and a grid of some beside real ones; returns where they are."""
+def _save_generated(out: Path, repetition: Any, generated: Mapping[Any, Any]) -> list[Path]:
+    """Writes all images and a grid that compares some with real ones; returns the paths."""
     import tensorflow as tf
 
     from rumi_tf import plotting
     from rumi_tf.experiments import augment
 
-    directory = out / "generated" / augment.folder_of(trial.class_name)
+    directory = out / "generated" / augment.folder_of(repetition.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
     augment.save_images(directory, runs)
-    panels = {f"real: {len(trial.kept):,}": trial.images.gather(tf.constant(trial.kept[:SHOWN]))}
+    real = repetition.minority_train
+    panels = {f"real: {len(real):,}": repetition.images.gather(tf.constant(real[:PANEL_IMAGES]))}
     for seed, images in runs:
-        panels[f"generated, seed {seed}"] = images[:SHOWN] / 127.5 - 1
+        panels[f"generated, seed {seed}"] = images[:PANEL_IMAGES] / 127.5 - 1
     plotting.save_panels(out / "generated.png", panels)
     return [directory, out / "generated.png"]
 
@@ -221,7 +227,7 @@ def _save_results(
     heading: tuple[str, str],
     rows: Sequence[Any],
     table: Sequence[dict[str, str]],
-    said: str,
+    text: str,
 ) -> None:
     import numpy as np
 
@@ -229,10 +235,10 @@ def _save_results(
     from rumi_tf.experiments import augment, augment_summary
 
     write_csv(out / "augment.csv", table)
-    write_text(out / "augment.md", f"{'; '.join(heading)}\n\n{markdown(table)}\n{said}\n")
+    write_text(out / "augment.md", f"{'; '.join(heading)}\n\n{markdown(table)}\n{text}\n")
     runs = {
         title: np.stack(
-            [augment_summary.values_of(rows, arm, name) for name in augment.METRICS], axis=1
+            [augment_summary.arm_values(rows, arm, name) for name in augment.METRICS], axis=1
         )
         for arm, title in augment.TITLES.items()
     }

@@ -1,4 +1,4 @@
-"""Makes images with an exported generator; the same seed makes the same images.
+"""Samples images from an exported generator; the same seed gives the same images.
 
 Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --seed=0
 
@@ -23,8 +23,8 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "label",
     None,
-    "Class of all images, by name or index, of a model that was trained on classes (acgan, tacgan, "
-    "uacgan, cgan_pd). Default: all its classes in turn.",
+    "Class of all images, by name or index, for a model trained with a conditional objective "
+    "(acgan, tacgan, uacgan, cgan_pd). Default: all its classes in turn.",
     **_SECTION,
 )
 flags.DEFINE_string("grid", None, "PNG file to write a grid of the images to.", **_SECTION)
@@ -38,13 +38,13 @@ flags.DEFINE_string(
 
 
 def main() -> None:
-    """Samples, and prints what was written."""
-    wanted = flags.FLAGS
-    if not wanted.saved_model:
+    """Samples images and prints the paths of the output files."""
+    flag_values = flags.FLAGS
+    if not flag_values.saved_model:
         raise InvalidInput("saved_model", "name the directory of a SavedModel")
-    outputs = {flag: os.path.expanduser(wanted[flag].value or "") for flag in ("grid", "npz")}
+    outputs = {flag: os.path.expanduser(flag_values[flag].value or "") for flag in ("grid", "npz")}
     if not any(outputs.values()):
-        raise InvalidInput("grid", "name a file to write to with --grid, --npz, or both")
+        raise InvalidInput("grid", "name an output file with --grid, --npz, or both")
     for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
         if outputs[flag] and not outputs[flag].lower().endswith(suffix):
             raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
@@ -55,9 +55,9 @@ def main() -> None:
 
         from rumi_tf.export.sampler import load_sampler, to_bytes
         from rumi_tf.plotting import save_grid
-    sampler = load_sampler(os.path.expanduser(wanted.saved_model))
-    label = None if wanted.label is None else sampler.label(wanted.label)
-    images = sampler.sample(wanted.num, wanted.seed, label)
+    sampler = load_sampler(os.path.expanduser(flag_values.saved_model))
+    label = None if flag_values.label is None else sampler.label(flag_values.label)
+    images = sampler.sample(flag_values.num, flag_values.seed, label)
     if outputs["grid"]:
         with cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
             save_grid(outputs["grid"], images, sampler.title())

@@ -1,7 +1,7 @@
-"""Do generated images help? Classifiers trained with and without them, on the same real images.
+"""Do generated images help? Trains classifiers with and without them, on the same real images.
 
-A trial is one repetition: real images to train on and others to test on, a GAN run, and one
-classifier per arm. The arms differ in what is done about the scarce class, and in nothing else.
+A repetition has real training and test images, one GAN run, and one classifier per arm. The arms
+differ only in how they treat the minority class.
 """
 
 import dataclasses
@@ -31,23 +31,22 @@ from rumi_tf.utils.io import atomic_path, remove_leftovers
 from rumi_tf.utils.progress import tracked
 from rumi_tf.utils.rng import numpy_generator
 
-# Share of each class that is held out when it is not given; other data sets have a test part that
-# is large enough.
+# Default share of each class to hold out. The test parts of the other data sets are large enough.
 HOLDOUT = {"digits": 0.3, "folder": 0.3}
 METRICS = ("minority_recall", "minority_precision", "balanced_accuracy")
-# Of what the arms do: a change makes results that were kept stale.
+# Version of the arms: a new one makes saved results stale.
 VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ArmRow(Row):
-    """One measured number of one classifier.
+    """One metric of one classifier.
 
     Attributes:
         arm: key of `ARMS`.
-        classifier_seed: of its initial weights, dropout and order of images.
-        updates: of its training.
-        n_train: images that it was trained on, repeated and generated ones included.
+        classifier_seed: seed of the initial weights, dropout and order of images.
+        updates: training updates of the classifier.
+        n_train: number of training images, including repeated and generated ones.
     """
 
     arm: str
@@ -57,19 +56,19 @@ class ArmRow(Row):
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class Repetition:
     """One repetition of the comparison.
 
     Attributes:
-        config: of the GAN run, resolved.
-        images: the training part of the data set, its test part behind it if it has one.
-        train: (n,) indices of the real images to train on, which are those of the GAN.
-        test: (m,) indices of the real images that nothing is trained on.
-        minority: label of the scarce class.
-        num: images to add to it.
-        updates: of each classifier.
-        seed: of the classifiers.
-        copies: images that were left out of `test`, since there are copies of them in `train`.
+        config: resolved configuration of the GAN run.
+        images: training part of the data set, followed by its test part if it has one.
+        train: (n,) indices of the real training images, the same for the GAN and the classifiers.
+        test: (m,) indices of the real test images.
+        minority: label of the minority class.
+        num: number of images to add to the minority class.
+        updates: training updates of each classifier.
+        seed: seed of the classifiers.
+        copies: number of held-out images missing from `test` because they have copies in `train`.
     """
 
     config: RunConfig
@@ -84,27 +83,28 @@ class Trial:
 
     @property
     def note(self) -> str:
-        """What was left out of the test, for the user."""
-        said = "held-out images are exact copies of images that are trained on; they are left out"
-        return f"{self.copies} {said}" if self.copies else ""
+        """Message about copies left out of the test; empty if there are none."""
+        if not self.copies:
+            return ""
+        return f"{self.copies} held-out images are exact copies of training images and are left out"
 
     @property
-    def kept(self) -> np.ndarray:
-        """(k,) indices of the images of the scarce class to train on."""
+    def minority_train(self) -> np.ndarray:
+        """(k,) indices of the training images of the minority class."""
         return self.train[self.images.labels[self.train] == self.minority]
 
     @property
-    def tested(self) -> np.ndarray:
-        """(t,) indices of the images of the scarce class to test on."""
+    def minority_test(self) -> np.ndarray:
+        """(t,) indices of the test images of the minority class."""
         return self.test[self.images.labels[self.test] == self.minority]
 
     @property
     def class_name(self) -> str:
-        """Name of the scarce class."""
+        """Name of the minority class."""
         return self.images.class_names[self.minority]
 
 
-def make_trial(
+def make_repetition(
     config: RunConfig,
     images: LabelledImages,
     test: LabelledImages | None,
@@ -113,78 +113,83 @@ def make_trial(
     updates: int | None = None,
     seed: int = 0,
     digests: np.ndarray | None = None,
-) -> Trial:
-    """Divides the images: what `config` trains on, and what it holds out.
+) -> Repetition:
+    """Divides the images into those that `config` trains on and those to test on.
 
     Args:
-        config: resolved, of split `unbalanced`.
-        images: the training part of its data set.
-        test: its test part; `None` if it has none.
-        num: images to add; `None` for as many as make the scarce class as frequent as the mean of
-            the others.
-        updates: of each classifier; `None` for as many as the embedding of the data set has.
-        seed: of the classifiers.
-        digests: `pixel_digests` of the images, and behind them of the test part; `None` makes them.
+        config: resolved, with split `unbalanced`.
+        images: training part of the data set.
+        test: test part of the data set; `None` if it has none.
+        num: images to add; by default the minority class reaches the mean size of the others.
+        updates: updates of each classifier; by default as for the data set's embedding.
+        seed: seed of the classifiers.
+        digests: `pixel_digests` of `images` and `test` joined; computed if `None`.
 
     Raises:
-        InvalidInput: there is nothing to test on, or nothing to add; or an image cannot be decoded.
+        InvalidInput: nothing to test on, nothing to add, or an image that cannot be decoded.
     """
     split = make_split(config, images.labels, images.class_names)
     (minority,) = split.positive_classes
-    everything = images if test is None else joined(images, test)
-    tested = np.concatenate(
-        [held_out(config, images.labels), np.arange(len(images), len(everything))]
-    )
-    if not np.any(everything.labels[tested] == minority):
-        count = int(np.sum(images.labels == minority))
-        enough = f"at least {math.ceil(1000 / count) / 1000:g}" if count > 1 else "more images"
-        raise InvalidInput(
-            "holdout",
-            f"{config.holdout:g} leaves no image of {config.minority_class} to test on, of "
-            f"{count}; that takes {enough}",
-        )
     train = split.indices["all"]
+    everything = images if test is None else joined(images, test)
+    candidates = _test_candidates(config, images, everything, minority)
     if digests is None:
         digests = pixel_digests(everything)
-    unseen = tested[~np.isin(digests[tested], digests[train])]
+    unseen = candidates[~np.isin(digests[candidates], digests[train])]
     if not np.any(everything.labels[unseen] == minority):
         raise InvalidInput(
             "data_dir",
-            f"all images of {config.minority_class} to test on are exact copies of images that are "
-            "trained on; remove the copies",
+            f"all test images of {config.minority_class} are exact copies of training images; "
+            "remove the copies",
         )
     if num is None:
-        num = missing(images.labels[train], minority)
+        num = num_missing(images.labels[train], minority)
         if num < 1:
             raise InvalidInput(
                 "minority_class",
-                f"{config.minority_class} has no fewer images than the mean of the other classes; "
-                "name another class, keep fewer with --minority_size, or give --num",
+                f"{config.minority_class} is no smaller than the mean of the other classes; name "
+                "another class, limit it with --minority_size, or give --num",
             )
     if updates is None:
         updates = classifier.num_updates(config.dataset, len(train))
-    copies = len(tested) - len(unseen)
-    return Trial(config, everything, train, unseen, minority, num, updates, seed, copies)
+    copies = len(candidates) - len(unseen)
+    return Repetition(config, everything, train, unseen, minority, num, updates, seed, copies)
+
+
+def _test_candidates(
+    config: RunConfig, images: LabelledImages, everything: LabelledImages, minority: int
+) -> np.ndarray:
+    """(m,) indices into `everything` of the held-out images and the test part, copies included."""
+    held = held_out(config, images.labels)
+    candidates = np.concatenate([held, np.arange(len(images), len(everything))])
+    if not np.any(everything.labels[candidates] == minority):
+        count = int(np.sum(images.labels == minority))
+        remedy = f"use at least {math.ceil(1000 / count) / 1000:g}" if count > 1 else "add images"
+        raise InvalidInput(
+            "holdout",
+            f"{config.holdout:g} leaves no test image of {config.minority_class}, which has "
+            f"{count}; {remedy}",
+        )
+    return candidates
 
 
 def pixel_digests(images: LabelledImages) -> np.ndarray:
-    """(N,) uint64: the same for images that have the same pixels, and else not."""
+    """(N,) uint64 hashes, equal for images with equal pixels."""
     batches = image_batches(images, np.arange(len(images)))
-    shown = tracked(batches, len(images), "looking for copies", "image")
     digests = [
         hashlib.blake2b(pixels, digest_size=8).digest()
-        for batch in shown
+        for batch in tracked(batches, len(images), "looking for copies", "image")
         for pixels in to_bytes(batch)
     ]
     return np.frombuffer(b"".join(digests), np.uint64)
 
 
-def missing(labels: np.ndarray, minority: int) -> int:
-    """How many images more make a class as frequent as the mean of the others that occur.
+def num_missing(labels: np.ndarray, minority: int) -> int:
+    """Number of images that the class lacks to reach the mean size of the other nonempty classes.
 
     Args:
-        labels: (n,) labels to train on.
-        minority: the class.
+        labels: (n,) training labels.
+        minority: label of the class.
     """
     counts = np.bincount(labels, minlength=minority + 1)
     others = np.delete(counts, minority)
@@ -195,46 +200,46 @@ def missing(labels: np.ndarray, minority: int) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Lesson:
-    """What a classifier is trained on.
+class TrainingSet:
+    """Training set of a classifier.
 
     Attributes:
         images: the data set.
-        chosen: (n,) indices; one may occur several times.
-        class_weights: (K,) factors of the loss, by class; `None` for 1.
+        indices: (n,) indices of the training images, with repetitions.
+        class_weights: (K,) weight of each class in the loss; `None` for 1.
     """
 
     images: LabelledImages
-    chosen: np.ndarray
+    indices: np.ndarray
     class_weights: np.ndarray | None = None
 
 
-def _plain(trial: Trial, generated: np.ndarray) -> Lesson:
-    return Lesson(trial.images, trial.train)
+def _unchanged(repetition: Repetition, generated: np.ndarray) -> TrainingSet:
+    return TrainingSet(repetition.images, repetition.train)
 
 
-def _weighted(trial: Trial, generated: np.ndarray) -> Lesson:
-    labels = trial.images.labels[trial.train]
-    weights = balancing_weights(labels, len(trial.images.class_names))
-    return Lesson(trial.images, trial.train, weights)
+def _weighted(repetition: Repetition, generated: np.ndarray) -> TrainingSet:
+    labels = repetition.images.labels[repetition.train]
+    weights = balancing_weights(labels, len(repetition.images.class_names))
+    return TrainingSet(repetition.images, repetition.train, weights)
 
 
-def _oversampled(trial: Trial, generated: np.ndarray) -> Lesson:
-    copies = repeated(trial.kept, trial.num, trial.seed)
-    return Lesson(trial.images, np.concatenate([trial.train, copies]))
+def _oversampled(repetition: Repetition, generated: np.ndarray) -> TrainingSet:
+    added = oversample(repetition.minority_train, repetition.num, repetition.seed)
+    return TrainingSet(repetition.images, np.concatenate([repetition.train, added]))
 
 
-def _augmented(trial: Trial, generated: np.ndarray) -> Lesson:
-    labels = np.full(len(generated), trial.minority)
-    images = joined(trial.images, from_memory(generated, labels, trial.images.class_names))
-    added = np.arange(len(trial.images), len(images))
-    return Lesson(images, np.concatenate([trial.train, added]))
+def _augmented(repetition: Repetition, generated: np.ndarray) -> TrainingSet:
+    real, labels = repetition.images, np.full(len(generated), repetition.minority)
+    images = joined(real, from_memory(generated, labels, real.class_names))
+    added = np.arange(len(real), len(images))
+    return TrainingSet(images, np.concatenate([repetition.train, added]))
 
 
 GENERATED = "generated"
-# By name: (trial, (num, H, W, C) uint8 generated images) -> what its classifier is trained on.
-ARMS: dict[str, Callable[[Trial, np.ndarray], Lesson]] = {
-    "none": _plain,
+# Name -> function of (repetition, (num, H, W, C) uint8 generated images).
+ARMS: dict[str, Callable[[Repetition, np.ndarray], TrainingSet]] = {
+    "none": _unchanged,
     "class_weights": _weighted,
     "oversampling": _oversampled,
     GENERATED: _augmented,
@@ -248,148 +253,154 @@ TITLES = {
 
 
 def balancing_weights(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """(K,) float64 factors that give every class the same weight in all, and images 1 on average.
+    """(K,) float64 weights that give every class the same total; their mean over images is 1.
 
     Args:
-        labels: (n,) labels to train on.
-        num_classes: K; a class that does not occur has the factor 0.
+        labels: (n,) training labels.
+        num_classes: K; an empty class has weight 0.
     """
+    # scikit-learn's `compute_class_weight` differs in the last bit, which would change `_identity`.
     counts = np.bincount(labels, minlength=num_classes)
     present = counts > 0
     shares = present.sum() * counts / len(labels)
     return np.divide(1.0, shares, out=np.zeros(num_classes), where=present)
 
 
-def repeated(members: np.ndarray, num: int, seed: int) -> np.ndarray:
-    """(num,) of the (k,) `members` in turn, so that none occurs twice as long as one is left."""
+def oversample(members: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """(num,) repetitions of the (k,) `members`, whose counts differ by at most 1."""
     return np.resize(numpy_generator(seed, "oversampling").permutation(members), num)
 
 
 # ----- running ------------------------------------------------------------------------------------
 
 
-def generate(trial: Trial) -> np.ndarray:
-    """Trains or reuses the GAN run: `trial.num` images of the scarce class, (num, H, W, C) uint8.
+def generate(repetition: Repetition) -> np.ndarray:
+    """Trains or reuses the GAN run and generates images of the minority class.
 
-    They depend on the run alone, not on the seed of the classifiers.
+    Returns:
+        (num, H, W, C) uint8; they do not depend on the seed of the classifiers.
     """
-    train(trial.config)
-    sampler = outputs.sampler_of(trial.config)
-    label = trial.minority if sampler.conditional else None
-    batches = sampler.batches(trial.num, trial.config.seed, label)
+    train(repetition.config)
+    sampler = outputs.sampler_of(repetition.config)
+    label = repetition.minority if sampler.conditional else None
+    batches = sampler.batches(repetition.num, repetition.config.seed, label)
     return np.concatenate([to_bytes(batch) for batch in batches])
 
 
 def compare(
-    trials: Sequence[Trial],
+    repetitions: Sequence[Repetition],
     generated: Mapping[RunConfig, np.ndarray],
     path: Path,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> list[ArmRow]:
-    """Trains and judges a classifier for every trial and arm that `path` has no results of.
+    """Trains and evaluates the classifier of every repetition and arm without results in `path`.
 
     Args:
-        trials: the repetitions.
-        generated: by configuration, what `generate` returns.
-        path: CSV file of results; those that are missing are added one after the other.
-        tell: is given a line for every classifier.
+        repetitions: the repetitions.
+        generated: configuration -> what `generate` returned for it.
+        path: CSV file of results; the rows of a classifier are added when it is finished.
+        report: called with one line per classifier.
 
     Returns:
-        The rows of these trials, by trial and arm.
+        The rows of these repetitions, by repetition and arm.
     """
-    known: dict[str, list[ArmRow]] = {}
+    saved: dict[str, list[ArmRow]] = {}
     for row in read_rows(path, ArmRow):
-        known.setdefault(row.embedding, []).append(row)
-    rows, total = [], len(trials) * len(ARMS)
-    for trial in trials:
-        for arm, lesson_of in ARMS.items():
-            lesson = lesson_of(trial, generated[trial.config])
-            found = known.get(_identity(trial, lesson), [])
-            kept = {row.metric: row for row in found if row.arm == arm}
-            measured = [kept[name] for name in METRICS if name in kept]
-            if len(measured) < len(METRICS):
-                measured = _measure(trial, arm, lesson)
-                append_rows(path, measured)
-            rows += measured
-            recall = measured[METRICS.index("minority_recall")].value
-            tell(
-                f"[{len(rows) // len(METRICS)}/{total}] seed {trial.seed}, {TITLES[arm]}: "
-                f"recall of {trial.class_name} {recall:.3f}, {measured[0].seconds:.0f} s"
+        saved.setdefault(row.embedding, []).append(row)
+    rows, total = [], len(repetitions) * len(ARMS)
+    for repetition in repetitions:
+        for arm, make_training_set in ARMS.items():
+            training = make_training_set(repetition, generated[repetition.config])
+            by_metric = {
+                row.metric: row
+                for row in saved.get(_identity(repetition, training), [])
+                if row.arm == arm
+            }
+            arm_rows = [by_metric[name] for name in METRICS if name in by_metric]
+            if len(arm_rows) < len(METRICS):
+                arm_rows = _measure(repetition, arm, training)
+                append_rows(path, arm_rows)
+            rows += arm_rows
+            recall = arm_rows[METRICS.index("minority_recall")].value
+            report(
+                f"[{len(rows) // len(METRICS)}/{total}] seed {repetition.seed}, {TITLES[arm]}: "
+                f"recall of {repetition.class_name} {recall:.3f}, {arm_rows[0].seconds:.0f} s"
             )
     return rows
 
 
-def _identity(trial: Trial, lesson: Lesson) -> str:
-    """Name of a classifier by all that decides what it becomes and how it is judged."""
-    weights = None if lesson.class_weights is None else lesson.class_weights.tolist()
+def _identity(repetition: Repetition, training: TrainingSet) -> str:
+    """Name of a classifier: a hash of everything that decides its weights and its metrics."""
+    weights = None if training.class_weights is None else training.class_weights.tolist()
     text = json.dumps(
-        [VERSION, classifier.VERSION, lesson.images.fingerprint, weights, trial.minority,
-         trial.updates, trial.seed]
+        [VERSION, classifier.VERSION, training.images.fingerprint, weights, repetition.minority,
+         repetition.updates, repetition.seed]
     )  # fmt: skip
     digest = hashlib.sha256(text.encode())
-    for index in (lesson.chosen, trial.test):
+    for index in (training.indices, repetition.test):
         digest.update(f"{len(index)} ".encode() + index.astype("<i8").tobytes())
     return f"classifier-{digest.hexdigest()[:16]}"
 
 
-def _measure(trial: Trial, arm: str, lesson: Lesson) -> list[ArmRow]:
-    """Trains the classifier of an arm and judges it by the images that are held out."""
+def _measure(repetition: Repetition, arm: str, training: TrainingSet) -> list[ArmRow]:
+    """Trains the classifier of an arm and evaluates it on the test images."""
     began = time.monotonic()
-    network = classifier.classifier_network(lesson.images, trial.seed)
+    network = classifier.classifier_network(training.images, repetition.seed)
     classifier.fit_classifier(
-        network, lesson.images, lesson.chosen, updates=trial.updates, seed=trial.seed,
-        title=f"classifier with {TITLES[arm]}", class_weights=lesson.class_weights,
+        network, training.images, training.indices, updates=repetition.updates,
+        seed=repetition.seed, title=f"classifier with {TITLES[arm]}",
+        class_weights=training.class_weights,
     )  # fmt: skip
-    guesses = classifier.predicted_labels(network, trial.images, trial.test)
-    values = judged(trial, guesses)
+    predicted = classifier.predicted_labels(network, repetition.images, repetition.test)
+    values = classification_metrics(repetition, predicted)
     seconds = round(time.monotonic() - began, 3)
     with_gan = arm == GENERATED
-    provenance: dict[str, Any] = provenance_of(trial.config)
+    provenance: dict[str, Any] = provenance_of(repetition.config)
     if not with_gan:
-        # A result without the GAN belongs to every GAN: it is kept when the objective changes.
-        provenance |= {"objective": arm, "config_hash": trial.images.fingerprint[:10]}
+        # The other arms do not depend on the GAN: their results stay valid for any objective.
+        provenance |= {"objective": arm, "config_hash": repetition.images.fingerprint[:10]}
     return [
         ArmRow(
             **provenance,
-            iteration=trial.config.iterations if with_gan else 0,
-            reference=f"{trial.config.dataset} held out {trial.images.fingerprint[:10]}",
+            iteration=repetition.config.iterations if with_gan else 0,
+            reference=f"{repetition.config.dataset} held out {repetition.images.fingerprint[:10]}",
             protocol="augmentation",
-            embedding=_identity(trial, lesson),
+            embedding=_identity(repetition, training),
             metric=name,
             value=None if math.isnan(value) else value,
             std=None,
-            n_generated=trial.num if with_gan else 0,
-            n_reference=len(trial.test),
+            n_generated=repetition.num if with_gan else 0,
+            n_reference=len(repetition.test),
             seconds=seconds,
-            note="" if not math.isnan(value) else f"no image was put in {trial.class_name}",
+            note=f"no image was classified as {repetition.class_name}" if math.isnan(value) else "",
             arm=arm,
-            classifier_seed=trial.seed,
-            updates=trial.updates,
-            n_train=len(lesson.chosen),
+            classifier_seed=repetition.seed,
+            updates=repetition.updates,
+            n_train=len(training.indices),
         )
         for name, value in values.items()
     ]
 
 
-def judged(trial: Trial, guesses: np.ndarray) -> dict[str, float]:
-    """The `METRICS` of a classifier.
+def classification_metrics(repetition: Repetition, predicted: np.ndarray) -> dict[str, float]:
+    """`METRICS` of a classifier.
 
     Args:
-        trial: whose test images were judged.
-        guesses: (m,) labels that the classifier gave them.
+        repetition: whose test images were classified.
+        predicted: (m,) predicted labels of the test images.
     """
-    labels = trial.images.labels[trial.test]
-    confusion = metrics.confusion_matrix(labels, guesses, len(trial.images.class_names))
+    labels = repetition.images.labels[repetition.test]
+    confusion = metrics.confusion_matrix(labels, predicted, len(repetition.images.class_names))
     values = (
-        metrics.class_recall(confusion)[trial.minority],
-        metrics.class_precision(confusion)[trial.minority],
+        metrics.class_recall(confusion)[repetition.minority],
+        metrics.class_precision(confusion)[repetition.minority],
         metrics.balanced_accuracy(confusion),
     )
     return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 
 
 def check_output(path: Path) -> None:
-    """Raises `InvalidInput` if results could not be added to the file at `path`."""
+    """Raises `InvalidInput` if results cannot be appended to the file at `path`."""
     try:
         check_rows(path, ArmRow)
     except ValueError as error:
@@ -397,7 +408,7 @@ def check_output(path: Path) -> None:
 
 
 def folder_of(class_name: str) -> str:
-    """A name for the folder of a class; that of a class may lead elsewhere."""
+    """Folder name of a class, safe against class names that lead to other directories."""
     name = class_name.replace("/", "_")
     return "_" * len(name) if set(name) <= {"."} else name
 
@@ -405,10 +416,10 @@ def folder_of(class_name: str) -> str:
 def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None:
     """Writes generated images as PNG files named by seed and number.
 
-    Files so named by an earlier command are deleted unless they are written again; others stay.
+    Deletes such files of an earlier command that are not written again; other files stay.
 
     Args:
-        directory: where.
+        directory: directory of the files.
         runs: pairs of the seed of a run and its images, (num, H, W, C) uint8.
     """
     directory.mkdir(parents=True, exist_ok=True)

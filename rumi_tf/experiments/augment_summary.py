@@ -1,4 +1,4 @@
-"""What classifiers with and without generated images say: a table and a paragraph in words."""
+"""Summary of the augmentation experiment: a table and a paragraph of text."""
 
 import dataclasses
 import math
@@ -11,86 +11,85 @@ from rumi_tf.experiments.augment import ARMS, GENERATED, METRICS, TITLES, ArmRow
 from rumi_tf.metrics.diversity import diversity
 
 DECISIVE = ("minority_recall", "balanced_accuracy")
-CONFIDENCE = 0.95  # of the interval of a difference
-ROUNDING = 1e-9  # within which differences are the same
-ALIKE = 0.5  # of the deviation of real images
-FEW = 30  # images to test on, below which a single one moves recall by more than 1/30
+CONFIDENCE = 0.95  # level of the interval of a difference
+ROUNDING = 1e-9  # differences closer than this are equal
+LOW_DIVERSITY = 0.5  # ratio to the diversity of real images
+SMALL_TEST = 30  # test images of a class, below which one image moves recall by over 1/30
 
 
-def values_of(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
-    """(trials,) values of an arm, in the order of the trials; NaN where there is none."""
-    found = [row.value for row in rows if row.arm == arm and row.metric == metric]
-    return np.array([np.nan if value is None else value for value in found], np.float64)
+def arm_values(rows: Iterable[ArmRow], arm: str, metric: str) -> np.ndarray:
+    """(repetitions,) values of a metric of an arm; NaN where a row has no value."""
+    values = [row.value for row in rows if row.arm == arm and row.metric == metric]
+    return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def spread(values: np.ndarray) -> str:
-    """Mean ± sample deviation of the values that there are, e.g. `0.812 ± 0.031`."""
-    there = values[~np.isnan(values)]
-    if not len(there):
+def mean_and_std(values: np.ndarray) -> str:
+    """Mean ± sample standard deviation, ignoring NaN, e.g. `0.812 ± 0.031`."""
+    values = values[~np.isnan(values)]
+    if not len(values):
         return "-"
-    deviation = f" ± {there.std(ddof=1):.3f}" if len(there) > 1 else ""
-    return f"{there.mean():.3f}{deviation}"
+    deviation = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{deviation}"
 
 
 def summarise(rows: Sequence[ArmRow]) -> list[dict[str, str]]:
-    """A row of text for every arm: mean and deviation of each metric over the trials."""
+    """Table of text with a row per arm: mean and deviation of each metric over the repetitions."""
     table = []
     for arm, title in TITLES.items():
-        mine = [row for row in rows if row.arm == arm]
+        arm_rows = [row for row in rows if row.arm == arm]
         cells = {
-            metric.replace("_", " "): spread(values_of(mine, arm, metric)) for metric in METRICS
+            metric.replace("_", " "): mean_and_std(arm_values(arm_rows, arm, metric))
+            for metric in METRICS
         }
-        counts = {"trained on": f"{mine[0].n_train:,}", "tested on": f"{mine[0].n_reference:,}"}
-        seeds = ", ".join(str(row.classifier_seed) for row in mine if row.metric == METRICS[0])
+        first = arm_rows[0]
+        counts = {"trained on": f"{first.n_train:,}", "tested on": f"{first.n_reference:,}"}
+        seeds = ", ".join(str(row.classifier_seed) for row in arm_rows if row.metric == METRICS[0])
         table.append({"against the imbalance": title, **cells, **counts, "seeds": seeds})
     return table
 
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Generated images less another arm.
+    """Mean paired difference between generated images and another arm.
 
     Attributes:
-        rival: the other arm.
-        mean: of the differences of single trials.
-        low, high: interval of that mean with `CONFIDENCE`, by Student's t; infinite where there is
-            no spread to judge by: of one trial, or of differences that are all the same.
+        baseline: the other arm.
+        mean: mean of the differences within repetitions.
+        low, high: its `CONFIDENCE` interval by Student's t; infinite without spread, that is, for
+            one repetition or equal differences.
     """
 
-    rival: str
+    baseline: str
     mean: float
     low: float
     high: float
 
     @property
     def sign(self) -> int:
-        """1 if generated images are better, -1 if worse, 0 if that cannot be told."""
+        """1 if generated images are better, -1 if worse, 0 if the interval contains 0."""
         return int(self.low > 0) - int(self.high < 0)
 
     def __str__(self) -> str:
         words = {1: "better", 0: "not distinguishable", -1: "worse"}[self.sign]
-        inside = f"{self.low:+.3f} to {self.high:+.3f}, "
-        if math.isinf(self.low):
-            inside = "no spread, "
-        return f"{self.mean:+.3f} ({inside}{words})"
+        interval = "no spread" if math.isinf(self.low) else f"{self.low:+.3f} to {self.high:+.3f}"
+        return f"{self.mean:+.3f} ({interval}, {words})"
 
 
-def difference(ours: np.ndarray, theirs: np.ndarray, rival: str = "") -> Difference:
-    """Compares arms trial by trial, so that what all arms of a trial share drops out.
+def difference(ours: np.ndarray, theirs: np.ndarray, baseline: str = "") -> Difference:
+    """Compares two arms by a paired t interval, which removes what the arms of a repetition share.
 
     Args:
-        ours, theirs: (trials,) values, better if higher.
-        rival: name of the other arm.
+        ours, theirs: (repetitions,) values; higher is better.
+        baseline: name of the other arm.
     """
-    each = np.asarray(ours) - np.asarray(theirs)
-    mean, half = float(each.mean()), math.inf
-    if len(each) > 1 and np.ptp(each) > ROUNDING:
-        error = each.std(ddof=1) / math.sqrt(len(each))
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(each) - 1) * error)
-    return Difference(rival, mean, mean - half, mean + half)
+    differences = np.asarray(ours) - np.asarray(theirs)
+    low, high = -math.inf, math.inf
+    if len(differences) > 1 and np.ptp(differences) > ROUNDING:
+        low, high = map(float, stats.ttest_rel(ours, theirs).confidence_interval(CONFIDENCE))
+    return Difference(baseline, float(differences.mean()), low, high)
 
 
-# By the best and the worst sign among the decisive metrics.
+# (best sign, worst sign) among the decisive metrics -> answer.
 ANSWERS = {
     (1, 1): "Yes",
     (1, 0): "Yes",
@@ -101,83 +100,85 @@ ANSWERS = {
 }
 
 
-def small_test_note(tested: int) -> str:
-    """What so few test images of the class mean for its recall; empty if they are not few."""
-    if tested >= FEW:
+def small_test_note(num_test: int) -> str:
+    """Warning that recall is coarse; empty if the class has at least `SMALL_TEST` test images."""
+    if num_test >= SMALL_TEST:
         return ""
     return (
-        f"Only {tested} of the images tested on are of the class, so recall moves in steps of "
-        f"{1 / tested:.2f}."
+        f"Only {num_test} test images are of the class, so recall moves in steps of "
+        f"{1 / num_test:.2f}."
     )
 
 
-def sameness_note(generated: Mapping[int, np.ndarray], real: np.ndarray) -> str:
-    """Which GAN runs made images that are nearly alike; empty if none did.
+def low_diversity_note(generated: Mapping[int, np.ndarray], real: np.ndarray) -> str:
+    """Warning that names the GAN runs whose images are nearly alike; empty if there are none.
 
     Args:
-        generated: seed of a run -> (N, H, W, C) images of it.
-        real: (M, H, W, C) real ones, in the same range of values.
+        generated: seed of a run -> its (N, H, W, C) images.
+        real: (M, H, W, C) real images in the same range of values.
     """
-    enough = ALIKE * diversity(real)
+    threshold = LOW_DIVERSITY * diversity(real)
     seeds = [
         str(seed)
         for seed, images in generated.items()
-        if len(images) > 1 and diversity(images) < enough
+        if len(images) > 1 and diversity(images) < threshold
     ]
     if not seeds:
         return ""
     return (
         f"The generated images of seed {', '.join(seeds)} are nearly alike, less than half as "
-        "different as real ones: more --iterations or a higher --learning_rate may help."
+        "diverse as real ones: more --iterations or a higher --learning_rate may help."
     )
 
 
-def verdict(rows: Sequence[ArmRow], class_name: str, tested: int) -> str:
-    """A paragraph: whether generated images helped, against the best other arm and against none.
+def conclusion(rows: Sequence[ArmRow], class_name: str, num_test: int) -> str:
+    """Paragraph that says whether generated images helped, against the best other arm and `none`.
 
-    The answer is `yes` where they are better in minority recall or balanced accuracy and worse in
-    neither, beyond the spread over the trials.
+    The answer is yes if they are better in minority recall or balanced accuracy and worse in
+    neither, by the `CONFIDENCE` intervals.
 
     Args:
-        rows: of all arms and trials.
-        class_name: of the scarce class.
-        tested: number of images tested on that are of the class, at least 1.
+        rows: results of all arms and repetitions.
+        class_name: name of the minority class.
+        num_test: number of its test images, at least 1.
     """
-    best = {metric: _against(rows, metric, _best_rival(rows, metric)) for metric in DECISIVE}
-    signs = [found.sign for found in best.values()]
-    ours = [row for row in rows if row.arm == GENERATED and row.metric == METRICS[0]]
+    against_best = {
+        metric: _against(rows, metric, _best_baseline(rows, metric)) for metric in DECISIVE
+    }
+    signs = [result.sign for result in against_best.values()]
+    generated_rows = [row for row in rows if row.arm == GENERATED and row.metric == METRICS[0]]
+    num_seeds = len(generated_rows)
     parts = [
         f"Did generated images of {class_name} help? {ANSWERS[max(signs), min(signs)]}.",
-        "Differences are between classifiers of the same seed, and are given with their "
-        f"{CONFIDENCE:.0%} interval over {len(ours)} seeds."
-        if len(ours) > 1
-        else "One seed has no spread, so nothing can be told apart: give several --seeds.",
+        f"Differences are between classifiers of the same seed, with the {CONFIDENCE:.0%} interval "
+        f"over {num_seeds} seeds."
+        if num_seeds > 1
+        else "One seed has no spread, so the arms cannot be compared: give several --seeds.",
     ]
-    for metric, found in best.items():
+    for metric, result in against_best.items():
         parts.append(
             f"{metric.replace('_', ' ').capitalize()} is "
-            f"{spread(values_of(rows, GENERATED, metric))} with them and "
-            f"{spread(values_of(rows, found.rival, metric))} with {TITLES[found.rival]}, the best "
-            f"of the other ways: {found}."
+            f"{mean_and_std(arm_values(rows, GENERATED, metric))} with generated images and "
+            f"{mean_and_std(arm_values(rows, result.baseline, metric))} with "
+            f"{TITLES[result.baseline]}, the best alternative: {result}."
         )
-        if found.rival != "none":
+        if result.baseline != "none":
             parts.append(
-                f"With nothing done it is {spread(values_of(rows, 'none', metric))}: "
+                f"With nothing done it is {mean_and_std(arm_values(rows, 'none', metric))}: "
                 f"{_against(rows, metric, 'none')}."
             )
-    if len(ours) > 1 and len({row.config_hash for row in ours}) == 1:
+    if num_seeds > 1 and len({row.config_hash for row in generated_rows}) == 1:
         parts.append(
-            "All seeds share one GAN run and one choice of images: the spread is that of the "
-            "classifiers alone."
+            "All seeds share one GAN run and one choice of images: only the classifiers differ."
         )
-    return " ".join(filter(None, [*parts, small_test_note(tested)]))
+    return " ".join(filter(None, [*parts, small_test_note(num_test)]))
 
 
-def _best_rival(rows: Sequence[ArmRow], metric: str) -> str:
-    rivals = [arm for arm in ARMS if arm != GENERATED]
-    return max(rivals, key=lambda arm: values_of(rows, arm, metric).mean())
+def _best_baseline(rows: Sequence[ArmRow], metric: str) -> str:
+    baselines = [arm for arm in ARMS if arm != GENERATED]
+    return max(baselines, key=lambda arm: arm_values(rows, arm, metric).mean())
 
 
-def _against(rows: Sequence[ArmRow], metric: str, rival: str) -> Difference:
-    ours, theirs = (values_of(rows, arm, metric) for arm in (GENERATED, rival))
-    return difference(ours, theirs, rival)
+def _against(rows: Sequence[ArmRow], metric: str, baseline: str) -> Difference:
+    ours, theirs = (arm_values(rows, arm, metric) for arm in (GENERATED, baseline))
+    return difference(ours, theirs, baseline)

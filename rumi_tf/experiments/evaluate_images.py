@@ -1,4 +1,4 @@
-"""Measures a SavedModel, or images from anywhere, and writes what was found."""
+"""Evaluates the images of a SavedModel, a directory or an NPZ file, and writes the results."""
 
 import dataclasses
 import json
@@ -28,15 +28,15 @@ from rumi_tf.utils.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
-class Assessment:
-    """What was measured, of which images, against which.
+class EvaluationReport:
+    """Results of an evaluation.
 
     Attributes:
-        generated, reference: what the images on either side are, in words.
+        generated, reference: descriptions of the generated and of the real images.
         evaluation: the measurements.
-        rows: the same with provenance.
-        class_names: of the classes that shares are about.
-        notes: what the user should know.
+        rows: the measurements with their provenance.
+        class_names: names of the classes of the class shares.
+        notes: messages for the user.
     """
 
     generated: str
@@ -49,7 +49,17 @@ class Assessment:
 
 @dataclasses.dataclass(frozen=True)
 class _Generated:
-    """Images to be measured: a stream of them, how many, where from, and of which classes."""
+    """Images to evaluate.
+
+    Attributes:
+        flag: flag that names their source, for error messages.
+        title: description of their source.
+        batches: arrays (n, H, W, C) in [-1, 1].
+        total: number of images.
+        provenance: columns of their rows.
+        notes: messages for the user.
+        labels: classes that they were generated with, in turn.
+    """
 
     flag: str
     title: str
@@ -60,10 +70,9 @@ class _Generated:
     labels: Sequence[int] | None = None
 
 
-# What says which images of a data set are meant: given anew, it takes the place of all that a
-# SavedModel's run was given.
-_CHOICE = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
-           "attribute")  # fmt: skip
+# Fields that select images of a data set. Giving one resets the data fields of a SavedModel's run.
+_SELECTION = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
+              "attribute")  # fmt: skip
 
 
 def assess(
@@ -75,24 +84,24 @@ def assess(
     image_range: str | None = None,
     extrapolate: bool = False,
     refresh: bool = False,
-) -> Assessment:
-    """Measures the images of a SavedModel, a directory or an NPZ file.
+) -> EvaluationReport:
+    """Evaluates the images of a SavedModel, a directory or an NPZ file.
 
     Args:
-        saved_model: directory of a SavedModel, or
+        saved_model: directory of a SavedModel; give either this or `images`.
         images: directory of image files, or NPZ file; see `load_unlabelled`.
         reference: real images in the same forms; `None` takes those of the data set.
-        given: fields of `RunConfig` that were given; those of a SavedModel are known.
-        image_range: what floating values in an NPZ file mean.
-        extrapolate: adds the extrapolated Frechet distance.
-        refresh: computes classifier and statistics of real images anew.
+        given: fields of `RunConfig` that the user set; they override those of the SavedModel.
+        image_range: value range of floating-point images in an NPZ file.
+        extrapolate: whether to add the extrapolated Frechet distance.
+        refresh: whether to recompute the classifier and the statistics of real images.
 
     Raises:
-        InvalidInput: naming the flag of what cannot be used.
+        InvalidInput: an input cannot be used; it names the flag.
     """
     sampler = load_sampler(saved_model) if saved_model else None
-    known = _trained_with(sampler)
-    config = _config(known, given, needs_data=reference is None)
+    trained = _trained_config(sampler)
+    config = _evaluation_config(trained, given, needs_data=reference is None)
     data = split = None
     if config is not None:
         config = resolve.resolve(config)
@@ -100,20 +109,19 @@ def assess(
     else:
         config = RunConfig(**{"embedding": "inception", **given})
     channels = data.image_shape[-1] if data is not None else None
-    judged = load_unlabelled("images", images, image_range, channels) if images else None
+    loaded = load_unlabelled("images", images, image_range, channels) if images else None
     real = load_unlabelled("reference", reference, image_range, channels) if reference else None
     if data is not None:
-        for flag, shape in (
-            ("images", judged.image_shape if judged else None),
-            ("reference", real.image_shape if real else None),
-            ("saved_model", (sampler and tuple(sampler.metadata.get("image_shape", ()))) or None),
-        ):
-            _check_shape(flag, shape, data)
+        _check_shape("images", loaded.image_shape if loaded else None, data)
+        _check_shape("reference", real.image_shape if real else None, data)
+        trained_shape = sampler.metadata.get("image_shape") if sampler else None
+        _check_shape("saved_model", trained_shape, data)
     evaluator = _evaluator(config, data, split, real, reference, refresh)
+    data_config = config if data is not None else None
     if sampler:
-        generated = _of_sampler(sampler, saved_model, known, config, evaluator, data)
+        generated = _from_sampler(sampler, saved_model, trained, data_config, evaluator, data)
     else:
-        generated = _of_images(judged, images, config if data else None, evaluator.protocol)
+        generated = _from_files(loaded, images, data_config, evaluator.protocol)
     try:
         evaluation = evaluator(
             generated.batches, total=generated.total, labels=generated.labels,
@@ -121,62 +129,67 @@ def assess(
         )  # fmt: skip
     except ValueError as error:
         raise InvalidInput(generated.flag, str(error)) from error
+    return _report(generated, evaluator, evaluation)
+
+
+def _report(
+    generated: _Generated, evaluator: Evaluator, evaluation: Evaluation
+) -> EvaluationReport:
     notes = [*generated.notes, *(m.note for m in evaluation.measurements)]
     rows = [
         dataclasses.replace(row, note="; ".join(filter(None, [row.note, *generated.notes])))
         for row in evaluator.rows(evaluation, **generated.provenance)
     ]
-    return Assessment(
+    return EvaluationReport(
         generated.title, evaluator.reference_name, evaluation, rows,
         evaluator.embedding.class_names, tuple(dict.fromkeys(filter(None, notes))),
     )  # fmt: skip
 
 
-def _trained_with(sampler: Sampler | None) -> RunConfig | None:
-    """The configuration that a SavedModel was trained with, if it says so."""
-    known = sampler.metadata.get("config") if sampler else None
-    if known is None:
+def _trained_config(sampler: Sampler | None) -> RunConfig | None:
+    """Configuration that a SavedModel was trained with, if it is in the metadata."""
+    values = sampler.metadata.get("config") if sampler else None
+    if values is None:
         return None
     try:
-        return RunConfig.from_json(json.dumps(known))
+        return RunConfig.from_json(json.dumps(values))
     except ValueError as error:
-        raise InvalidInput("saved_model", f"its configuration is damaged: {error}") from error
+        raise InvalidInput("saved_model", f"has an invalid configuration: {error}") from error
 
 
 def _check_shape(flag: str, shape: Sequence[int] | None, data: LabelledImages) -> None:
-    """Raises now what the classifier of the data set would raise once it is trained."""
-    if shape is not None and shape != tuple(data.image_shape):
+    """Raises before the classifier of the data set is trained if the images do not fit it."""
+    if shape and tuple(shape) != tuple(data.image_shape):
         raise InvalidInput(
             flag,
-            f"images are {describe(shape)}, those of the data set {describe(data.image_shape)}",
+            f"images are {describe(shape)}, but the data set has {describe(data.image_shape)}",
         )
 
 
-def _config(
-    known: RunConfig | None, given: Mapping[str, Any], needs_data: bool
+def _evaluation_config(
+    trained: RunConfig | None, given: Mapping[str, Any], needs_data: bool
 ) -> RunConfig | None:
-    """That of the SavedModel, with what was given in its place; else what was given.
+    """Configuration of the evaluation: the SavedModel's, overridden by the given fields.
 
-    `None` if no data set is known and none is needed.
+    `None` if no data set is named and none is needed.
     """
-    if known is None and "dataset" not in given:
+    if trained is None and "dataset" not in given:
         if needs_data:
-            raise InvalidInput("dataset", "it is not known what to compare with; name the data set")
+            raise InvalidInput("dataset", "name the data set to compare with, or give --reference")
         for field in dataclasses.fields(RunConfig):
             if field.name in given and RunConfig.section_of(field.name) == "Data":
                 raise InvalidInput(field.name, "has no effect without --dataset")
         return None
-    if known is None:
+    if trained is None:
         return RunConfig(**given)
-    # Of the network nothing is needed but that it fits the images that it is compared with.
+    # The network is reset: an evaluation only needs images of the right shape, checked elsewhere.
     reset = {"protocol", "embedding", "eval_samples", "inception_weights", "cache_dir", "network"}
-    if any(name in given for name in _CHOICE):
-        reset |= {
-            f.name for f in dataclasses.fields(RunConfig) if RunConfig.section_of(f.name) == "Data"
-        }
+    if any(name in given for name in _SELECTION):
+        names = [f.name for f in dataclasses.fields(RunConfig)]
+        reset |= {name for name in names if RunConfig.section_of(name) == "Data"}
         reset -= {"dataset"} if "dataset" in given else {"dataset", "data_dir", "image_size"}
     defaults = {f.name: f.default for f in dataclasses.fields(RunConfig) if f.name in reset}
-    return dataclasses.replace(known, **{**defaults, "runs_dir": "runs", **given})
+    return dataclasses.replace(trained, **{**defaults, "runs_dir": "runs", **given})
 
 
 def _evaluator(
@@ -191,7 +204,7 @@ def _evaluator(
         return Evaluator.for_run(config, data, split, refresh)
     if config.protocol != "auto":
         raise InvalidInput("protocol", "has no effect with --reference")
-    # Counts as of the papers; all images of the reference, whatever they are.
+    # The protocol's counts, but all reference images, whatever their number and classes.
     protocol = dataclasses.replace(
         protocol_for(config), name="images", num_reference=None, reference="all"
     )
@@ -206,24 +219,23 @@ def _evaluator(
     return Evaluator(protocol, embedding, features, split, f"{path} {real.fingerprint[:10]}")
 
 
-def _of_sampler(
+def _from_sampler(
     sampler: Sampler,
     path: Path,
-    known: RunConfig | None,
-    config: RunConfig,
+    trained: RunConfig | None,
+    config: RunConfig | None,
     evaluator: Evaluator,
     data: LabelledImages | None,
 ) -> _Generated:
-    """Images of a SavedModel, from the noise that its run's own evaluation had."""
+    """Images of a SavedModel, from the same noise as in an evaluation during its run."""
     total, notes = evaluator.protocol.num_generated, []
-    provenance: dict[str, Any] = _foreign(
-        str(path), digest_of(path / "saved_model.pb"), config if data else None
-    )
-    if known is not None:
-        trained = {k: provenance_of(known)[k] for k in ("objective", "config_hash", "seed")}
-        provenance |= {**trained, "iteration": sampler.iteration or known.iterations}
+    digest = digest_of(path / "saved_model.pb")
+    provenance: dict[str, Any] = _external_provenance(str(path), digest, config)
+    if trained is not None:
+        known = {k: provenance_of(trained)[k] for k in ("objective", "config_hash", "seed")}
+        provenance |= {**known, "iteration": sampler.iteration or trained.iterations}
         if data is not None and sampler.metadata.get("data_fingerprint") != data.fingerprint:
-            notes.append("the real images are not of the data that the generator was trained on")
+            notes.append("the real images are not the data that the generator was trained on")
     labels = None
     if sampler.conditional:
         labels = (
@@ -239,20 +251,21 @@ def _of_sampler(
     return _Generated("saved_model", title, batches, total, provenance, notes, labels)
 
 
-def _of_images(
-    judged: LabelledImages, path: Path, config: RunConfig | None, protocol: Protocol
+def _from_files(
+    images: LabelledImages, path: Path, config: RunConfig | None, protocol: Protocol
 ) -> _Generated:
-    order = numpy_generator(protocol.seed, "judged images").permutation(len(judged))
+    """A random sample of the images, as many as the protocol needs."""
+    order = numpy_generator(protocol.seed, "judged images").permutation(len(images))
     order, notes = order[: protocol.num_generated], []
     if len(order) < protocol.num_generated:
         notes.append(f"the protocol asks for {protocol.num_generated:,} generated images")
-    provenance = _foreign(str(path), judged.fingerprint, config)
-    batches = image_batches(judged, order)
+    provenance = _external_provenance(str(path), images.fingerprint, config)
+    batches = image_batches(images, order)
     return _Generated("images", str(path), batches, len(order), provenance, notes)
 
 
-def _foreign(path: str, digest: str, config: RunConfig | None) -> dict[str, str | int]:
-    """Provenance of images that are no run's."""
+def _external_provenance(path: str, digest: str, config: RunConfig | None) -> dict[str, str | int]:
+    """Provenance columns of images that do not come from a run."""
     return {
         **dict.fromkeys(("dataset", "split", "target"), ""),
         **(provenance_of(config) if config else {}),
@@ -263,20 +276,20 @@ def _foreign(path: str, digest: str, config: RunConfig | None) -> dict[str, str 
     }
 
 
-# ----- what is shown and written ------------------------------------------------------------------
+# ----- output -------------------------------------------------------------------------------------
 
 
-def as_table(found: Assessment) -> str:
-    """The measurements as aligned lines."""
-    measured = found.evaluation
+def as_table(report: EvaluationReport) -> str:
+    """Formats the measurements as aligned lines."""
+    evaluation = report.evaluation
     lines = [
-        f"generated: {found.generated}, {measured.n_generated:,} images",
-        f"real:      {found.reference}, {measured.n_reference:,} images",
-        f"embedding: {found.rows[0].embedding}   protocol: {found.rows[0].protocol}   "
-        f"seconds: {measured.seconds:.1f}",
+        f"generated: {report.generated}, {evaluation.n_generated:,} images",
+        f"real:      {report.reference}, {evaluation.n_reference:,} images",
+        f"embedding: {report.rows[0].embedding}   protocol: {report.rows[0].protocol}   "
+        f"seconds: {evaluation.seconds:.1f}",
         "",
     ]
-    numbers = {note: k for k, note in enumerate(found.notes, start=1)}
+    numbers = {note: k for k, note in enumerate(report.notes, start=1)}
     cells = [
         (
             m.metric,
@@ -284,55 +297,57 @@ def as_table(found: Assessment) -> str:
             "" if m.std is None else f"± {m.std:.2g}",
             f"[{numbers[m.note]}]" if m.note else "",
         )
-        for m in measured.measurements
+        for m in evaluation.measurements
     ]
     lines.append(aligned(cells))
     lines += [f"[{k}] {note}" for note, k in numbers.items()]
     return "\n".join(lines)
 
 
-def write(found: Assessment, out: Path) -> list[Path]:
-    """Adds the rows to metrics.csv in `out` and draws the plots; returns the paths.
+def write(report: EvaluationReport, out: Path) -> list[Path]:
+    """Appends the rows to metrics.csv in `out` and draws the plots; returns the paths.
 
-    Curves and plots are named by the hash of what was measured, so that those of other images
-    stay.
+    The names of curves and plots contain the hash of the images, so that results of other images
+    are not overwritten.
 
     Raises:
-        OSError: nothing can be written there.
+        OSError: `out` is not writable.
     """
     remove_leftovers(out)
-    append_rows(out / "metrics.csv", found.rows, sealed=False)
+    append_rows(out / "metrics.csv", report.rows, sealed=False)
     written = [out / "metrics.csv"]
-    first = found.rows[0]
+    first = report.rows[0]
     name, label = first.config_hash, Path(first.objective).name[-40:]
-    if first.iteration:  # of a run there may be two generators
+    if first.iteration:  # a run may have two generators
         name += f"_{first.iteration}"
-    measured = found.evaluation
-    if measured.prd is not None:
-        paths = [out / f"prd_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]
-        write_curve(paths[0], measured.prd)
-        for path in paths[1:]:
-            plotting.save_prd(path, {label.lstrip("_"): measured.prd})
-        written += paths
-    if len(measured.shares):
-        paths = [out / f"classes_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]
-        columns = {"generated": measured.shares, "real": measured.real_shares}
-        names = found.class_names
+    evaluation = report.evaluation
+    if evaluation.prd is not None:
+        csv_path, *plot_paths = [out / f"prd_{name}.{suffix}" for suffix in ("csv", "png", "pdf")]
+        write_curve(csv_path, evaluation.prd)
+        for path in plot_paths:
+            plotting.save_prd(path, {label.lstrip("_"): evaluation.prd})
+        written += [csv_path, *plot_paths]
+    if len(evaluation.shares):
+        csv_path, *plot_paths = [
+            out / f"classes_{name}.{suffix}" for suffix in ("csv", "png", "pdf")
+        ]
+        columns = {"generated": evaluation.shares, "real": evaluation.real_shares}
+        names = report.class_names
         rows = zip(names, *(values.tolist() for values in columns.values()), strict=True)
-        write_csv(paths[0], [dict(zip(("class", *columns), row, strict=True)) for row in rows])
-        for path in paths[1:]:
-            plotting.save_shares(path, [shortened(n) for n in names], columns)
-        written += paths
+        write_csv(csv_path, [dict(zip(("class", *columns), row, strict=True)) for row in rows])
+        for path in plot_paths:
+            plotting.save_shares(path, [_shorten(n) for n in names], columns)
+        written += [csv_path, *plot_paths]
     return written
 
 
-def shortened(name: str, limit: int = 24) -> str:
-    """A name that fits under a bar."""
+def _shorten(name: str, limit: int = 24) -> str:
+    """Cuts a class name to the width of a bar."""
     return name if len(name) <= limit else f"{name[: limit - 3]}..."
 
 
 def check_output(out: Path) -> None:
-    """Raises `InvalidInput` if `write` could not add to what is in `out`."""
+    """Raises `InvalidInput` if `write` cannot append to metrics.csv in `out`."""
     try:
         check_rows(out / "metrics.csv")
     except ValueError as error:

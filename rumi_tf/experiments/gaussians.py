@@ -1,6 +1,6 @@
-"""UAC-GAN's mixture of three Gaussians: data, training of many runs at once, evaluation.
+"""UAC-GAN's mixture of three Gaussians: data, vectorized training of many runs, evaluation.
 
-Section 5.1 of the paper; what it leaves open is as in its published code.
+Section 5.1 of the paper; details that it leaves open follow its published code.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import tensorflow as tf
 from rumi_tf.config.mixture import DEVIATIONS, MEANS, NUM_CLASSES, MixtureConfig
 from rumi_tf.evaluation.protocols import uac_mixture
 from rumi_tf.evaluation.results import Row, read_rows, rows_as_text
-from rumi_tf.experiments.vectorized import Adam, Batches, Ensemble
+from rumi_tf.experiments.vectorized import Adam, Batches, VectorizedTraining
 from rumi_tf.metrics import polynomial_mmd2
 from rumi_tf.networks.registry import conditional_pair
 from rumi_tf.objectives import OBJECTIVES, Objective
@@ -38,47 +38,49 @@ CLASSES = tuple(f"class_{k}" for k in range(NUM_CLASSES))
 TARGETS = (*CLASSES, "marginal")
 SHARES = (1 / NUM_CLASSES,) * NUM_CLASSES
 LATENT_DIM = 2
-PIECE = 25  # runs that are computed together; more of them leave the cache of a core
+CHUNK = 25  # runs per compiled call; more exceed the cache of a core
 
 
 def config_for(objective: str, **values: Any) -> MixtureConfig:
-    """The configuration of an objective; settings that it does not have are left at their defaults,
-    so that they do not tell apart runs that are the same.
+    """The configuration of an objective.
+
+    Settings that the objective does not have stay at their defaults, so that they do not change
+    the hash of its runs.
     """
     others = {name for kind in OBJECTIVES.values() for name in kind.parameters}
     others -= set(OBJECTIVES[objective].parameters)
-    own = {name: value for name, value in values.items() if name not in others}
-    return MixtureConfig(objective=objective, **own)
+    values = {name: value for name, value in values.items() if name not in others}
+    return MixtureConfig(objective=objective, **values)
 
 
 def make_objective(config: MixtureConfig) -> Objective:
-    """The objective with those of the settings that it has."""
-    kind, known = OBJECTIVES[config.objective], {f.name for f in dataclasses.fields(config)}
-    return kind(**{name: getattr(config, name) for name in kind.parameters if name in known})
+    """The objective, with those of its parameters that the configuration has."""
+    kind, fields = OBJECTIVES[config.objective], {f.name for f in dataclasses.fields(config)}
+    return kind(**{name: getattr(config, name) for name in kind.parameters if name in fields})
 
 
 # ----- data -----------------------------------------------------------------------------------
 
 
 def draw_classes(count: int, seed: int, stream: str) -> np.ndarray:
-    """(3, count) float32 points of the three classes."""
+    """(3, count) float32 samples of the three classes."""
     normal = rng.numpy_generator(seed, stream).standard_normal(
         (len(MEANS), count), dtype=np.float32
     )
-    means, deviations = (np.array([own], np.float32).T for own in (MEANS, DEVIATIONS))
+    means, deviations = (np.array([row], np.float32).T for row in (MEANS, DEVIATIONS))
     return means + deviations * normal
 
 
-def epoch_of(
+def epoch_batches(
     data: np.ndarray, config: MixtureConfig, seed: int, epoch: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The batches of an epoch of a run, in an order of its own.
+    """The real batches of an epoch of one run, in an order that depends on the seed and the epoch.
 
     Args:
         data: (3, samples) points.
-        config: what to cut them into.
-        seed: of the run.
-        epoch: its number.
+        config: gives the shape of the batches.
+        seed: seed of the run.
+        epoch: number of the epoch.
 
     Returns:
         Points (iterations, d_steps, B, 1) float32, and labels (iterations, d_steps, B) uint8.
@@ -88,10 +90,10 @@ def epoch_of(
     steps = config.iterations * config.d_steps
     classes = len(data)
     if config.stratified:
-        each = config.batch_size // classes
-        points = draw.permuted(data, axis=1)[:, : steps * each]
-        points = points.reshape(classes, steps, each).swapaxes(0, 1)
-        labels = np.broadcast_to(np.repeat(np.arange(classes, dtype=np.uint8), each), shape)
+        per_class = config.batch_size // classes
+        points = draw.permuted(data, axis=1)[:, : steps * per_class]
+        points = points.reshape(classes, steps, per_class).swapaxes(0, 1)
+        labels = np.broadcast_to(np.repeat(np.arange(classes, dtype=np.uint8), per_class), shape)
     else:
         order = draw.permutation(data.size)[: steps * config.batch_size]
         points, labels = data.ravel()[order], (order // data.shape[1]).astype(np.uint8)
@@ -103,21 +105,23 @@ def _batches(
     data: np.ndarray,
     seeds: range,
     epoch: int,
-    needed: Sequence[tuple[str, str]],
+    draws: Sequence[tuple[str, str]],
 ) -> Batches:
-    """An epoch of some runs; all but the data are functions of (seed of the run, epoch)."""
+    """All batches of an epoch of some runs; random numbers are functions of (run seed, epoch)."""
     shape = config.iterations, config.d_steps + 1, config.batch_size
-    real = [epoch_of(own, config, seed, epoch) for own, seed in zip(data, seeds, strict=True)]
+    real = [
+        epoch_batches(points, config, seed, epoch) for points, seed in zip(data, seeds, strict=True)
+    ]
     noise = [rng.normal((*shape, LATENT_DIM), s, "mixture/noise", epoch) for s in seeds]
     labels = [
         tf.cast(rng.labels_of(_uniform(shape, s, "labels", epoch), SHARES), tf.uint8) for s in seeds
     ]
     drawn = {
         (kind, stream): tf.stack([_DRAW[kind](shape, s, stream, epoch) for s in seeds])
-        for kind, stream in needed
+        for kind, stream in draws
     }
     return Batches(
-        # Stacked by NumPy: tf.stack takes seconds for arrays that are no tensors yet.
+        # Stacked by NumPy: tf.stack takes seconds for NumPy arrays.
         tf.constant(np.stack([points for points, _ in real])),
         tf.constant(np.stack([label for _, label in real])),
         tf.stack(noise), tf.stack(labels), drawn,
@@ -130,8 +134,8 @@ def _uniform(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Ten
 
 def _permutations(shape: Sequence[int], seed: int, stream: str, epoch: int) -> tf.Tensor:
     draw = np.random.default_rng([seed, rng.stream_number(f"mixture/{stream}"), epoch])
-    ordered = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
-    return tf.constant(draw.permuted(ordered, axis=-1))
+    identity = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
+    return tf.constant(draw.permuted(identity, axis=-1))
 
 
 _DRAW = {"uniform": _uniform, "permutation": _permutations}
@@ -145,11 +149,11 @@ class MixtureRuns:
     """A finished set of runs.
 
     Attributes:
-        config: what was trained.
-        rows: of results, one per run and target.
+        config: configuration of the runs.
+        rows: results, one row per run and target.
         points: (R, 3, eval_samples) generated points.
-        seconds: that training took, over all starts.
-        reused: whether it had been finished before.
+        seconds: training time, summed over interruptions.
+        reused: whether the runs had been finished before.
     """
 
     config: MixtureConfig
@@ -159,8 +163,8 @@ class MixtureRuns:
     reused: bool
 
 
-def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> Ensemble:
-    """The runs of a configuration, untrained."""
+def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> VectorizedTraining:
+    """The untrained runs of a configuration."""
     objective = make_objective(config)
     generator, discriminator = conditional_pair(config.network)
 
@@ -169,16 +173,16 @@ def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> Ensemble:
             "network": config.network, "image_shape": (1,), "num_classes": NUM_CLASSES,
             "seed": seed,
         }  # fmt: skip
-        made = {
+        models = {
             "generator": generator(latent_dim=LATENT_DIM, **common),
             "discriminator": discriminator(heads=objective.heads(), **common),
         }
         for name, player in objective.players().items():
-            features = made["discriminator"].features
-            made[name] = player.make(name=name, features=features, **common)
-        return made
+            features = models["discriminator"].features
+            models[name] = player.make(name=name, features=features, **common)
+        return models
 
-    return Ensemble(
+    return VectorizedTraining(
         objective, networks, config.run_seeds, d_steps=config.d_steps,
         batch_size=config.batch_size, class_shares=SHARES,
         adam=Adam(config.learning_rate, config.beta_1, config.beta_2), jit_compile=jit_compile,
@@ -186,24 +190,24 @@ def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> Ensemble:
 
 
 def train_epochs(
-    config: MixtureConfig, ensemble: Ensemble, stop: int | None = None
+    config: MixtureConfig, training: VectorizedTraining, stop: int | None = None
 ) -> Iterator[int]:
-    """Trains on from where the ensemble is; yields the number of epochs done after each.
+    """Continues training; yields the number of finished epochs after each epoch.
 
     Args:
-        config: of the runs.
-        ensemble: its runs, at the end of an epoch.
-        stop: number of epochs to stop after; by default all.
+        config: configuration of the runs.
+        training: the runs, at the end of an epoch.
+        stop: number of finished epochs to stop at; by default all.
     """
     data = np.stack([draw_classes(config.samples, s, "mixture/data") for s in config.run_seeds])
-    needed = ensemble.draws()
-    pieces = math.ceil(config.num_runs / PIECE)
-    for epoch in range(int(ensemble.iteration) // config.iterations, stop or config.epochs):
+    draws = training.draws()
+    chunks = math.ceil(config.num_runs / CHUNK)
+    for epoch in range(int(training.iteration) // config.iterations, stop or config.epochs):
 
         def batches_of(runs: slice, epoch: int = epoch) -> Batches:
-            return _batches(config, data[runs], config.run_seeds[runs], epoch, needed)
+            return _batches(config, data[runs], config.run_seeds[runs], epoch, draws)
 
-        ensemble.train(batches_of, pieces)
+        training.train(batches_of, chunks)
         yield epoch + 1
 
 
@@ -212,56 +216,56 @@ def train(
     jit_compile: bool = True,
     tell: Callable[[int, float], None] = lambda epoch, left: None,
 ) -> MixtureRuns:
-    """Trains the runs that `config` describes, resumes them, or returns them if finished.
+    """Trains or resumes the runs of a configuration, or loads them if they are finished.
 
     Args:
-        config: the runs.
+        config: configuration of the runs.
         jit_compile: whether XLA compiles the training loop.
-        tell: is given, after every epoch, their number and the seconds that are left.
+        tell: called after every epoch with the number of finished epochs and the seconds left.
 
     Raises:
         InvalidInput: the output directory cannot be used.
-        RunBusy: another process is training them.
-        RunDamaged: what they left on disk cannot be used.
+        RunBusy: another process is training these runs.
+        RunDamaged: their files cannot be used.
     """
     directory = config.directory
-    done = read_summary(directory, config.epochs * config.iterations)
-    if done:
-        return _finished(config, done)
+    summary = read_summary(directory, config.epochs * config.iterations)
+    if summary:
+        return _load_finished(config, summary)
     check_writable(str(directory.parent))
     with locked(directory):
-        done = read_summary(directory, config.epochs * config.iterations)
-        if done:
-            return _finished(config, done)
-        _claim(config)
+        summary = read_summary(directory, config.epochs * config.iterations)
+        if summary:
+            return _load_finished(config, summary)
+        _check_or_write_config(config)
         remove_temporaries(directory)
         record_environment(directory / "environment.json")
-        ensemble = make_ensemble(config, jit_compile)
+        training = make_ensemble(config, jit_compile)
         spent = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         checkpoints = Checkpoints(
-            directory / "checkpoints", {**ensemble.state(), "seconds": [spent]}
+            directory / "checkpoints", {**training.state(), "seconds": [spent]}
         )
         checkpoints.restore()
         checkpoints.remove_parts()
-        start = int(ensemble.iteration) // config.iterations
+        start = int(training.iteration) // config.iterations
         began = previous = time.monotonic()
-        for epoch in train_epochs(config, ensemble):
+        for epoch in train_epochs(config, training):
             now = time.monotonic()
             spent.assign_add(now - previous)
             previous = now
             checkpoints.save()
             tell(epoch, (now - began) / (epoch - start) * (config.epochs - epoch))
-        points = generated(config, ensemble)
+        points = generate_points(config, training)
         rows = evaluate(config, points)
         with atomic_path(directory / "points.npz") as path:
             np.savez(path, points=points)
         write_csv(directory / "metrics.csv", rows_as_text(rows), sealed=True)
-        summary = {"seconds": float(spent), "iterations": int(ensemble.iteration)}
+        summary = {"seconds": float(spent), "iterations": int(training.iteration)}
         write_json(directory / "summary.json", summary)
     return MixtureRuns(config, rows, points, float(spent), reused=False)
 
 
-def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
+def _load_finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
     directory = config.directory
     try:
         seconds = float(summary["seconds"])
@@ -270,33 +274,33 @@ def _finished(config: MixtureConfig, summary: dict) -> MixtureRuns:
         if [(row.seed, row.target) for row in rows] != [
             (seed, target) for seed in config.run_seeds for target in TARGETS
         ]:
-            raise ValueError("metrics.csv has not the rows of its runs")
+            raise ValueError("metrics.csv does not have one row per run and target")
         if points.shape != (config.num_runs, NUM_CLASSES, config.eval_samples):
-            raise ValueError(f"points.npz has points of shape {points.shape}")
+            raise ValueError(f"points.npz has shape {points.shape}")
     except (OSError, TypeError, ValueError, KeyError) as error:
         raise RunDamaged(f"{directory} is damaged: {error}; delete it to train anew") from error
     return MixtureRuns(config, rows, points, seconds, reused=True)
 
 
-def _claim(config: MixtureConfig) -> None:
-    """Writes what the runs are; raises if the directory holds others."""
+def _check_or_write_config(config: MixtureConfig) -> None:
+    """Writes config.json, or raises `RunDamaged` if it describes other runs."""
     path = config.directory / "config.json"
     try:
-        known = MixtureConfig.from_json(path.read_text(encoding="utf-8"))
+        saved = MixtureConfig.from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         write_text(path, config.to_json())
         return
     except (ValueError, InvalidInput) as error:
         raise RunDamaged(f"{path} is damaged: {error}") from error
-    if known.identity() != config.identity():
+    if saved.identity() != config.identity():
         raise RunDamaged(f"{path} describes other runs")
 
 
 # ----- evaluation -----------------------------------------------------------------------------
 
 
-def generated(config: MixtureConfig, ensemble: Ensemble) -> np.ndarray:
-    """(R, 3, eval_samples) points of every run and class."""
+def generate_points(config: MixtureConfig, training: VectorizedTraining) -> np.ndarray:
+    """(R, 3, eval_samples) generated points of every run and class."""
     count = config.eval_samples
     noise = tf.stack(
         [rng.normal((count, LATENT_DIM), s, "mixture/evaluation", 0, k)
@@ -305,27 +309,27 @@ def generated(config: MixtureConfig, ensemble: Ensemble) -> np.ndarray:
     noise = tf.reshape(noise, (config.num_runs, NUM_CLASSES * count, LATENT_DIM))
     labels = tf.repeat(tf.range(NUM_CLASSES), count)
     labels = tf.broadcast_to(labels, (config.num_runs, len(labels)))
-    points = ensemble.generate(noise, labels).numpy()
+    points = training.generate(noise, labels).numpy()
     return points.reshape(config.num_runs, NUM_CLASSES, count)
 
 
 def evaluate(config: MixtureConfig, points: np.ndarray) -> list[Row]:
-    """Squared MMD of every run, by class and of all classes together.
+    """Squared MMD of every run, for each class and for all classes together.
 
     As in the published code, the protocol's number of points is drawn with replacement from the
-    generated points and from the data, so that even a perfect generator is a little above 0: what
-    was generated is taken for a distribution, whose moments are not exact.
+    generated points and from the data. A perfect generator is therefore slightly above 0: its
+    finite sample serves as the distribution, and the moments of that sample are not exact.
 
     Args:
-        config: of the runs.
-        points: (R, 3, n) generated points; a run that has values that are not finite has diverged
-            and gets rows without a value.
+        config: configuration of the runs.
+        points: (R, 3, n) generated points; a run with a non-finite value has diverged, and its
+            rows have no value.
     """
     protocol = uac_mixture()
     rows: list[Row] = []
-    for seed, made in zip(config.run_seeds, points, strict=True):
+    for seed, run_points in zip(config.run_seeds, points, strict=True):
         began = time.monotonic()
-        values = mmd_by_target(config, made, seed)
+        values = mmd_by_target(config, run_points, seed)
         seconds = time.monotonic() - began
         for target, value in values.items():
             rows.append(
@@ -352,24 +356,24 @@ def evaluate(config: MixtureConfig, points: np.ndarray) -> list[Row]:
     return rows
 
 
-def mmd_by_target(config: MixtureConfig, made: np.ndarray, seed: int) -> dict[str, float | None]:
-    """Target -> squared MMD of one run's points (3, n), `None` if any is not finite."""
-    if not np.isfinite(made).all():
+def mmd_by_target(config: MixtureConfig, points: np.ndarray, seed: int) -> dict[str, float | None]:
+    """Target -> squared MMD of the (3, n) points of one run, `None` if any is not finite."""
+    if not np.isfinite(points).all():
         return dict.fromkeys(TARGETS)
     protocol = uac_mixture()
     data = draw_classes(config.samples, seed, "mixture/data")
     draw = rng.numpy_generator(seed, "mixture/resampling")
-    sides = zip((*made, made.ravel()), (*data, data.ravel()), strict=True)
+    pairs = zip((*points, points.ravel()), (*data, data.ravel()), strict=True)
     return {
         target: polynomial_mmd2(
-            draw.choice(ours, protocol.num_generated), draw.choice(real, protocol.num_reference)
+            draw.choice(fakes, protocol.num_generated), draw.choice(real, protocol.num_reference)
         )
-        for target, (ours, real) in zip(TARGETS, sides, strict=True)
+        for target, (fakes, real) in zip(TARGETS, pairs, strict=True)
     }
 
 
 def perfect_points(config: MixtureConfig) -> np.ndarray:
-    """(R, 3, eval_samples): what generators without fault would make in place of the runs."""
+    """(R, 3, eval_samples) points of perfect generators, drawn from the mixture."""
     return np.stack(
         [draw_classes(config.eval_samples, s, "mixture/perfect") for s in config.run_seeds]
     )
