@@ -1,25 +1,16 @@
-"""What a Rumi-GAN learns if both players are perfect: optimal densities in closed form.
+"""Optimal densities of Rumi-GANs in closed form, for perfect discriminators and generators.
 
-Densities on a grid in, densities out; NumPy and SciPy, and nothing of the training code.
+The functions take densities on a grid and return densities. They use NumPy and SciPy only, none of
+the training code.
 
-All forms but the last share one shape. D's best answer to a generator density p_g is found point by
-point, and a generator that is at rest sees the same D*(x) wherever it has mass, and no better D*(x)
-elsewhere. With p_g >= 0 and integral 1 these conditions (Karush, Kuhn and Tucker's) say
+Except for integral probability metrics, the optimal generator density has the form
 
     p_g = max(0, s A - B),    s > 0 such that the integral is 1,
 
-for densities A and B that depend on the form. The integral grows with s, so s is unique. Where
-s A - B is positive everywhere, this is the paper's formula. Elsewhere the paper's statement that
-the multiplier mu* of p_g >= 0 is zero, and that the constraint is met automatically (Lemma 3.1,
-Section 4), does not hold; and since s shrinks when the negative part is cut off, the solution is
-*not* the formula clipped and divided by its integral.
-
-A consequence: if positives and negatives do not overlap, p_g* is the density of the positives for
-every admissible alpha- >= 0, and as trained for every Rumi-LSGAN with b- <= a.
-
-A generator trained by gradients feels the slope of D only. So it may also rest where D* is
-constant on each island of a support that has several, but differs between them; that is no
-equilibrium in the sense used here.
+where the densities A and B depend on the objective. Where s A - B is positive everywhere, this is
+the paper's formula. Elsewhere the constraint p_g >= 0 acts, contrary to the paper (Lemma 3.1,
+Section 4), and the solution is not the formula clipped at 0 and rescaled.
+docs/theory.md has the derivations.
 
 Source: Asokan and Seelamantula, "Teaching a GAN What Not to Learn", NeurIPS 2020, Section 3.
 """
@@ -37,16 +28,16 @@ ROUNDING = 1e-9  # 0.8 - 1 is not -0.2 in binary
 
 @dataclasses.dataclass(frozen=True)
 class Optimum:
-    """An equilibrium on a grid. Arrays have the shape of the densities that were given.
+    """An equilibrium on a grid. Arrays have the shape of the input densities.
 
     Attributes:
         generator: p_g*, non-negative, integrates to 1.
-        discriminator: D* at p_g*; NaN where it has no weight: without mass, or where the terms
-            of a negative weight and of p_g* cancel.
+        discriminator: D* at p_g*; NaN where its denominator is 0, because there is no mass or
+            because a negative weight cancels p_g*.
         closed_form: the paper's formula, which may be negative.
-        clamped: where p_g* is 0 because the solution would otherwise be negative.
-        multiplier: the multiplier lambda of the integral constraint, see the function; NaN where
-            none is defined.
+        clamped: mask of the cells where p_g* is 0 because s A - B < 0.
+        multiplier: Lagrange multiplier lambda of the integral constraint, see the functions; NaN
+            if undefined.
     """
 
     generator: np.ndarray
@@ -69,46 +60,29 @@ def rumi_sgan_optimum(
     alpha_pos: float = 1.0,
     alpha_neg: float = 1.0,
 ) -> Optimum:
-    """Optimum of Rumi-SGAN (Lemma 3.1), and of every Rumi f-GAN.
+    """Optimum of Rumi-SGAN (Lemma 3.1) and of every Rumi f-GAN.
 
-    D* = alpha+ p+ / (alpha+ p+ + p_g + alpha- p-), and p_g* = max(0, s p+ - alpha- p-); unless
-    the maximum acts, s = 1 + alpha-.
+        D* = alpha+ p+ / (alpha+ p+ + p_g + alpha- p-)
+        p_g* = max(0, s p+ - alpha- p-)
 
-    *Derivation.* Write A = alpha+ p+, B = p_g + alpha- p-. With D* plugged in, G minimises the
-    integral of A log(A / (A + B)) + B log(B / (A + B)), whose derivative in p_g is
-    log(1 - D*) = log(B / (A + B)): one value, -lambda, where p_g > 0, and no smaller one
-    elsewhere. So B = s' A on the support and alpha- p- >= s' A off it. The multiplier of Eq. 2 is
-    lambda = -log(1 - D*) on the support, as printed in the lemma unless the maximum acts; then it
-    is larger, and mu* is not 0.
+    with s = 1 + alpha- if p_g* is not clamped. The min-max and the non-saturating loss of G have
+    the same optimum. For an f-GAN the discriminator is T* = f'(D* / (1 - D*)) instead; with
+    reverse KL, p_g* is only a limit if alpha- p- > 0 somewhere where p+ = 0.
 
-    *Non-saturating loss.* The generator that is trained minimises -E_g log D. At rest
-    -log D*(x) is constant on the support and no smaller elsewhere, which are the same conditions:
-    the same p_g*. (With D at its best it descends KL(A + B || A) instead, also convex in p_g.)
-
-    *f-GANs.* For D's loss -E_+ alpha+ T + E_g f*(T) + alpha- E_- f*(T), G minimises the integral
-    of B f(A / B); the derivative f(u) - u f'(u) at u = A / B decreases strictly in u for every
-    strictly convex f, so the conditions on B / A, and p_g*, are the same, clamped or not. Only D
-    differs: T* = f'(D* / (1 - D*)). With reverse KL the value of the game is infinite, whatever
-    p_g is, if alpha- p- > 0 somewhere where p+ = 0; p_g* is then a limit.
-
-    *The lemma's range.* With alpha- < 0 the loss of D has no minimum unless p_g >= -alpha- p-,
-    which p_g* fulfils. alpha+ = 0 is admitted by the lemma, and Section 3.3 says that p- is then
-    learnt; in fact D* = 0 there whatever p_g is, so that nothing is determined (but for
-    alpha- = -1, the one point where p_g = p- is forced). The derivation needs only alpha+ > 0
-    and alpha- > -1; the lemma's stricter bounds mean D* <= 1/2 on the support.
+    `multiplier` is -log(1 - D*) on the support: the lemma's value, or larger if p_g* is clamped.
 
     Args:
         positive: density of the positives at the cells of a grid, any shape.
         negative: density of the negatives, the same shape.
         cells: volumes of the cells, a scalar or the same shape.
-        alpha_pos: alpha+, in (0, 1].
+        alpha_pos: alpha+, in (0, 1]. The lemma admits 0, but D* is then 0 for every generator.
         alpha_neg: alpha-, at least alpha+ - 1.
 
     Raises:
-        ValueError: parameters outside of the lemma's range, or arrays that are not densities.
+        ValueError: parameters outside the lemma's range, or arrays that are not densities.
     """
-    positive, negative, cells = _densities(positive, negative, cells)
-    _finite(alpha_pos=alpha_pos, alpha_neg=alpha_neg)
+    positive, negative, cells = _checked_densities(positive, negative, cells)
+    _check_finite(alpha_pos=alpha_pos, alpha_neg=alpha_neg)
     if not 0 <= alpha_pos <= 1:
         raise ValueError(f"alpha_pos is {alpha_pos:g}; Lemma 3.1 needs 0 <= alpha_pos <= 1")
     if alpha_neg < alpha_pos - 1 - ROUNDING:
@@ -118,19 +92,19 @@ def rumi_sgan_optimum(
         )
     if alpha_pos == 0:
         raise ValueError(
-            "alpha_pos is 0; Lemma 3.1 admits it, but D* is 0 for every generator, and none is "
-            "optimal: needs alpha_pos > 0"
+            "alpha_pos is 0, where D* is 0 for every generator and no generator is optimal; "
+            "needs alpha_pos > 0"
         )
-    wanted, avoided = alpha_pos * positive, alpha_neg * negative
-    scale = _level(wanted, avoided, cells)
-    clamped = scale * wanted < avoided
-    # By cases, because scale * wanted is what is left of p_g + alpha- p- after cancellation.
-    discriminator = np.where((wanted == 0) & ~clamped, np.nan, 1 / (1 + scale))
-    discriminator[clamped] = (wanted / (wanted + avoided + ~clamped))[clamped]
+    weighted_pos, weighted_neg = alpha_pos * positive, alpha_neg * negative
+    scale = _normalising_scale(weighted_pos, weighted_neg, cells)
+    clamped = scale * weighted_pos < weighted_neg
+    # By cases: on the support p_g + alpha- p- is scale * alpha+ p+, without cancellation.
+    discriminator = np.where((weighted_pos == 0) & ~clamped, np.nan, 1 / (1 + scale))
+    discriminator[clamped] = (weighted_pos / (weighted_pos + weighted_neg + ~clamped))[clamped]
     return Optimum(
-        generator=np.maximum(0.0, scale * wanted - avoided),
+        generator=np.maximum(0.0, scale * weighted_pos - weighted_neg),
         discriminator=discriminator,
-        closed_form=(1 + alpha_neg) * positive - avoided,
+        closed_form=(1 + alpha_neg) * positive - weighted_neg,
         clamped=clamped,
         multiplier=float(np.log1p(1 / scale)),
     )
@@ -151,81 +125,67 @@ def rumi_lsgan_optimum(
 ) -> Optimum:
     """Optimum of Rumi-LSGAN (Lemma 3.2). The default labels are the paper's.
 
-    D* = a + Q / (S + p_g) with Q = beta+ (b+ - a) p+ + beta- (b- - a) p- and
-    S = beta+ p+ + beta- p-. If no constraint acts, p_g* = Q / nu - S with nu = D* - a on the
-    support; 1 / nu = (1 + beta+ + beta-) / (integral of Q) gives the printed eta+ and eta-.
+        D* = a + Q / (S + p_g)
+        Q = beta+ (b+ - a) p+ + beta- (b- - a) p-,    S = beta+ p+ + beta- p-
+        p_g* = max(0, Q / nu - S),    nu = D* - a on the support
 
-    *Two problems, one formula.* The paper's proof is in a supplement; Eq. 4 can be read in two
-    ways, and where Q / nu - S is nowhere negative both have that solution, without c:
+    with 1 / nu = (1 + beta+ + beta-) / (integral of Q) if p_g* is not clamped, which gives the
+    paper's eta+ and eta-. Eq. 4 can be read in two ways, which differ where p_g* is clamped:
 
-    - `plug_in=False`, what is trained. G lowers (D*(x) - c)^2 with D held fixed. At rest it is
-      constant on the support and no smaller elsewhere: p_g* = max(0, Q / nu - S). This
-      needs D* <= c on the support, so that "larger D" is "better"; with c >= b+ it always holds.
-      So c drops out of the formula, yet not of the conditions.
-    - `plug_in=True`, Eq. 4 minimised in p_g with D* replaced by its formula. Up to constants that
-      is the convex integral of Q^2 / (S + p_g), with derivative -(D* - a)^2; so
-      p_g* = max(0, |Q| / nu - S). A region that D* puts *below* a by more than nu is as good as
-      one above: mass goes to the negatives where a - b- > nu. With the paper's labels and
-      overlapping classes it does. A least-squares distance to a cannot tell the two sides apart;
-      the trained generator can.
-
-    *The special case* of Section 3.3, beta+ = (a - b-) / (b- - b+) gives p_g* = p+. With the
-    paper's own labels (-1, 0, 2) it is -1/3, not a weight: it needs a < b-. More generally the
-    weight of p- in p_g*, beta- ((b- - a) / nu - 1), is negative whenever b- <= a. So no label
-    b- <= a gives a mixture, and p_g* = p+ for separate classes is the clamp's work.
-
-    *The lemma's range.* a <= (b+ + b-) / 2 does not make the formula's denominator
-    -integral of Q negative, which is needed as well: at a = (b+ + b-) / 2 with beta+ = beta-,
-    admitted in print, it is 0.
+    - `plug_in=False`, as trained: G lowers (D*(x) - c)^2 with D held fixed. This needs D* <= c on
+      the support, which holds if c >= b+.
+    - `plug_in=True`: Eq. 4 is minimised in p_g with D* replaced by its formula. Then
+      p_g* = max(0, |Q| / nu - S), which may put mass on the negatives.
 
     Args:
         positive: density of the positives at the cells of a grid, any shape.
         negative: density of the negatives, the same shape.
         cells: volumes of the cells, a scalar or the same shape.
-        label_b_neg, label_a, label_b_pos, label_c: b- < b+, a <= (b+ + b-) / 2, c.
+        label_b_neg, label_a, label_b_pos, label_c: b- < b+, a <= (b+ + b-) / 2, c. The integral
+            of Q must be positive too, which a = (b+ + b-) / 2 does not guarantee.
         beta_pos: beta+ > 0.
-        beta_neg: beta- >= 0; at 0 the negatives, and b-, play no part.
-        plug_in: which of the two problems.
+        beta_neg: beta- >= 0; at 0 the negatives and b- have no effect.
+        plug_in: which of the two problems is solved.
 
     Returns:
         The optimum; `multiplier` is lambda in (G's loss) + lambda (integral of p_g - 1):
         -(D* - c)^2 on the support, or (D* - a)^2 - (a - c)^2 with `plug_in`.
 
     Raises:
-        ValueError: parameters outside of the range, or arrays that are not densities.
+        ValueError: parameters outside this range, or arrays that are not densities.
     """
-    positive, negative, cells = _densities(positive, negative, cells)
-    _finite(
+    positive, negative, cells = _checked_densities(positive, negative, cells)
+    _check_finite(
         label_b_neg=label_b_neg, label_a=label_a, label_b_pos=label_b_pos, label_c=label_c,
         beta_pos=beta_pos, beta_neg=beta_neg,
     )  # fmt: skip
-    _check_least_squares(label_b_neg, label_a, label_b_pos, beta_pos, beta_neg)
-    pull = beta_pos * (label_b_pos - label_a) * positive
-    pull = pull + beta_neg * (label_b_neg - label_a) * negative
-    seen = beta_pos * positive + beta_neg * negative
-    wanted = np.abs(pull) if plug_in else np.maximum(pull, 0.0)
-    scale = _level(wanted, seen, cells)
-    level = label_a + 1 / scale
-    if not plug_in and level > label_c:
+    _check_lsgan(label_b_neg, label_a, label_b_pos, beta_pos, beta_neg)
+    numerator = beta_pos * (label_b_pos - label_a) * positive  # Q
+    numerator = numerator + beta_neg * (label_b_neg - label_a) * negative
+    data = beta_pos * positive + beta_neg * negative  # S
+    target = np.abs(numerator) if plug_in else np.maximum(numerator, 0.0)
+    scale = _normalising_scale(target, data, cells)
+    d_on_support = label_a + 1 / scale
+    if not plug_in and d_on_support > label_c:
         raise ValueError(
-            f"label_c is {label_c:g}; the formula of Lemma 3.2 is where G rests only if D* on its "
-            f"support, here {level:g}, is at most label_c"
+            f"label_c is {label_c:g}; Lemma 3.2 is an equilibrium only if D* on the support of "
+            f"p_g, here {d_on_support:g}, is at most label_c"
         )
-    generator = np.maximum(0.0, scale * wanted - seen)
-    everywhere = seen + generator
-    discriminator = np.full_like(seen, np.nan)
-    np.divide(pull, everywhere, out=discriminator, where=everywhere > 0)
+    generator = np.maximum(0.0, scale * target - data)
+    denominator = data + generator
+    discriminator = np.full_like(data, np.nan)
+    np.divide(numerator, denominator, out=discriminator, where=denominator > 0)
     discriminator += label_a
-    total = np.sum(cells * pull)
+    total = np.sum(cells * numerator)
     return Optimum(
         generator=generator,
         discriminator=discriminator,
-        closed_form=(1 + beta_pos + beta_neg) / total * pull - seen,
-        clamped=scale * wanted < seen,
+        closed_form=(1 + beta_pos + beta_neg) / total * numerator - data,
+        clamped=scale * target < data,
         multiplier=float(
-            (level - label_a) ** 2 - (label_a - label_c) ** 2
+            (d_on_support - label_a) ** 2 - (label_a - label_c) ** 2
             if plug_in
-            else -((level - label_c) ** 2)
+            else -((d_on_support - label_c) ** 2)
         ),
     )
 
@@ -241,22 +201,15 @@ def rumi_ipm_optimum(
 ) -> Optimum:
     """Optimum of a Rumi-GAN with an integral probability metric, such as Rumi-WGAN.
 
-    D maximises alpha+ (E_+ D - E_g D) - alpha- (E_- D - E_g D) over a class that holds -D with D.
-    The best value is (alpha+ - alpha-) times the metric's distance from p_g to
-    t = (alpha+ p+ - alpha- p-) / (alpha+ - alpha-), which integrates to 1. (The paper defers this
-    form to its supplement; derived here.)
+        t = (alpha+ p+ - alpha- p-) / (alpha+ - alpha-)
 
-    *Where t >= 0*, p_g* = t for every metric, the value is 0, and every D that is admitted is
-    optimal: `discriminator` is the constant 0, one of them.
+    Where t >= 0 everywhere, p_g* = t for every metric, the value of the game is 0, every
+    admissible D is optimal, and `discriminator` is the constant 0.
 
-    *Where t is negative somewhere*, p_g* is the density nearest to t, and "nearest" is the
-    metric's. Total variation does not determine it: every density below the positive part of t
-    is equally near. Only Wasserstein's distance on a line is offered: with `points`, p_g*
-    minimises the integral of |F_t - F_g|, the cumulative functions (one of the minimisers, should
-    there be several), by a linear programme. If the classes do not overlap, p_g* is then not p+
-    but p+ without its part next to the negatives, other than with an f-divergence.
-    `discriminator` is a potential with slope sign(F_g - F_t), with value 0 at the first point
-    (where F_g = F_t any slope in [-1, 1] may be optimal; 0 is used).
+    Otherwise p_g* is the density nearest to t, which depends on the metric. Only the Wasserstein
+    distance on a line is available: with `points`, p_g* is a minimiser of the integral of
+    |F_t - F_g|, where F are the cumulative functions, found by linear programming.
+    `discriminator` is a potential with slope sign(F_g - F_t) and value 0 at the first point.
 
     Args:
         positive: density of the positives at the cells of a grid, any shape.
@@ -264,17 +217,17 @@ def rumi_ipm_optimum(
         cells: volumes of the cells, a scalar or the same shape.
         alpha_pos: alpha+ >= 0.
         alpha_neg: alpha- < alpha+.
-        points: (n,) increasing places of the cells, for densities on a line.
+        points: (n,) increasing coordinates of the cells, for densities on a line.
 
     Returns:
         The optimum; `multiplier` is NaN.
 
     Raises:
-        ValueError: parameters outside of the range; arrays that are not densities; or t is
-            negative somewhere and `points` is not given.
+        ValueError: parameters outside this range; arrays that are not densities; or t is
+            negative somewhere and there are no `points`.
     """
-    positive, negative, cells = _densities(positive, negative, cells)
-    _finite(alpha_pos=alpha_pos, alpha_neg=alpha_neg)
+    positive, negative, cells = _checked_densities(positive, negative, cells)
+    _check_finite(alpha_pos=alpha_pos, alpha_neg=alpha_neg)
     if alpha_pos < 0:
         raise ValueError(f"alpha_pos is {alpha_pos:g}; the IPM form needs alpha_pos >= 0")
     if alpha_neg >= alpha_pos:
@@ -288,7 +241,7 @@ def rumi_ipm_optimum(
         if points is None:
             raise ValueError(
                 f"(alpha+ p+ - alpha- p-) / (alpha+ - alpha-) has mass -{excess:.3g} below 0; the "
-                "nearest density depends on the metric (points gives Wasserstein's on a line)"
+                "nearest density depends on the metric (set points for Wasserstein on a line)"
             )
         generator, discriminator = _nearest_on_line(target, cells, points)
     return Optimum(generator, discriminator, target, target < 0, float("nan"))
@@ -297,57 +250,63 @@ def rumi_ipm_optimum(
 def _nearest_on_line(
     target: np.ndarray, cells: np.ndarray, points: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Density on a line with the smallest Wasserstein distance to `target`, and a potential."""
     points = np.asarray(points, float)
     if target.ndim != 1 or points.shape != target.shape or not (np.diff(points) > 0).all():
         raise ValueError("points must be increasing, one for each cell of densities on a line")
-    gaps, wanted, n = np.diff(points), np.cumsum(cells * target)[:-1], len(points)
+    gaps, target_cdf, n = np.diff(points), np.cumsum(cells * target)[:-1], len(points)
     # Variables: F_g at the first n - 1 points, within [0, 1] and increasing, then |F_t - F_g|.
-    one = eye_array(n - 1)
-    rising = diags_array([1.0, -1.0], offsets=[0, 1], shape=(n - 2, n - 1))
-    upper = vstack(
-        [hstack([one, -one]), hstack([-one, -one]), hstack([rising, 0 * rising])], format="csr"
+    identity = eye_array(n - 1)
+    increments = diags_array([1.0, -1.0], offsets=[0, 1], shape=(n - 2, n - 1))
+    constraints = vstack(
+        [
+            hstack([identity, -identity]),
+            hstack([-identity, -identity]),
+            hstack([increments, 0 * increments]),
+        ],
+        format="csr",
     )
-    limits = np.concatenate([wanted, -wanted, np.zeros(n - 2)])
+    limits = np.concatenate([target_cdf, -target_cdf, np.zeros(n - 2)])
     cost = np.concatenate([np.zeros(n - 1), gaps])
-    solved = linprog(cost, upper, limits, bounds=[(0, 1)] * (n - 1) + [(0, None)] * (n - 1))
-    if solved.x is None:
-        raise ValueError(f"the nearest density was not found: {solved.message}")
-    reached = np.concatenate([solved.x[: n - 1], [1.0]])
-    difference = reached[:-1] - wanted
+    bounds = [(0, 1)] * (n - 1) + [(0, None)] * (n - 1)
+    result = linprog(cost, constraints, limits, bounds=bounds)
+    if result.x is None:
+        raise ValueError(f"the linear programme for the nearest density failed: {result.message}")
+    cdf = np.concatenate([result.x[: n - 1], [1.0]])
+    difference = cdf[:-1] - target_cdf
     slope = np.sign(difference) * (np.abs(difference) > 1e-9)
     potential = np.concatenate([[0.0], np.cumsum(slope * gaps)])
-    return np.maximum(np.diff(reached, prepend=0.0), 0.0) / cells, potential
+    return np.maximum(np.diff(cdf, prepend=0.0), 0.0) / cells, potential
 
 
-def _level(wanted: np.ndarray, offset: np.ndarray, cells: np.ndarray) -> float:
-    """The s > 0 at which max(0, s wanted - offset) integrates to 1.
+def _normalising_scale(density: np.ndarray, offset: np.ndarray, cells: np.ndarray) -> float:
+    """The s > 0 for which max(0, s density - offset) integrates to 1.
 
-    The integral is increasing and piecewise linear in s, so the root is exact: sort the cells by
-    where they begin to contribute, and find how many do.
+    The integral is increasing and piecewise linear in s, so the root is exact: cells are sorted by
+    the s at which they start to contribute, and the contributing cells are counted.
 
     Args:
-        wanted: non-negative, not zero everywhere. offset: any sign; its negative part integrates to
-            less than 1. cells: volumes.
+        density: non-negative, not zero everywhere.
+        offset: any sign; its negative part integrates to less than 1.
+        cells: volumes.
     """
-    inside = wanted > 0
+    inside = density > 0
     remaining = 1 + np.sum((cells * np.minimum(offset, 0))[~inside])
-    slopes, offsets = (cells * wanted)[inside], (cells * offset)[inside]
+    slopes, offsets = (cells * density)[inside], (cells * offset)[inside]
     with np.errstate(over="ignore"):
-        begins = offsets / slopes
-    order = np.argsort(begins, kind="stable")
-    begins, slope, offset = begins[order], np.cumsum(slopes[order]), np.cumsum(offsets[order])
-    count = np.count_nonzero(begins * slope - offset <= remaining)
+        starts = offsets / slopes
+    order = np.argsort(starts, kind="stable")
+    starts, slope, offset = starts[order], np.cumsum(slopes[order]), np.cumsum(offsets[order])
+    count = np.count_nonzero(starts * slope - offset <= remaining)
     return float((remaining + offset[count - 1]) / slope[count - 1])
 
 
-def _check_least_squares(
-    b_neg: float, a: float, b_pos: float, beta_pos: float, beta_neg: float
-) -> None:
+def _check_lsgan(b_neg: float, a: float, b_pos: float, beta_pos: float, beta_neg: float) -> None:
     if beta_pos <= 0:
         raise ValueError(f"beta_pos is {beta_pos:g}; Lemma 3.2 needs beta_pos > 0")
     if beta_neg < 0:
         raise ValueError(f"beta_neg is {beta_neg:g}; Lemma 3.2 needs beta_neg >= 0")
-    if beta_neg == 0:  # the base loss
+    if beta_neg == 0:  # LSGAN
         if b_pos <= a:
             raise ValueError(f"label_b_pos is {b_pos:g}; needs label_b_pos > label_a = {a:g}")
         return
@@ -368,34 +327,34 @@ def _check_least_squares(
         )
 
 
-def _finite(**parameters: float) -> None:
+def _check_finite(**parameters: float) -> None:
     for name, value in parameters.items():
         if not np.isfinite(value):
             raise ValueError(f"{name} is {value}; needs a finite number")
 
 
-def _densities(
+def _checked_densities(
     positive: ArrayLike, negative: ArrayLike, cells: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Float64 arrays of one shape; the densities rescaled to integrate to 1 exactly."""
+    """Float64 arrays of equal shape; the densities are rescaled to integrate to 1 exactly."""
     positive, negative = np.asarray(positive, float), np.asarray(negative, float)
     if positive.shape != negative.shape:
-        raise ValueError(f"the densities have shapes {positive.shape} and {negative.shape}")
+        raise ValueError(f"densities have different shapes, {positive.shape} and {negative.shape}")
     try:
         cells = np.broadcast_to(np.asarray(cells, float), positive.shape)
     except ValueError:
         raise ValueError(f"cells do not fit densities of shape {positive.shape}") from None
     if not (np.isfinite(cells).all() and (cells > 0).all()):
-        raise ValueError("cells must have positive volumes")
-    scaled = []
+        raise ValueError("cells must be positive, finite volumes")
+    normalised = []
     for name, density in (("positive", positive), ("negative", negative)):
         if not (np.isfinite(density).all() and (density >= 0).all()):
-            raise ValueError(f"{name} is not a density: it must be finite and not negative")
+            raise ValueError(f"{name} is not a density: it must be finite and non-negative")
         mass = np.sum(density * cells)
         if abs(mass - 1) > MASS_TOLERANCE:
             raise ValueError(
                 f"{name} is not a density on this grid: its integral is {mass:.4g}, needs 1 "
                 f"within {MASS_TOLERANCE:g}"
             )
-        scaled.append(density / mass)
-    return *scaled, cells
+        normalised.append(density / mass)
+    return *normalised, cells

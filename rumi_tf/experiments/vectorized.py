@@ -303,9 +303,8 @@ class VectorizedTraining:
         with self._scope(critics=critics, others=others), tf.GradientTape() as tape:
             tape.watch(critics)
             outputs = self._outputs(images, labels)
-            terms = [term(outputs[role]) for role, term in self.objective.terms().items()]
             view = self._view(images, labels, outputs, {})
-            loss = tf.add_n([*terms, *self.objective.penalties(view)])
+            loss = self.objective.discriminator_loss(view, dict.fromkeys(images, 1.0))
         return _dense_gradients(tape, loss, critics)
 
     def _player_gradients(self, name, critics, others, fakes, drawn):

@@ -1,1 +1,1 @@
-"""Generators as files: exporting, checking, sampling."""
+"""Export of generators, checks of SavedModels, and sampling from them."""

@@ -1,8 +1,8 @@
-"""SavedModels of others: which may be loaded, and what is said beside them.
+"""Checks of SavedModels from other people, and of the metadata stored with them.
 
-A SavedModel is a program. Of TensorFlow's operations some read, write and delete files, talk to
-other machines, or end the process, and several of them run when a model is merely loaded. So the
-file is looked through first, and loaded only if all it can do is to compute.
+A SavedModel is a program. Some of TensorFlow's operations read, write and delete files, access the
+network, or end the process, and some run as soon as a model is loaded. So the file is parsed first,
+and loaded only if all its operations are on a list of pure computations.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 
 from rumi_tf.utils.io import digest_of, read_json
 
-# What networks are made of: numbers in, numbers out, and their own variables.
-COMPUTES = frozenset(
+# Computations on numbers and on the model's variables.
+COMPUTE_OPERATIONS = frozenset(
     """
     Abs Add AddN AddV2 All Any ArgMax ArgMin AssignAddVariableOp AssignSubVariableOp
     AssignVariableOp AvgPool BatchMatMul BatchMatMulV2 BatchMatMulV3 BatchToSpaceND BiasAdd
@@ -38,26 +38,27 @@ COMPUTES = frozenset(
     VarHandleOp VarIsInitializedOp Where Xdivy ZerosLike
     """.split()  # noqa: SIM905
 )
-# What writes and reads the variables' checkpoint. TensorFlow puts it into every SavedModel, and its
-# own loader never calls it.
-SAVES = frozenset(
+# Operations that write and read the checkpoint of the variables. TensorFlow puts them into every
+# SavedModel, and its loader never calls them.
+CHECKPOINT_OPERATIONS = frozenset(
     """
     DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch
     StringJoin
     """.split()  # noqa: SIM905
 )
-# Kinds of objects without contents of their own in other files, and without code to set them up.
-OBJECTS = ("user_object", "function", "bare_concrete_function", "variable", "constant",
-           "captured_tensor")  # fmt: skip
+# Kinds of objects that neither read other files nor run code when they are loaded.
+OBJECT_KINDS = ("user_object", "function", "bare_concrete_function", "variable", "constant",
+                "captured_tensor")  # fmt: skip
 METADATA = Path("assets.extra") / "rumi_tf.json"
 
 
 def check_saved_model(directory: str | os.PathLike) -> None:
-    """Reads the program of a SavedModel without running any of it.
+    """Checks the program of a SavedModel without running any of it.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: naming what it holds beside computations; or it is none of TensorFlow 2.
+        OSError: the file cannot be read.
+        ValueError: the model contains more than computations, which the message names, or it is
+            not a TensorFlow 2 SavedModel.
     """
     model = saved_model_pb2.SavedModel()
     try:
@@ -67,31 +68,35 @@ def check_saved_model(directory: str | os.PathLike) -> None:
     except Exception as error:
         raise ValueError("saved_model.pb is damaged") from error
     if len(model.meta_graphs) != 1 or not model.meta_graphs[0].HasField("object_graph_def"):
-        raise ValueError("it is not a SavedModel of TensorFlow 2")
+        raise ValueError("not a TensorFlow 2 SavedModel")
     graph = model.meta_graphs[0].graph_def
     objects = model.meta_graphs[0].object_graph_def
     for node in objects.nodes:
-        if node.WhichOneof("kind") not in OBJECTS:
-            raise ValueError(f"it holds an object of the kind {node.WhichOneof('kind')}")
+        if node.WhichOneof("kind") not in OBJECT_KINDS:
+            raise ValueError(f"it contains an object of kind {node.WhichOneof('kind')}")
         if node.registered_name or node.registered_saver or node.saveable_objects:
-            raise ValueError("it holds an object with code of its own to load it")
+            raise ValueError("it contains an object with custom loading code")
     functions = {function.signature.name: function for function in graph.library.function}
     for name in functions:
-        if name in COMPUTES | SAVES:  # TensorFlow would call it wherever the operation stands
-            raise ValueError(f"it holds a function that is named like the operation {name}")
-    # What saves is called by the graph's own nodes, which the loader never runs; and by nothing
-    # else that could be loaded.
-    of_saver = _reachable(functions, _called_by(graph.node))
-    named = {*_named(objects), *(each.gradient_func for each in graph.library.gradient)}
-    named |= {each.gradient_func for each in graph.library.registered_gradients}
-    runs = _reachable(functions, named | (functions.keys() - of_saver))
-    _check(graph.node, COMPUTES | SAVES)
+        if name in COMPUTE_OPERATIONS | CHECKPOINT_OPERATIONS:
+            # TensorFlow would call the function instead of the operation.
+            raise ValueError(f"it contains a function with the name of the operation {name}")
+    # Functions that save are called only by the graph's top-level nodes, which the loader never
+    # runs. They must not be reachable from anything else that can be loaded.
+    saver_functions = _reachable(functions, _called_by(graph.node))
+    roots = {*_loadable(objects), *(each.gradient_func for each in graph.library.gradient)}
+    roots |= {each.gradient_func for each in graph.library.registered_gradients}
+    runnable = _reachable(functions, roots | (functions.keys() - saver_functions))
+    _check_operations(graph.node, COMPUTE_OPERATIONS | CHECKPOINT_OPERATIONS)
     for name, function in functions.items():
-        _check(function.node_def, COMPUTES if name in runs else COMPUTES | SAVES)
+        allowed = COMPUTE_OPERATIONS
+        if name not in runnable:
+            allowed = allowed | CHECKPOINT_OPERATIONS
+        _check_operations(function.node_def, allowed)
 
 
-def _named(objects: saved_object_graph_pb2.SavedObjectGraph) -> Iterator[str]:
-    """Names of the functions that the loader makes something of."""
+def _loadable(objects: saved_object_graph_pb2.SavedObjectGraph) -> Iterator[str]:
+    """Names of the functions that the loader creates objects from."""
     yield from objects.concrete_functions
     for node in objects.nodes:
         yield from node.function.concrete_functions
@@ -99,80 +104,84 @@ def _named(objects: saved_object_graph_pb2.SavedObjectGraph) -> Iterator[str]:
         yield node.captured_tensor.concrete_function
 
 
-def _check(nodes: Iterable[node_def_pb2.NodeDef], allowed: frozenset[str]) -> None:
+def _check_operations(nodes: Iterable[node_def_pb2.NodeDef], allowed: frozenset[str]) -> None:
     for node in nodes:
         if node.op not in allowed:
-            raise ValueError(f"it holds the operation {node.op}, which no network is made of")
+            raise ValueError(f"it contains the operation {node.op}, which is not allowed")
 
 
 def _reachable(functions: dict[str, function_pb2.FunctionDef], roots: Iterable[str]) -> set[str]:
-    """Names of the functions that these functions call, directly or not, and their own."""
-    found, waiting = set(), list(roots)
-    while waiting:
-        name = waiting.pop()
-        if name in found or name not in functions:
+    """Names of the root functions and of all functions that they call, directly or indirectly."""
+    reached: set[str] = set()
+    pending = list(roots)
+    while pending:
+        name = pending.pop()
+        if name in reached or name not in functions:
             continue
-        found.add(name)
-        waiting.extend(_called_by(functions[name].node_def))
-    return found
+        reached.add(name)
+        pending.extend(_called_by(functions[name].node_def))
+    return reached
 
 
 def _called_by(nodes: Iterable[node_def_pb2.NodeDef]) -> Iterator[str]:
     for node in nodes:
         for value in node.attr.values():
-            yield from _called(value)
+            yield from _function_names(value)
 
 
-def _called(value: attr_value_pb2.AttrValue) -> Iterator[str]:
+def _function_names(value: attr_value_pb2.AttrValue) -> Iterator[str]:
     for function in (value.func, *value.list.func):
         yield function.name
         for inner in function.attr.values():
-            yield from _called(inner)
+            yield from _function_names(inner)
 
 
 def read_metadata(directory: str | os.PathLike) -> dict:
-    """What `reproduce.train` has written beside a SavedModel; empty if there is nothing.
+    """Metadata that `reproduce.train` stores in a SavedModel; empty if there is no such file.
 
     Raises:
-        ValueError: it, or a file of the SavedModel that it has a digest of, is damaged.
+        ValueError: the metadata, or a file of the SavedModel with a digest in it, is damaged.
     """
     path = Path(directory) / METADATA
     try:
-        found = read_json(path)
+        metadata = read_json(path)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read") from error
-    if not isinstance(found, dict) or not all(
-        fits(found[name]) for name, fits in _FIELDS.items() if name in found
+    if not isinstance(metadata, dict) or not all(
+        is_valid(metadata[name]) for name, is_valid in _FIELDS.items() if name in metadata
     ):
         raise ValueError(f"{path} is damaged")
-    _check_digests(Path(directory), found, found.pop("sha256", {}))
-    names, count = found.get("class_names", []), found.get("num_classes")
-    trained = found.get("trained_classes", [])
+    _check_digests(Path(directory), metadata, metadata.pop("sha256", {}))
+    names, count = metadata.get("class_names", []), metadata.get("num_classes")
+    trained = metadata.get("trained_classes", [])
     if count not in (None, len(names)) or not set(trained) <= set(range(len(names))):
-        raise ValueError(f"{path} is damaged: its classes contradict each other")
-    return found
+        raise ValueError(f"{path} is damaged: its classes are inconsistent")
+    return metadata
 
 
 def _check_digests(directory: Path, metadata: dict, digests: dict) -> None:
     for name, digest in digests.items():
         path = directory / name
-        own = name == METADATA.as_posix()
-        if not own and not (path.resolve().is_relative_to(directory.resolve()) and path.is_file()):
+        if name == METADATA.as_posix():
+            actual = _metadata_digest(metadata)
+        elif path.resolve().is_relative_to(directory.resolve()) and path.is_file():
+            actual = digest_of(path)
+        else:
             raise ValueError(f"{path} is missing")
-        if digest != (_own_digest(metadata) if own else digest_of(path)):
+        if digest != actual:
             raise ValueError(f"{path} is damaged")
 
 
-def sealed(metadata: dict, directory: Path) -> dict:
-    """The metadata with digests of the SavedModel's files and of itself: `sha256`, by name."""
+def with_digests(metadata: dict, directory: Path) -> dict:
+    """Adds `sha256`: digests of the SavedModel's files and of the metadata, by file name."""
     paths = sorted(p for p in directory.rglob("*") if p.is_file() and p != directory / METADATA)
     digests = {p.relative_to(directory).as_posix(): digest_of(p) for p in paths}
-    return {**metadata, "sha256": {**digests, METADATA.as_posix(): _own_digest(metadata)}}
+    return {**metadata, "sha256": {**digests, METADATA.as_posix(): _metadata_digest(metadata)}}
 
 
-def _own_digest(metadata: dict) -> str:
+def _metadata_digest(metadata: dict) -> str:
     return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 

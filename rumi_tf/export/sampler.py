@@ -1,4 +1,4 @@
-"""Images from an exported generator; needs the SavedModel alone, none of the training code."""
+"""Sampling from an exported generator, without the training code."""
 
 import dataclasses
 import os
@@ -15,8 +15,8 @@ from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.progress import tracked
 from rumi_tf.utils.rng import normal
 
-# Noise is drawn and images are made in chunks of this size, and cut to what was asked for: image k
-# of a seed is the same whatever the number of images.
+# Images are generated in chunks of this size and truncated, so image k of a seed does not depend on
+# the number of images.
 CHUNK = 100
 
 
@@ -25,11 +25,11 @@ class Sampler:
     """An exported generator.
 
     Attributes:
-        generate: (B, latent_dim) float32 noise, of a conditional generator with (B,) int32
-            labels beside it, -> (B, H, W, C) float32 in [-1, 1].
+        generate: (B, latent_dim) float32 noise, and (B,) int32 labels if it is conditional, ->
+            (B, H, W, C) float32 in [-1, 1].
         latent_dim: dimension of the noise.
-        metadata: what was stored beside the model.
-        conditional: whether the generator is told a class.
+        metadata: metadata stored with the model.
+        conditional: the generator takes class labels.
     """
 
     generate: Callable[..., tf.Tensor]
@@ -39,24 +39,24 @@ class Sampler:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Name of each class of a conditional generator, by label."""
+        """Class names of a conditional generator, by label."""
         return tuple(self.metadata.get("class_names", ())) if self.conditional else ()
 
     @property
     def iteration(self) -> int | None:
-        """After which it was exported, of those of its run; `None` if it does not say so."""
+        """Training iteration of the weights; `None` if the metadata does not contain it."""
         last = self.metadata.get("config", {}).get("iterations")
-        found = self.metadata.get("iteration", last)
-        return found if type(found) is int and type(last) is int and 0 < found <= last else None
+        k = self.metadata.get("iteration", last)
+        return k if type(k) is int and type(last) is int and 0 < k <= last else None
 
     def label(self, name: str) -> int:
-        """The label of a class given by name or index.
+        """Label of a class, from its name or index.
 
         Raises:
             InvalidInput: the generator is unconditional, or there is no such class.
         """
         if not self.conditional:
-            raise InvalidInput("label", "has no effect: this model was not trained on classes")
+            raise InvalidInput("label", "has no effect: this model is not class-conditional")
         return class_index("label", name, self.class_names)
 
     def batches(
@@ -65,13 +65,13 @@ class Sampler:
         """Yields `num` images in order, at most `CHUNK` at a time, as float32 in [-1, 1].
 
         Args:
-            num: how many.
+            num: number of images.
             seed: seed of the noise.
-            label: class of all images, or classes that take turns; `None` for all classes that
-                the generator was trained on, in turn. Image k has the same noise with any label.
+            label: class of all images, or classes to cycle through; `None` cycles through all
+                classes that the generator was trained on. The noise does not depend on it.
 
         Raises:
-            InvalidInput: a label of an unconditional generator, or one that is out of range.
+            InvalidInput: a label for an unconditional generator, or a label that is out of range.
         """
         labels = self._labels(label) if self.conditional or label is not None else None
         shape = (CHUNK, self.latent_dim)
@@ -84,29 +84,29 @@ class Sampler:
         return np.concatenate(list(self.batches(num, seed, label)))
 
     def _labels(self, label: int | Sequence[int] | None) -> np.ndarray:
-        """(n,) int32 classes that take turns."""
+        """(n,) int32 classes to cycle through."""
         if label is None:
-            every = range(int(self.metadata.get("num_classes", 1)))
-            label = self.metadata.get("trained_classes") or every
+            all_labels = range(int(self.metadata.get("num_classes", 1)))
+            label = self.metadata.get("trained_classes") or all_labels
         elif not self.conditional:
-            raise InvalidInput("label", "has no effect: this model was not trained on classes")
+            raise InvalidInput("label", "has no effect: this model is not class-conditional")
         labels = np.atleast_1d(np.asarray(label, np.int32))
-        known = int(self.metadata.get("num_classes", 2**31 - 1))
-        if self.conditional and (labels.min() < 0 or labels.max() >= known):
-            raise InvalidInput("label", f"is not in 0 to {known - 1}")
+        num_classes = int(self.metadata.get("num_classes", 2**31 - 1))
+        if self.conditional and (labels.min() < 0 or labels.max() >= num_classes):
+            raise InvalidInput("label", f"must be in 0 to {num_classes - 1}")
         trained = self.metadata.get("trained_classes")
         if trained and not set(labels.tolist()) <= set(trained):
             names = ", ".join(str(self.class_names[k]) for k in trained)
-            raise InvalidInput("label", f"the model was trained on the classes {names} alone")
+            raise InvalidInput("label", f"the model was trained only on the classes {names}")
         return labels
 
     def title(self) -> str:
-        """What the images are, for a picture's title."""
+        """Title of a figure of the images: objective, data set and iteration if known."""
         config = self.metadata.get("config", {})
-        known = [config.get("objective"), config.get("dataset"), self.iteration]
-        if None in known:
+        values = [config.get("objective"), config.get("dataset"), self.iteration]
+        if None in values:
             return "generated images"
-        return "{}, {}, iteration {:,}".format(*known)
+        return "{}, {}, iteration {:,}".format(*values)
 
 
 def evaluation_batches(
@@ -117,15 +117,15 @@ def evaluation_batches(
     iteration: int,
     labels: Sequence[int] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yields `num` images for an evaluation, from other noise at every iteration.
+    """Yields `num` images for an evaluation, with new noise for every iteration.
 
     Args:
         generate: as `Sampler.generate`.
         latent_dim: dimension of the noise.
-        num: how many.
-        seed: of the run.
-        iteration: of the run, in which the generator is evaluated.
-        labels: classes that take turns; `None` for an unconditional generator.
+        num: number of images.
+        seed: seed of the run.
+        iteration: training iteration of the evaluation.
+        labels: classes to cycle through; `None` for an unconditional generator.
     """
     yield from _chunks(generate, _evaluation_noise(latent_dim, seed, iteration), num, labels)
 
@@ -138,38 +138,38 @@ def evaluation_outputs(
     labels: Sequence[int] | None,
     strategy: tf.distribute.Strategy,
 ) -> Callable[[int, int], Iterator[dict[str, np.ndarray]]]:
-    """What a network says of the images of `evaluation_batches`, the work divided over replicas.
+    """Embeds the images of `evaluation_batches`, distributed over replicas.
 
-    In each round every replica makes and embeds one chunk; every process gets the outputs of all
-    of them, in the order of the images, so that the number of replicas changes nothing.
+    In each round every replica generates and embeds one chunk. Every process gets the outputs of
+    all replicas in the order of the images, so the result does not depend on their number.
 
     Args:
-        generate, latent_dim, seed, labels: as of `evaluation_batches`.
+        generate, latent_dim, seed, labels: as for `evaluation_batches`.
         embed: (B, H, W, C) images -> by name, (B, n) float32.
-        strategy: whose replicas; all its processes must do the same.
+        strategy: the replicas; all its processes must make the same calls.
 
     Returns:
-        (iteration, number of images) -> the outputs, by name and batch by batch.
+        (iteration, number of images) -> the outputs, by name, in batches.
     """
 
     @tf.function
-    def of_round(iteration: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
-        def own() -> dict[str, tf.Tensor]:
+    def round_outputs(iteration: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+        def replica_outputs() -> dict[str, tf.Tensor]:
             chunk = first + replicas.number()
             noise = _evaluation_noise(latent_dim, seed, iteration)
             outputs = embed(generate(*_inputs(noise, labels, chunk)))
-            # Gathered as one: there may be outputs without columns.
+            # Gathered as one array, because outputs may have no columns.
             rows = replicas.all_rows(tf.concat(list(outputs.values()), axis=1))
             widths = [output.shape[1] for output in outputs.values()]
             return dict(zip(outputs, tf.split(rows, widths, axis=1), strict=True))
 
-        return strategy.experimental_local_results(strategy.run(own))[0]
+        return strategy.experimental_local_results(strategy.run(replica_outputs))[0]
 
     def stream(iteration: int, num: int) -> Iterator[dict[str, np.ndarray]]:
-        each = CHUNK * strategy.num_replicas_in_sync
-        rounds = [range(start, min(start + each, num)) for start in range(0, num, each)]
+        size = CHUNK * strategy.num_replicas_in_sync
+        rounds = [range(start, min(start + size, num)) for start in range(0, num, size)]
         for images in tracked(rounds, num, "features of the generated images", "image"):
-            outputs = of_round(tf.constant(iteration), tf.constant(images.start // CHUNK))
+            outputs = round_outputs(tf.constant(iteration), tf.constant(images.start // CHUNK))
             yield {name: rows[: len(images)].numpy() for name, rows in outputs.items()}
 
     return stream
@@ -178,7 +178,7 @@ def evaluation_outputs(
 def _evaluation_noise(
     latent_dim: int, seed: int, iteration: int | tf.Tensor
 ) -> Callable[..., tf.Tensor]:
-    """Number of a chunk -> (CHUNK, latent_dim) noise of an evaluation."""
+    """Returns the function from the chunk number to (CHUNK, latent_dim) noise."""
     return lambda chunk: normal((CHUNK, latent_dim), seed, "evaluate", iteration, chunk)
 
 
@@ -187,11 +187,11 @@ def _inputs(
     labels: Sequence[int] | np.ndarray | None,
     chunk: int | tf.Tensor,
 ) -> list[tf.Tensor]:
-    """What a generator takes for a chunk: noise, and labels that take turns, if there are any."""
+    """Inputs of the generator for a chunk: noise, and labels in turn if there are any."""
     if labels is None:
         return [noise(chunk)]
-    turns = (chunk * CHUNK + tf.range(CHUNK)) % len(labels)
-    return [noise(chunk), tf.gather(np.asarray(labels, np.int32), turns)]
+    positions = (chunk * CHUNK + tf.range(CHUNK)) % len(labels)
+    return [noise(chunk), tf.gather(np.asarray(labels, np.int32), positions)]
 
 
 def _chunks(
@@ -213,7 +213,8 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
     """Loads a SavedModel that `reproduce.train` exported.
 
     Raises:
-        InvalidInput: there is no SavedModel, it is damaged, or it is not a generator of images.
+        InvalidInput: there is no SavedModel, it is damaged or unsafe, or it does not generate
+            images.
     """
     directory = Path(directory)
     if not (directory / "saved_model.pb").is_file():
@@ -225,7 +226,7 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         metadata = read_metadata(directory)
         check_saved_model(directory)
     except (OSError, ValueError) as error:
-        raise InvalidInput("saved_model", f"{directory} is not loaded: {error}") from error
+        raise InvalidInput("saved_model", f"{directory} was not loaded: {error}") from error
     try:
         model = tf.saved_model.load(str(directory))
         serve = model.signatures["serve"]
@@ -235,26 +236,28 @@ def load_sampler(directory: str | os.PathLike) -> Sampler:
         (output,) = serve.structured_outputs.values()
         served = callable(model.serve)
     except Exception as error:
-        # TensorFlow raises a dozen different types here, by which byte of which file is wrong.
+        # TensorFlow raises many types here, depending on how the files are damaged.
         raise InvalidInput(
             "saved_model", f"{directory} cannot be used as a generator ({type(error).__name__})"
         ) from error
-    no_generator = InvalidInput("saved_model", f"{directory} does not map noise vectors to images")
+    not_a_generator = InvalidInput(
+        "saved_model", f"{directory} does not map noise vectors to images"
+    )
     if not served or spec.shape.rank != 2 or spec.shape[1] is None or output.shape.rank != 4:
-        raise no_generator
+        raise not_a_generator
 
     def generate(*inputs: tf.Tensor) -> tf.Tensor:
         try:
-            # The loaded function does not keep its variables alive; the closure over `model` does.
+            # The closure over `model` keeps its variables alive; the loaded function does not.
             images = model.serve(*inputs)
         except tf.errors.ResourceExhaustedError:
             raise
         except (tf.errors.OpError, TypeError, ValueError) as error:
-            raise no_generator from error
+            raise not_a_generator from error
         if not isinstance(images, tf.Tensor):
-            raise no_generator
+            raise not_a_generator
         if images.dtype != tf.float32 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):
-            raise no_generator
+            raise not_a_generator
         return images
 
     return Sampler(generate, int(spec.shape[1]), metadata, label is not None)

@@ -1,11 +1,11 @@
-"""Writes a trained generator in the two forms that others can load."""
+"""Writes a trained generator as a SavedModel or a .keras file."""
 
 import os
 
 import keras
 import tensorflow as tf
 
-from rumi_tf.export.safety import METADATA, sealed
+from rumi_tf.export.safety import METADATA, with_digests
 from rumi_tf.utils.io import atomic_path, write_json
 from rumi_tf.utils.tf_errors import refusals_as_os_errors
 
@@ -13,14 +13,14 @@ from rumi_tf.utils.tf_errors import refusals_as_os_errors
 def export_saved_model(
     generator: keras.Model, saved_model: str | os.PathLike, metadata: dict
 ) -> None:
-    """Exports a generator as a TF SavedModel, to sample from.
+    """Exports a generator as a TensorFlow SavedModel for sampling.
 
     Args:
-        generator: (B, latent_dim) noise, or that and (B,) labels if it has the attribute
-            `num_classes`, -> (B, H, W, C) in [-1, 1].
-        saved_model: directory of the SavedModel; its signature `serve` takes `noise`, and of a
-            conditional generator `label`, int32.
-        metadata: what a sampler's user should know, kept in the SavedModel's assets.extra.
+        generator: (B, latent_dim) noise, and (B,) labels if it has the attribute `num_classes`, ->
+            (B, H, W, C) in [-1, 1].
+        saved_model: directory of the SavedModel. Its signature `serve` takes `noise`, and int32
+            `label` if the generator is conditional.
+        metadata: stored in the SavedModel's assets.extra.
     """
     noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
     with atomic_path(saved_model) as temporary, refusals_as_os_errors(saved_model):
@@ -28,11 +28,11 @@ def export_saved_model(
             _export_conditional(generator, str(temporary), noise)
         else:
             generator.export(str(temporary), verbose=False, input_signature=[noise])
-        write_json(temporary / METADATA, sealed(metadata, temporary))
+        write_json(temporary / METADATA, with_digests(metadata, temporary))
 
 
 def export_keras(generator: keras.Model, path: str | os.PathLike) -> None:
-    """Saves a generator as a .keras file, to go on with; `path` ends so."""
+    """Saves a generator as a .keras file; `path` must end in .keras."""
     with atomic_path(path) as temporary:
         generator.save(temporary)
 

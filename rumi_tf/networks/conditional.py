@@ -1,6 +1,7 @@
-"""Networks of the conditional models of the Rumi-GAN experiments: AC-GAN, TAC-GAN, CGAN-PD.
+"""Networks for the conditional models of the Rumi-GAN experiments: AC-GAN, TAC-GAN, CGAN-PD.
 
-The paper gives the embedding of the class to a 7x7x1 map; the rest is that of its published code.
+The paper states only that the class is embedded into a 7x7x1 map. The other layers are those of its
+published code.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,9 @@ from rumi_tf.networks.dcgan import (
     scaled,
 )
 
-EMBEDDING = 50  # dimension of a class's vector; stated nowhere
-# One filter of the first feature map is the label's, the others are the noise's; the layers that
-# follow are those of the unconditional generator from that size on.
+EMBEDDING = 50  # dimension of the class embedding; not stated by the paper
+# The first feature map has one filter for the label and `stem` filters for the noise. The layers
+# after it equal those of the unconditional generator from that size on.
 CONDITIONAL_GENERATORS = {
     "mnist": GeneratorSpec(
         upsampling=4, stem=63, stem_norm=True, blocks=((128, 1), (64, 2), (32, 1), (0, 2)),
@@ -44,7 +45,7 @@ class ConditionalGenerator(Network):
 
     Args:
         network: key of `CONDITIONAL_GENERATORS`.
-        image_shape: (H, W, C), H = W a size that the network fits.
+        image_shape: (H, W, C), H = W, see `size_fits`.
         num_classes: K; labels are in [0, K).
         latent_dim: dimension of the noise.
         width: multiplier of the number of filters.
@@ -68,7 +69,7 @@ class ConditionalGenerator(Network):
         self._arguments["num_classes"] = self.num_classes = num_classes
         spec, (size, _, channels) = CONDITIONAL_GENERATORS[network], image_shape
         base, stem = size // spec.upsampling, scaled(spec.stem, width)
-        self._noise = self._stem(spec, base, stem)
+        self._noise = self._first_map(spec, base, stem)
         self._label = [
             layers.Embedding(
                 num_classes, EMBEDDING, embeddings_initializer=self._glorot(),
@@ -77,7 +78,7 @@ class ConditionalGenerator(Network):
             self._weights(layers.Dense, base * base),
             layers.Reshape((base, base, 1), dtype=self.dtype_policy),
         ]  # fmt: skip
-        self._images = self._tail(spec, channels, width)
+        self._images = self._upsampling_layers(spec, channels, width)
         self.build(((None, latent_dim), (None,)))
 
     def build(self, input_shape):
@@ -97,16 +98,16 @@ class ConditionalGenerator(Network):
 class ConditionalDiscriminator(Network):
     """Images (B, H, W, C) in [-1, 1] -> a dict of float32 outputs.
 
-    `score`: (B,) raw score; `features`: (B, F), what the heads are linear in; and for every name
-    in `heads` (B, K): class logits, or, of `projection`, the products <V_k, features>.
+    `score`: (B,) raw score; `features`: (B, F), the input of the linear heads; and for every name
+    in `heads` (B, K): class logits, or the products <V_k, features> for `projection`.
 
     Args:
-        network: any of the DCGAN family; they share one discriminator.
+        network: any network of the DCGAN family; they share one discriminator.
         image_shape: (H, W, C).
         num_classes: K.
-        heads: names of the heads beside the score.
+        heads: names of the heads in addition to the score.
         width: multiplier of the number of filters and hidden units.
-        batch_norm: whether it has batch normalisation.
+        batch_norm: uses batch normalisation.
         seed: seed of the initial weights.
     """
 
@@ -129,15 +130,15 @@ class ConditionalDiscriminator(Network):
         self._arguments["batch_norm"] = batch_norm
         self._stack = self._trunk(width, batch_norm)
         self._score = self._head(1)
-        # A projection is a product; with a bias it would be the product and a constant by class.
+        # A projection is a plain inner product, without a bias per class.
         self._heads = [self._head(num_classes, use_bias=name != "projection") for name in heads]
         self.build((None, *image_shape))
 
     def _trunk(self, width: float, batch_norm: bool) -> list[layers.Layer]:
-        return self._judging(CONDITIONAL_DISCRIMINATOR, width, batch_norm)
+        return self._discriminator_layers(CONDITIONAL_DISCRIMINATOR, width, batch_norm)
 
     def _head(self, units: int, **kwargs: Any) -> layers.Layer:
-        # In float32 whatever the precision: a bfloat16 score would have 8 significant bits.
+        # Always float32: a bfloat16 score would have 8 significant bits.
         return self._weights(layers.Dense, units, dtype="float32", **kwargs)
 
     def build(self, input_shape):
@@ -149,16 +150,13 @@ class ConditionalDiscriminator(Network):
 
     @property
     def trunk_variables(self) -> list[keras.Variable]:
-        """The trainable weights of everything below the heads."""
+        """Trainable weights of all layers below the heads."""
         return [v for layer in self._stack for v in layer.trainable_variables]
 
     def call(self, images, training=False):
         features = ops.cast(run_stack(self._stack, images, training), "float32")
-        score, *rest = run_heads((self._score, *self._heads), features, training)
-        named = dict(zip(self._arguments["heads"], rest, strict=True))
-        return {"score": score[:, 0], "features": features, **named}
-
-
-def run_heads(heads, features, training):
-    """The heads' outputs for the same features."""
-    return [run_stack([head], features, training) for head in heads]
+        score, *outputs = (
+            run_stack([head], features, training) for head in (self._score, *self._heads)
+        )
+        by_head = dict(zip(self._arguments["heads"], outputs, strict=True))
+        return {"score": score[:, 0], "features": features, **by_head}

@@ -1,7 +1,7 @@
-"""The DCGAN generators and discriminators of the Rumi-GAN experiments.
+"""DCGAN generators and discriminators of the Rumi-GAN experiments.
 
-The layer tables are those of the authors' published code; the paper gives only the family
-(DCGAN, Radford et al., ICLR 2016). All kernels are 5x5, padding `same`, Glorot-uniform.
+The layer tables are those of the authors' published code; the paper states only the architecture
+family (DCGAN, Radford et al., ICLR 2016). All kernels are 5x5, padding `same`, Glorot-uniform.
 """
 
 import dataclasses
@@ -21,19 +21,19 @@ KERNEL = 5
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorSpec:
-    """One column of the generators' table.
+    """Layers of a generator.
 
     Attributes:
-        upsampling: image size over the size of the first feature map.
-        stem: filters of the dense layer that makes the first map; 0 takes the noise itself as a
-            map of one pixel.
-        stem_norm: whether batch normalisation follows the stem.
+        upsampling: image size divided by the size of the first feature map.
+        stem: filters of the first feature map, the output of a dense layer; 0 uses the noise as a
+            1x1 map.
+        stem_norm: the stem is followed by batch normalisation.
         blocks: (filters, stride) of the transposed convolutions; each is followed by batch
-            normalisation and LeakyReLU. 0 filters stand for the number of image channels.
+            normalisation and LeakyReLU. 0 filters stands for the number of image channels.
         output_stride: stride of the last transposed convolution, which is followed by tanh.
-        bias: whether dense layers and convolutions have one.
-        momentum: of batch normalisation.
-        slope: of LeakyReLU.
+        bias: dense layers and convolutions have a bias.
+        momentum: momentum of batch normalisation.
+        slope: negative slope of LeakyReLU.
     """
 
     upsampling: int
@@ -48,15 +48,15 @@ class GeneratorSpec:
 
 @dataclasses.dataclass(frozen=True)
 class DiscriminatorSpec:
-    """One column of the discriminators' table.
+    """Layers of a discriminator.
 
     Attributes:
-        filters: of the convolutions with stride 2; each is followed by batch normalisation and
-            LeakyReLU.
-        hidden: units of the dense layer before the score; 0 for none.
-        hidden_slope: slope of the LeakyReLU after it; `None` leaves it linear.
-        momentum: of batch normalisation.
-        slope: of LeakyReLU.
+        filters: filters of the convolutions with stride 2; each is followed by batch normalisation
+            and LeakyReLU.
+        hidden: units of the dense layer before the score; 0 for no such layer.
+        hidden_slope: slope of the LeakyReLU after the dense layer; `None` leaves it linear.
+        momentum: momentum of batch normalisation.
+        slope: negative slope of LeakyReLU.
     """
 
     filters: tuple[int, ...]
@@ -88,14 +88,14 @@ DISCRIMINATORS = {
 
 
 def network_for(dataset: str, image_size: int) -> str:
-    """The network that `--network=auto` means."""
+    """Network that `--network=auto` selects."""
     if dataset == "celeba":
         return "celeba"
     return {28: "mnist", 32: "cifar10"}.get(image_size, "celeba")
 
 
 def size_fits(network: str, image_size: int) -> bool:
-    """Whether a network can make and judge square images of this size."""
+    """Returns whether a network supports square images of this size."""
     if network not in GENERATORS:  # uac_resnet
         return image_size == 32
     step = GENERATORS[network].upsampling
@@ -103,14 +103,14 @@ def size_fits(network: str, image_size: int) -> bool:
 
 
 def scaled(filters: int, width: float) -> int:
-    """Number of filters at a width, at least one."""
+    """Number of filters multiplied by the width, at least 1."""
     return max(1, round(filters * width))
 
 
 class Network(keras.Model):
-    """What all networks share: their constructor's arguments, and layers with seeded weights.
+    """Base class of all networks: serialisable arguments, and layers with seeded weights.
 
-    The name of a network is the stream that the seeds of its initial weights come from.
+    The seeds of the initial weights come from the random stream with the network's name.
     """
 
     def __init__(
@@ -132,29 +132,31 @@ class Network(keras.Model):
         return {**super().get_config(), **self._arguments}
 
     def _glorot(self) -> keras.initializers.Initializer:
-        """Glorot-uniform by a seed of its own."""
+        """Glorot-uniform initialiser with a new seed."""
         return keras.initializers.GlorotUniform(seed=next(self._seeds))
 
     def _weights(self, layer: type, *args: Any, **kwargs: Any) -> layers.Layer:
-        """A layer with weights, Glorot-uniform by its own seed, in the network's precision."""
+        """Layer with Glorot-uniform weights from a new seed, in the network's precision."""
         kwargs.setdefault("dtype", self.dtype_policy)
         return layer(*args, kernel_initializer=self._glorot(), **kwargs)
 
-    def _norm_and_slope(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
+    def _norm_and_activation(self, norm: bool, momentum: float, slope: float) -> list[layers.Layer]:
         stack = [layers.LeakyReLU(slope, dtype=self.dtype_policy)]
         if norm:
             stack.insert(0, BatchNormalization(momentum=momentum, dtype=self.dtype_policy))
         return stack
 
-    def _stem(self, spec: GeneratorSpec, base: int, filters: int) -> list[layers.Layer]:
+    def _first_map(self, spec: GeneratorSpec, base: int, filters: int) -> list[layers.Layer]:
         """(B, latent_dim) -> (B, base, base, filters)."""
         return [
             self._weights(layers.Dense, base * base * filters, use_bias=spec.bias),
-            *self._norm_and_slope(spec.stem_norm, spec.momentum, spec.slope),
+            *self._norm_and_activation(spec.stem_norm, spec.momentum, spec.slope),
             layers.Reshape((base, base, filters), dtype=self.dtype_policy),
         ]
 
-    def _tail(self, spec: GeneratorSpec, channels: int, width: float) -> list[layers.Layer]:
+    def _upsampling_layers(
+        self, spec: GeneratorSpec, channels: int, width: float
+    ) -> list[layers.Layer]:
         """First feature map -> images."""
 
         def convolution(filters: int, stride: int) -> layers.Layer:
@@ -166,11 +168,11 @@ class Network(keras.Model):
         stack = []
         for filters, stride in spec.blocks:
             stack.append(convolution(scaled(filters, width) if filters else channels, stride))
-            stack += self._norm_and_slope(True, spec.momentum, spec.slope)
+            stack += self._norm_and_activation(True, spec.momentum, spec.slope)
         stack.append(convolution(channels, spec.output_stride))
         return [*stack, layers.Activation("tanh", dtype="float32")]
 
-    def _judging(
+    def _discriminator_layers(
         self, spec: DiscriminatorSpec, width: float, batch_norm: bool
     ) -> list[layers.Layer]:
         """Images -> features."""
@@ -180,7 +182,7 @@ class Network(keras.Model):
                 self._weights(
                     layers.Conv2D, scaled(filters, width), KERNEL, strides=2, padding="same"
                 ),
-                *self._norm_and_slope(batch_norm, spec.momentum, spec.slope),
+                *self._norm_and_activation(batch_norm, spec.momentum, spec.slope),
             ]
         stack.append(layers.Flatten(dtype=self.dtype_policy))
         if spec.hidden:
@@ -191,7 +193,7 @@ class Network(keras.Model):
 
 
 def run_stack(stack: list[layers.Layer], x: tf.Tensor, training: bool) -> tf.Tensor:
-    """The stack's output; `training` goes to the layers that know it."""
+    """Applies layers in order; `training` is passed to layers that take it."""
     for layer in stack:
         takes_training = "training" in inspect.signature(layer.call).parameters
         x = layer(x, training=training) if takes_training else layer(x)
@@ -199,7 +201,7 @@ def run_stack(stack: list[layers.Layer], x: tf.Tensor, training: bool) -> tf.Ten
 
 
 def build_stack(stack: list[layers.Layer], shape: Any) -> tuple:
-    """Makes the weights of a stack for inputs of a shape; returns the shape of its outputs."""
+    """Builds layers in order for an input shape, and returns the output shape."""
     for layer in stack:
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
@@ -212,7 +214,7 @@ class Generator(Network):
 
     Args:
         network: key of `GENERATORS`.
-        image_shape: (H, W, C), H = W a size that the network fits.
+        image_shape: (H, W, C), H = W, see `size_fits`.
         latent_dim: dimension of the noise.
         width: multiplier of the number of filters.
         seed: seed of the initial weights.
@@ -234,10 +236,10 @@ class Generator(Network):
         spec, (size, _, channels) = GENERATORS[network], image_shape
         base, stem = size // spec.upsampling, scaled(spec.stem, width)
         if spec.stem:
-            self._stack = self._stem(spec, base, stem)
+            self._stack = self._first_map(spec, base, stem)
         else:
             self._stack = [layers.Reshape((1, 1, latent_dim), dtype=self.dtype_policy)]
-        self._stack += self._tail(spec, channels, width)
+        self._stack += self._upsampling_layers(spec, channels, width)
         self.build((None, latent_dim))
 
     def build(self, input_shape):
@@ -250,13 +252,13 @@ class Generator(Network):
 
 @keras.saving.register_keras_serializable(package="rumi_tf")
 class Discriminator(Network):
-    """Images (B, H, W, C) in [-1, 1] -> {"score": (B,) float32}, the raw score without bounds.
+    """Images (B, H, W, C) in [-1, 1] -> {"score": (B,) float32}, raw and unbounded.
 
     Args:
         network: key of `DISCRIMINATORS`.
         image_shape: (H, W, C).
         width: multiplier of the number of filters and hidden units.
-        batch_norm: whether it has batch normalisation.
+        batch_norm: uses batch normalisation.
         seed: seed of the initial weights.
     """
 
@@ -273,8 +275,8 @@ class Discriminator(Network):
     ):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments["batch_norm"] = batch_norm
-        self._stack = self._judging(DISCRIMINATORS[network], width, batch_norm)
-        # In float32 whatever the precision: a bfloat16 score would have 8 significant bits.
+        self._stack = self._discriminator_layers(DISCRIMINATORS[network], width, batch_norm)
+        # Always float32: a bfloat16 score would have 8 significant bits.
         self._score = self._weights(layers.Dense, 1, dtype="float32")
         self.build((None, *image_shape))
 

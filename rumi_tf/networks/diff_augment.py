@@ -5,9 +5,9 @@ Generated images are transformed like real ones, so G need not learn the transfo
 transformations are differentiable, so G gets its gradient through them.
 
 Differences from the published code (github.com/mit-han-lab/data-efficient-gans): `flip` is added;
-the order is fixed; the largest shift is rounded down (3 pixels of 28, there 4); pixels are filled
-with `fill` (there 0); gradient penalties are taken with respect to the transformed images (there
-the untransformed).
+the order is fixed; the largest shift is rounded down (3 pixels of 28 instead of 4); pixels are
+filled with `fill` instead of 0; gradient penalties use the transformed instead of the untransformed
+images.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Draw = Callable[[int, str], tf.Tensor]
 
 
 def flip(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
-    """Mirrors an image left to right with probability 1/2.
+    """Mirrors each image left to right with probability 1/2.
 
     G may then generate mirror images, because D cannot tell them apart.
     """
@@ -46,16 +46,16 @@ def color(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
 
 
 def translation(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
-    """Shifts an image by at most floor(side / 8) whole pixels in each direction.
+    """Shifts each image by at most floor(side / 8) whole pixels in each direction.
 
-    Pixels that come in from outside the image have the value `fill`.
+    Pixels from outside the image have the value `fill`.
     """
     uniforms = draw(2, "translation")
     for axis, number in ((1, uniforms[:, :1]), (2, uniforms[:, 1:])):
         side = images.shape[axis]
         max_shift = side // 8
         shift = tf.cast(tf.floor(number * (2 * max_shift + 1)), tf.int32) - max_shift
-        source = tf.range(side) - shift  # (B, side): where each row or column comes from
+        source = tf.range(side) - shift  # (B, side): index of the source row or column
         inside = (source >= 0) & (source < side)
         inside = inside[:, :, None, None] if axis == 1 else inside[:, None, :, None]
         source = tf.clip_by_value(source, 0, side - 1)
@@ -71,11 +71,11 @@ def cutout(images: tf.Tensor, draw: Draw, fill: float) -> tf.Tensor:
     centres = draw(2, "cutout")
 
     def covered(side: int, number: tf.Tensor) -> tf.Tensor:
-        """(B, side): which rows, or columns, the square covers."""
+        """(B, side) mask of the rows or columns that the square covers."""
         length = side // 2
         first = tf.cast(tf.floor(number * (side + 1 - length % 2)), tf.int32) - length // 2
-        places = tf.range(side) - first
-        return (places >= 0) & (places < length)
+        offsets = tf.range(side) - first
+        return (offsets >= 0) & (offsets < length)
 
     rows = covered(images.shape[1], centres[:, :1])[:, :, None, None]
     columns = covered(images.shape[2], centres[:, 1:])[:, None, :, None]
@@ -93,7 +93,7 @@ AUGMENTATIONS: dict[str, Callable[[tf.Tensor, Draw, float], tf.Tensor]] = {
 
 @dataclasses.dataclass(frozen=True)
 class DiffAugment:
-    """A choice of augmentations.
+    """A set of augmentations.
 
     Attributes:
         names: keys of `AUGMENTATIONS`; the order has no effect.
@@ -104,7 +104,7 @@ class DiffAugment:
     fill: float
 
     def __call__(self, images: tf.Tensor, draw: Draw) -> tf.Tensor:
-        """Augments (B, H, W, C) images; each image by its own row of `draw`."""
+        """Augments (B, H, W, C) images, each with one row of `draw`."""
         for name, augment in AUGMENTATIONS.items():
             if name in self.names:
                 images = augment(images, draw, self.fill)

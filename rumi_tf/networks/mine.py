@@ -1,9 +1,9 @@
-"""The statistics networks T(x, y) of UAC-GAN, and its discriminator of labels.
+"""Statistics networks T(x, y) of UAC-GAN, and its label discriminator.
 
-What they compute is in float32 (under mixed precision from D's features in bfloat16). Their own
-heads are not spectrally normalised: a bound on T's slope would loosen the bound of the mutual
-information (the paper does not say). `concat` is a whole discriminator of the run's network, so
-with `uac_resnet` it is normalised throughout, and its bound is loose.
+They compute in float32; under mixed precision their input, D's features, is in bfloat16. The heads
+are not spectrally normalised, because a bound on T's slope would loosen the mutual information
+bound (the paper does not say). `concat` is a complete discriminator of the run's network, so with
+`uac_resnet` all its layers are normalised and its bound is loose.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from rumi_tf.networks.registry import conditional_pair
 class _Statistics(Network):
     """(images or features, labels (B,)) -> T(x, y), (B,) float32.
 
-    Beside its weights it keeps the moving average that corrects T's gradient.
+    Also stores the moving average that corrects the bias of T's gradient.
 
     Args:
         network: name of the discriminator's network.
@@ -31,8 +31,8 @@ class _Statistics(Network):
         seed: seed of the initial weights.
 
     Class attributes:
-        reads: `features`, of D, or `image`: which of the discriminator's outputs T is given.
-        label_discriminator: whether the logit of one is added to T (Eq. 17).
+        reads: input of T: `features`, the discriminator's, or `image`.
+        label_discriminator: the logit of a label discriminator is added to T (Eq. 17).
     """
 
     reads: ClassVar[str] = "features"
@@ -53,10 +53,10 @@ class _Statistics(Network):
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self.num_classes = num_classes
         zero = {"shape": (), "initializer": "zeros", "trainable": False, "autocast": False}
-        # The log of the moving average of E e^T, and whether it has begun.
+        # Log of the moving average of E e^T, and 1 once it has started.
         self.log_average = self.add_weight(name="log_average", **zero)
         self.begun = self.add_weight(name="begun", **zero)
-        self._make(network, tuple(image_shape), features, width, seed)
+        self._build_layers(network, tuple(image_shape), features, width, seed)
 
     def _bias_by_class(self) -> keras.Variable:
         return self.add_weight(
@@ -71,17 +71,17 @@ class _Statistics(Network):
 
 
 class Concat(_Statistics):
-    """T is a discriminator of its own on the image with K planes joined to it, one-hot by label;
-    on a point, with K coordinates.
+    """T is a separate discriminator of the image with K one-hot label planes.
 
-    It has no batch normalisation, which would let images and labels of a batch tell of each other.
+    For points the label is K coordinates. There is no batch normalisation, which would leak
+    information between the images and labels of a batch.
     """
 
     reads: ClassVar = "image"
 
-    def _make(self, network, image_shape, features, width, seed):
+    def _build_layers(self, network, image_shape, features, width, seed):
         *size, channels = image_shape
-        self._judge = conditional_pair(network)[1](
+        self._discriminator = conditional_pair(network)[1](
             network=network, image_shape=(*size, channels + self.num_classes),
             num_classes=self.num_classes, width=width, batch_norm=False, seed=seed,
             name=f"{self.name}_trunk", dtype=self.dtype_policy,
@@ -94,13 +94,15 @@ class Concat(_Statistics):
         planes = ops.one_hot(labels, self.num_classes, dtype=images.dtype)
         planes = ops.reshape(planes, (-1, *(1 for _ in size[1:]), self.num_classes))
         planes = ops.broadcast_to(planes, (*size, self.num_classes))
-        return self._judge(ops.concatenate([images, planes], axis=-1), training=True)["score"]
+        return self._discriminator(ops.concatenate([images, planes], axis=-1), training=True)[
+            "score"
+        ]
 
 
 class Projection(_Statistics):
     """T(x, y) = <v_y, phi> + psi(phi) + c_y with one linear unit psi (UAC-GAN, Eq. 15)."""
 
-    def _make(self, network, image_shape, features, width, seed):
+    def _build_layers(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
         self._psi = self._weights(layers.Dense, 1, dtype="float32")
         self._psi.build((None, features))
@@ -109,14 +111,14 @@ class Projection(_Statistics):
 
     def call(self, inputs):
         features, labels = inputs
-        own = tf.gather(self._products_by_class(features), labels, batch_dims=1)
-        return own + self._psi(features)[:, 0] + tf.gather(self._class_bias.value, labels)
+        product = tf.gather(self._products_by_class(features), labels, batch_dims=1)
+        return product + self._psi(features)[:, 0] + tf.gather(self._class_bias.value, labels)
 
 
 class ProjectionLSE(_Statistics):
     """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi> + c_y (UAC-GAN, Eq. 11, 14)."""
 
-    def _make(self, network, image_shape, features, width, seed):
+    def _build_layers(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
         self._class_bias = self._bias_by_class()
         self.built = True
@@ -132,12 +134,12 @@ class ProjectionLSE(_Statistics):
 class ProjectionLabelDiscriminator(_Statistics):
     """T(x, y) = <v_y, phi> - LogSumExp_k <v_k, phi>, plus the logit of D_Y (UAC-GAN, Eq. 17).
 
-    The logit, which the objective adds, stands for the c_y of `ProjectionLSE`.
+    The objective adds the logit, which replaces c_y of `ProjectionLSE`.
     """
 
     label_discriminator: ClassVar = True
 
-    def _make(self, network, image_shape, features, width, seed):
+    def _build_layers(self, network, image_shape, features, width, seed):
         self._products_by_class = self._products(features)
         self.built = True
 
@@ -152,11 +154,11 @@ class LabelDiscriminator(keras.Model):
 
     Args:
         num_classes: K.
-        name: of the network.
-        others: what `make_model` tells every network; unused.
+        name: name of the network.
+        unused: other arguments that `make_model` passes to every network.
     """
 
-    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **others: Any):
+    def __init__(self, *, num_classes: int, name: str = "label_discriminator", **unused: Any):
         super().__init__(name=name)
         self._logits = self.add_weight(
             shape=(num_classes,), initializer="zeros", autocast=False, name="logits"

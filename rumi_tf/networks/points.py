@@ -1,7 +1,7 @@
-"""Networks of points on a line, of UAC-GAN's mixture of Gaussians.
+"""Networks for points on a line, for UAC-GAN's mixture of Gaussians.
 
-Inside, points are columns, (units, B): on a CPU the products of so narrow layers take a quarter of
-the time that rows take.
+Activations are stored as columns, (units, B). On a CPU, matrix products of such narrow layers take
+a quarter of the time with columns instead of rows.
 """
 
 import dataclasses
@@ -22,13 +22,14 @@ class PointSpec:
     """One variant of the published code.
 
     Attributes:
-        generator, judge: activation of each hidden layer of G, and of D below its heads.
-        deviation: of the normal initial weights of D; `None` draws them as its biases, uniform
-            in +-1 / sqrt(inputs), which is how all of G starts.
+        generator: activation of each hidden layer of G.
+        discriminator: activation of each hidden layer of D below its heads.
+        deviation: standard deviation of D's normal initial weights. `None` draws them uniformly in
+            +-1 / sqrt(inputs), like the biases of D and all weights of G.
     """
 
     generator: tuple[str, ...]
-    judge: tuple[str, ...]
+    discriminator: tuple[str, ...]
     deviation: float | None
 
 
@@ -40,7 +41,7 @@ POINT_NETWORKS = {
 
 
 class Columns(layers.Layer):
-    """A dense layer on columns: (inputs, B) -> (units, B)."""
+    """Dense layer for columns: (inputs, B) -> (units, B)."""
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Columns(layers.Layer):
 
 
 class _Points(Network):
-    """What both have: layers with the initial weights of the variant."""
+    """Base class with layers that have the initial weights of the variant."""
 
     def _columns(
         self, inputs: int, units: int, activation: str, deviation: float | None, bias: bool = True
@@ -99,7 +100,7 @@ class _Points(Network):
 
 @keras.saving.register_keras_serializable(package="rumi_tf")
 class PointGenerator(_Points):
-    """(noise (B, latent_dim), labels (B,) integers) -> points (B, 1), without bounds.
+    """(noise (B, latent_dim), labels (B,) integers) -> points (B, 1), unbounded.
 
     Args:
         network: key of `POINT_NETWORKS`.
@@ -135,7 +136,7 @@ class PointGenerator(_Points):
 
     def call(self, inputs, training=False):
         noise, labels = inputs
-        # The product with one-hot columns is the embedding; its gradient is no scatter.
+        # An embedding as a product with one-hot columns, whose gradient needs no scatter.
         one_hot = ops.one_hot(labels, self.num_classes, axis=0, dtype=noise.dtype)
         columns = ops.concatenate([ops.transpose(noise), self._label(one_hot)], axis=0)
         for layer in (*self._hidden, self._point):
@@ -145,18 +146,18 @@ class PointGenerator(_Points):
 
 @keras.saving.register_keras_serializable(package="rumi_tf")
 class PointDiscriminator(_Points):
-    """Points (B, d) -> a dict of outputs, as `ConditionalDiscriminator` returns it.
+    """Points (B, d) -> a dict of outputs, as for `ConditionalDiscriminator`.
 
-    `score`: (B,); `features`: (B, F), what the heads are linear in; and for every name in `heads`
-    (B, K): class logits, or, of `projection`, the products <V_k, features>.
+    `score`: (B,); `features`: (B, F), the input of the linear heads; and for every name in `heads`
+    (B, K): class logits, or the products <V_k, features> for `projection`.
 
     Args:
         network: key of `POINT_NETWORKS`.
         image_shape: (d,).
         num_classes: K.
-        heads: names of the heads beside the score.
+        heads: names of the heads in addition to the score.
         width: multiplier of the number of units.
-        batch_norm: must be false; there is none.
+        batch_norm: must be false; not supported.
         seed: seed of the initial weights.
     """
 
@@ -174,18 +175,18 @@ class PointDiscriminator(_Points):
         **kwargs: Any,
     ):
         if batch_norm:
-            raise ValueError("networks of points have no batch normalisation")
+            raise ValueError(f"{network} has no batch normalisation; batch_norm must be false")
         super().__init__(network, image_shape, width, seed, name, **kwargs)
         self._arguments |= {"num_classes": num_classes, "heads": list(heads)}
         spec = POINT_NETWORKS[network]
-        self._hidden = self._stack(image_shape[-1], spec.judge, width, spec.deviation)
+        self._hidden = self._stack(image_shape[-1], spec.discriminator, width, spec.deviation)
         self.features = self._hidden[-1].units
         self._score = self._columns(self.features, 1, "linear", spec.deviation)
         self._heads = [self._head(name, num_classes, spec.deviation) for name in heads]
         self.built = True
 
     def _head(self, name: str, num_classes: int, deviation: float | None) -> Columns:
-        """A projection's vectors are an embedding: normal, and without biases."""
+        """Linear head; a projection has normal weights like an embedding, and no bias."""
         projection = name == "projection"
         return self._columns(
             self.features, num_classes, "linear", 1.0 if projection else deviation, not projection
@@ -193,13 +194,13 @@ class PointDiscriminator(_Points):
 
     @property
     def trunk_variables(self) -> list[keras.Variable]:
-        """The trainable weights of everything below the heads."""
+        """Trainable weights of all layers below the heads."""
         return [v for layer in self._hidden for v in layer.trainable_variables]
 
     def call(self, points, training=False):
         columns = ops.transpose(points)
         for layer in self._hidden:
             columns = layer(columns)
-        score, *rest = (head(columns) for head in (self._score, *self._heads))
-        named = dict(zip(self._arguments["heads"], map(ops.transpose, rest), strict=True))
-        return {"score": score[0], "features": ops.transpose(columns), **named}
+        score, *outputs = (head(columns) for head in (self._score, *self._heads))
+        by_head = dict(zip(self._arguments["heads"], map(ops.transpose, outputs), strict=True))
+        return {"score": score[0], "features": ops.transpose(columns), **by_head}

@@ -1,4 +1,4 @@
-"""Which classes make the networks of a name."""
+"""Network classes by the value of --network."""
 
 import keras
 
@@ -13,5 +13,5 @@ _CONDITIONAL = {
 
 
 def conditional_pair(network: str) -> tuple[type[keras.Model], type[keras.Model]]:
-    """Generator and discriminator of a conditional objective, for a value of --network."""
+    """Generator and discriminator classes of conditional objectives, for a value of --network."""
     return _CONDITIONAL.get(network, (ConditionalGenerator, ConditionalDiscriminator))

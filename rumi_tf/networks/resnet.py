@@ -1,8 +1,8 @@
-"""Networks of the UAC-GAN image experiments, 32x32 pixels: a spectrally normalised ResNet as D.
+"""Networks of the UAC-GAN image experiments, 32x32 pixels; D is a spectrally normalised ResNet.
 
-The layers are those of the authors' published code. Initial weights are Glorot-uniform, those of
-the other networks here; batch normalisation has its epsilon of 1e-5 and momentum, Keras's 0.9.
-Images of one channel stay so, where the authors copy MNIST to three.
+The layers are those of the authors' published code, including epsilon 1e-5 and momentum (0.9 in
+Keras's convention) of batch normalisation. Differences: initial weights are Glorot-uniform as in
+the other networks here, and greyscale images keep one channel (the authors copy MNIST to three).
 """
 
 import itertools
@@ -22,8 +22,8 @@ from rumi_tf.networks.spectral import SpectralConv2D, SpectralDense
 class OneHotGenerator(Network):
     """(noise (B, latent_dim), labels (B,) integers) -> images (B, 32, 32, C) in (-1, 1), float32.
 
-    Noise and one-hot label -> Dense 384 -> transposed convolutions (4x4) of 192, 96, 48 filters
-    with batch normalisation and ReLU, and of the image channels with tanh.
+    Noise and one-hot label -> Dense 384 -> 4x4 transposed convolutions with 192, 96 and 48 filters,
+    batch normalisation and ReLU -> a 4x4 transposed convolution to the image channels with tanh.
 
     Args:
         network: `uac_resnet`.
@@ -60,8 +60,8 @@ class OneHotGenerator(Network):
         self.build(((None, latent_dim), (None,)))
 
     def _upsampling(self, filters: int, first: bool = False) -> layers.Layer:
-        how = {"strides": 1, "padding": "valid"} if first else {"strides": 2, "padding": "same"}
-        return self._weights(layers.Conv2DTranspose, filters, 4, use_bias=False, **how)
+        steps = {"strides": 1, "padding": "valid"} if first else {"strides": 2, "padding": "same"}
+        return self._weights(layers.Conv2DTranspose, filters, 4, use_bias=False, **steps)
 
     def build(self, input_shape):
         noise, _ = input_shape
@@ -75,13 +75,13 @@ class OneHotGenerator(Network):
 
 
 class Block(layers.Layer):
-    """A residual block that halves the image: two 3x3 convolutions, mean pooling, 1x1 shortcut.
+    """Residual block that halves the image: two 3x3 convolutions, mean pooling, 1x1 shortcut.
 
     Args:
         convolution: (filters, kernel size) -> layer.
-        inputs, filters: numbers of filters.
-        first: the input is an image: no ReLU before the first convolution, and the shortcut is
-            pooled before its convolution.
+        inputs, filters: number of input and output channels.
+        first: the input is an image; there is no ReLU before the first convolution, and the
+            shortcut is pooled before its convolution.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class Block(layers.Layer):
         def pooled(y):
             return ops.average_pool(y, 2)
 
-        one, two = self._convolutions
-        y = one(x if self._first else ops.relu(x), training=training)
-        y = pooled(two(ops.relu(y), training=training))
+        first, second = self._convolutions
+        y = first(x if self._first else ops.relu(x), training=training)
+        y = pooled(second(ops.relu(y), training=training))
         if self._first:
             return y + self._shortcut(pooled(x), training=training)
         return y + pooled(self._shortcut(x, training=training))
@@ -131,10 +131,10 @@ class SumPool(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="rumi_tf")
 class ResNetDiscriminator(ConditionalDiscriminator):
-    """Outputs as `ConditionalDiscriminator`; all kernels are spectrally normalised.
+    """Outputs as for `ConditionalDiscriminator`; all kernels are spectrally normalised.
 
     Blocks of 64, 128, 256, 512 filters, each halving the image; ReLU; global sum pooling; linear
-    heads. There is no batch normalisation, whatever `batch_norm` says.
+    heads. `batch_norm` has no effect: there is no batch normalisation.
     """
 
     def _trunk(self, width, batch_norm):

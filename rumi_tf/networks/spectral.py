@@ -1,10 +1,10 @@
 """Layers whose kernel is divided by its largest singular value (Miyato et al., ICLR 2018).
 
-Keras has `SpectralNormalization`, which is another thing: it overwrites the stored kernel with the
-normalised one in every forward pass in training, so that passes of the generator's update change
-the discriminator's weights, and the gradient does not go through the division. Here, as in the
-paper, the kernel W stays as it is, the layer uses W / sigma(W), and sigma is differentiated. One
-power iteration per pass in training moves the stored vector u, the layer's only other state.
+Keras's `SpectralNormalization` differs: every forward pass in training overwrites the stored kernel
+with the normalised one, so the generator's update changes the discriminator's weights, and the
+gradient does not go through the division. Here, as in the paper, the kernel W is unchanged, the
+layer uses W / sigma(W), and sigma is differentiated. Each training pass updates the stored vector
+u, the layer's only other state, by one power iteration.
 """
 
 import keras
@@ -13,7 +13,7 @@ from keras import layers, ops
 
 
 class _Spectral(layers.Layer):
-    """Mixin of a Keras layer with a `kernel` whose last axis counts the outputs."""
+    """Mixin for a Keras layer with a `kernel` whose last axis is the output axis."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -23,7 +23,7 @@ class _Spectral(layers.Layer):
         )  # fmt: skip
 
     def normalised_kernel(self, training: bool) -> tf.Tensor:
-        """W / sigma(W) in the layer's precision; in training after one power iteration."""
+        """W / sigma(W) in the layer's precision, in training after one power iteration."""
         kernel = ops.cast(self.kernel, "float32")
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
         fixed = tf.stop_gradient(matrix)

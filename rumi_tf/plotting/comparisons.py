@@ -1,4 +1,4 @@
-"""Several models side by side: a distance as training goes on, and precision against recall."""
+"""Comparison of models: a distance during training, and precision-recall curves."""
 
 import dataclasses
 import os
@@ -9,22 +9,22 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from rumi_tf.plotting.base import COLOURS, LINES, MARKERS, canvas, save
+from rumi_tf.plotting.base import COLOURS, LINES, MARKERS, canvas, legend, save
 
-# The light colours come last: they are weak in grey.
+# Light colours come last, because they have little contrast in greyscale.
 PALETTE = (*COLOURS[:4], *reversed(COLOURS[4:]))
-CUT = 0.2  # of the mean: where a spread ends at the latest on a logarithmic axis
-DECADE = 10.0  # values that span more are drawn on a logarithmic axis
+LOWEST_SPREAD = 0.2  # lower limit of the spread on a logarithmic axis, as a share of the mean
+DECADE = 10.0  # a larger ratio of values is drawn on a logarithmic axis
 
 
 @dataclasses.dataclass(frozen=True)
 class Band:
-    """A curve over iterations with its spread; each (n,), of one point or more.
+    """A curve over iterations with a spread; all arrays are (n,), n >= 1.
 
     Attributes:
         iterations: ascending.
         mean: the curve.
-        lower, upper: the spread; equal to the mean if there is none.
+        lower, upper: the spread; equal to `mean` for no spread.
     """
 
     iterations: np.ndarray
@@ -35,14 +35,14 @@ class Band:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What is known of one task; the keys of all mappings are labels of models.
+    """Results of one task; the keys of all mappings are labels of models.
 
     Attributes:
-        title: of the task.
-        bands: the distance as training went on.
-        curves: precision and recall, each (n,) in [0, 1].
-        runs: the same of every single run, which are drawn faintly.
-        others: bands of the same distance from elsewhere, drawn on axes of their own.
+        title: title of the task.
+        bands: the distance during training.
+        curves: (precision, recall), each (n,) in [0, 1].
+        runs: (precision, recall) of the single runs, drawn faintly.
+        others: the distance from another source, drawn on separate axes.
     """
 
     title: str
@@ -60,17 +60,17 @@ def save_comparisons(
     other_distance: str = "",
     one_scale: bool = False,
 ) -> None:
-    """Writes a column of panels for each task as PNG or PDF, by the suffix; one task is a row.
+    """Draws a column of panels per task as PNG or PDF, by the suffix; a single task is a row.
 
-    A band of a single point is a marker with a bar.
+    A band of a single point is drawn as a marker with an error bar.
 
     Args:
         path: the file.
         comparisons: at least one.
-        labels: every label that occurs; its place decides its colour, line and marker.
-        distance: what `bands` show, on their axes.
-        other_distance: what `others` show; empty if there are none to be drawn.
-        one_scale: whether `others` have the range of `bands`, which only the same measure deserves.
+        labels: all labels; the position determines colour, line style and marker.
+        distance: axis label of `bands`.
+        other_distance: axis label of `others`; empty to omit them.
+        one_scale: `others` have the same axis limits as `bands`.
     """
     kinds = ["bands", *(["others"] if other_distance else []), "curves"]
     styles = {label: _style(number) for number, label in enumerate(labels)}
@@ -85,58 +85,53 @@ def save_comparisons(
         grid = figure.subplots(*shape, squeeze=False, height_ratios=heights)
         for axes, comparison in zip(grid[0], comparisons, strict=True):
             axes.set_title(comparison.title, fontsize=10, parse_math=False)
-    for kind, words, row in zip(kinds[:-1], (distance, other_distance), grid, strict=False):
+    for kind, ylabel, row in zip(kinds[:-1], (distance, other_distance), grid, strict=False):
         mappings = [getattr(comparison, kind) for comparison in comparisons]
         logarithmic = _spans_a_decade(band for bands in mappings for band in bands.values())
         for axes, bands in zip(row, mappings, strict=True):
-            _draw_bands(axes, bands, styles, words, logarithmic)
+            _draw_bands(axes, bands, styles, ylabel, logarithmic)
     if one_scale and other_distance:
         for ours, theirs in zip(*grid[:2], strict=True):
-            _unite(ours, theirs)
+            _share_limits(ours, theirs)
     for axes, comparison in zip(grid[-1], comparisons, strict=True):
         _draw_curves(axes, comparison, styles)
-    shown = [label for label in labels if any(_has(c, label) for c in comparisons)]
+    shown = [label for label in labels if any(_contains(c, label) for c in comparisons)]
     handles = [Line2D([], [], label=label, **styles[label]) for label in shown]
-    # In letters: 13 to an inch, and a line takes 9. Two rows if one would be too long.
+    # In characters: 13 per inch, and a line sample takes 9. Two rows if one would be too long.
     length = sum(len(label) + 9 for label in shown)
     columns = len(shown) if length <= 13 * figure.get_figwidth() else (len(shown) + 1) // 2
-    texts = figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9,
-        handlelength=3.2,
-    ).get_texts()  # fmt: skip
-    for text in texts:
-        text.set_parse_math(False)
+    legend(figure, handles=handles, loc="outside lower center", ncols=columns, handlelength=3.2)
     save(figure, path, 200)
 
 
 def _style(number: int) -> dict:
-    colours, lines, markers = (values[number % len(values)] for values in (PALETTE, LINES, MARKERS))
+    colour, line, marker = (values[number % len(values)] for values in (PALETTE, LINES, MARKERS))
     return {
-        "color": colours, "linestyle": lines, "marker": markers, "linewidth": 1.7,
+        "color": colour, "linestyle": line, "marker": marker, "linewidth": 1.7,
         "markersize": 5, "markeredgecolor": "white", "markeredgewidth": 0.5,
     }  # fmt: skip
 
 
-def _has(comparison: Comparison, label: str) -> bool:
+def _contains(comparison: Comparison, label: str) -> bool:
     return any(label in m for m in (comparison.bands, comparison.others, comparison.curves))
 
 
 def _spans_a_decade(bands: Iterable[Band]) -> bool:
-    """Whether a logarithmic axis is possible and needed."""
+    """Returns whether a logarithmic axis is possible and needed."""
     means = [band.mean for band in bands]
     lowest, highest = (min(map(np.min, means)), max(map(np.max, means))) if means else (0.0, 0.0)
     return bool(lowest > 0 and highest > DECADE * lowest)
 
 
 def _draw_bands(
-    axes: Any, bands: Mapping[str, Band], styles: Mapping[str, dict], words: str, logarithmic: bool
+    axes: Any, bands: Mapping[str, Band], styles: Mapping[str, dict], ylabel: str, logarithmic: bool
 ) -> None:
     if logarithmic:
         _make_logarithmic(axes)
     for number, (label, band) in enumerate(bands.items()):
         style = styles[label]
-        # A deviation may be wider than the mean, and a logarithmic axis has no place for that.
-        lower = np.maximum(band.lower, CUT * band.mean) if logarithmic else band.lower
+        # mean - deviation may be negative, which a logarithmic axis cannot show.
+        lower = np.maximum(band.lower, LOWEST_SPREAD * band.mean) if logarithmic else band.lower
         every = 1 if len(band.mean) <= 25 else (0.03 * number, 0.14)
         axes.plot(band.iterations, band.mean, markevery=every, zorder=3, **style)
         if np.any(band.upper > band.lower):
@@ -155,7 +150,7 @@ def _draw_bands(
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("iteration", fontsize=9)
-    axes.set_ylabel(words, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.grid(color="0.9", which="both")
     axes.set_axisbelow(True)
@@ -164,15 +159,15 @@ def _draw_bands(
 
 
 def _make_logarithmic(axes: Any) -> None:
-    """With labels at 1, 2 and 5 in plain numbers."""
+    """Sets a logarithmic y axis with plain numbers at 1, 2 and 5 times powers of ten."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _unite(*pair: Any) -> None:
-    """Gives axes the range of iterations and values, and the kind of scale, that fits them all."""
+def _share_limits(*pair: Any) -> None:
+    """Gives axes common limits, and a logarithmic scale if one of them has it."""
     logarithmic = any(axes.get_yscale() == "log" for axes in pair)
     limits = np.array([axes.get_ylim() for axes in pair])
     lowest = limits[limits > 0].min() if logarithmic else limits.min()
@@ -189,8 +184,8 @@ def _draw_curves(axes: Any, comparison: Comparison, styles: Mapping[str, dict]) 
         runs = comparison.runs.get(label, ())
         for p, r in runs if len(runs) > 1 else ():
             axes.plot(r, p, color=style["color"], linewidth=0.7, alpha=0.35)
-        # Markers at equal distances along the curve, whose points lie dense at its ends; a curve
-        # without an extent is a marker.
+        # Markers at equal distances, because the points are dense at the ends of a curve; a curve
+        # without an extent gets one marker.
         extent = max(np.ptp(precision), np.ptp(recall))
         every = (0.02 + 0.03 * number, 0.2) if extent > 0.02 else [0]
         axes.plot(recall, precision, markevery=every, clip_on=False, zorder=3, **style)

@@ -1,4 +1,4 @@
-"""Densities on lines and planes."""
+"""Plots of densities on lines and planes."""
 
 import dataclasses
 import math
@@ -14,12 +14,12 @@ from rumi_tf.plotting.base import DPI, canvas, save
 
 @dataclasses.dataclass(frozen=True)
 class Densities:
-    """Densities on the cells of a grid, and what to write above them.
+    """Densities on the cells of a grid, with a title.
 
     Attributes:
         title: one or two lines.
-        edges: (n + 1,) edges of the cells along every axis.
-        values: label -> (n,) or (n, n) densities, at most four.
+        edges: (n + 1,) edges of the cells along each axis.
+        values: label -> (n,) or (n, n) densities; at most four.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Densities:
     values: Mapping[str, np.ndarray]
 
 
-# Told apart without colour: two kinds of broken line, a filled area, and a full line.
+# Distinguishable in greyscale: dashed, dotted, a filled area, and solid.
 CURVES = (
     {"color": "#0072b2", "linestyle": (0, (5, 2)), "linewidth": 1.3},
     {"color": "#d55e00", "linestyle": (0, (1, 1.2)), "linewidth": 1.6},
@@ -37,12 +37,12 @@ CURVES = (
 
 
 def save_densities(path: str | os.PathLike, cases: Sequence[Densities], columns: int = 3) -> None:
-    """Draws densities on lines as curves and those on planes as rows of maps; PNG or PDF.
+    """Draws densities on lines as curves, and on planes as rows of maps; PNG or PDF.
 
     Args:
         path: the file.
-        cases: at least one; those on lines come first in the picture.
-        columns: panels of curves in a row.
+        cases: at least one; those on lines are drawn first.
+        columns: panels of curves per row.
     """
     lines = [case for case in cases if _dimension(case) == 1]
     planes = [case for case in cases if _dimension(case) == 2]
@@ -51,16 +51,16 @@ def save_densities(path: str | os.PathLike, cases: Sequence[Densities], columns:
     figure = canvas(3.6 * columns, sum(heights) + 0.4)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for row in range(rows):
-        chosen = lines[row * columns : (row + 1) * columns]
+        row_cases = lines[row * columns : (row + 1) * columns]
         axes = parts[row].subplots(1, columns, squeeze=False)[0]
-        for place, case in zip(axes, chosen, strict=False):
-            _curves(place, case)
-        for place in axes[len(chosen) :]:
-            place.set_axis_off()
+        for panel, case in zip(axes, row_cases, strict=False):
+            _draw_curves(panel, case)
+        for panel in axes[len(row_cases) :]:
+            panel.set_axis_off()
         if row == 0:
             figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     for part, case in zip(parts[rows:], planes, strict=True):
-        _maps(part, case)
+        _draw_maps(part, case)
     save(figure, path, DPI)
 
 
@@ -68,7 +68,7 @@ def _dimension(case: Densities) -> int:
     return next(iter(case.values.values())).ndim
 
 
-def _curves(axes: Any, case: Densities) -> None:
+def _draw_curves(axes: Any, case: Densities) -> None:
     for (label, density), style in zip(case.values.items(), CURVES, strict=False):
         axes.stairs(
             density, case.edges, baseline=0 if "fill" in style else None, label=label, **style
@@ -82,21 +82,21 @@ def _curves(axes: Any, case: Densities) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _maps(part: Any, case: Densities) -> None:
-    """One map for each density, all on the same scale, darker where there is more.
+def _draw_maps(part: Any, case: Densities) -> None:
+    """Draws one map per density on a common scale, darker for larger values.
 
-    The scale is that of the root, which keeps a broad density visible beside a narrow one.
+    A square-root scale keeps a broad density visible next to a narrow one.
     """
     axes = part.subplots(1, len(case.values), sharex=True, sharey=True, squeeze=False)[0]
     scale = PowerNorm(0.5, 0, max(density.max() for density in case.values.values()))
-    for place, (label, density) in zip(axes, case.values.items(), strict=True):
-        mesh = place.pcolormesh(
+    for panel, (label, density) in zip(axes, case.values.items(), strict=True):
+        mesh = panel.pcolormesh(
             case.edges, case.edges, density.T, cmap="Greys", norm=scale, rasterized=True
         )
-        place.set_title(label, fontsize=9, parse_math=False)
-        place.set_aspect("equal")
-        place.set_xlabel("x", fontsize=8, labelpad=1)
-        place.tick_params(labelsize=7)
+        panel.set_title(label, fontsize=9, parse_math=False)
+        panel.set_aspect("equal")
+        panel.set_xlabel("x", fontsize=8, labelpad=1)
+        panel.tick_params(labelsize=7)
     axes[0].set_ylabel("y", fontsize=8)
     part.colorbar(mesh, ax=axes, fraction=0.02, pad=0.01, label="density").ax.tick_params(
         labelsize=7

@@ -9,15 +9,15 @@ import numpy as np
 
 from rumi_tf.plotting.base import DPI, canvas, save
 
-LABEL = 8  # points
+LABEL_SIZE = 8  # points
 
 
 def tile(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
-    """Lays images out row by row.
+    """Arranges images in a grid, row by row.
 
     Args:
         images: (N, H, W, C) in [-1, 1], C = 1 or 3.
-        columns: images per row; default is the smallest number that makes no more rows.
+        columns: images per row; default ceil(sqrt(N)).
         gap: white pixels between images.
 
     Returns:
@@ -28,11 +28,11 @@ def tile(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.nda
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     height, width = images.shape[1] + gap, images.shape[2] + gap
-    canvas = np.ones((rows * height - gap, columns * width - gap, 3), np.float32)
+    grid = np.ones((rows * height - gap, columns * width - gap, 3), np.float32)
     for k, image in enumerate(images):
         y, x = k // columns * height, k % columns * width
-        canvas[y : y + images.shape[1], x : x + images.shape[2]] = image
-    return canvas
+        grid[y : y + images.shape[1], x : x + images.shape[2]] = image
+    return grid
 
 
 def save_grid(path: str | os.PathLike, images: np.ndarray, title: str) -> None:
@@ -43,7 +43,7 @@ def save_grid(path: str | os.PathLike, images: np.ndarray, title: str) -> None:
 def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
     """Writes titled grids side by side as PNG or PDF, by the suffix.
 
-    Every image pixel stays a square.
+    Image pixels stay square.
 
     Args:
         path: the file.
@@ -59,15 +59,14 @@ def save_panel_rows(
     across: int | None = None,
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Writes rows of titled grids as PNG or PDF, by the suffix; every image pixel stays a square.
+    """Writes rows of titled grids as PNG or PDF, by the suffix; image pixels stay square.
 
     Args:
         path: the file.
         rows: title of the row -> title of the panel -> (N, H, W, C) in [-1, 1].
-        columns: titles of panels from left to right; the place of one that a row lacks stays
-            empty.
-        across: images in a row of a grid; default as `tile`.
-        labels: title of the row -> what stands on the left of each row of images of its grids.
+        columns: titles of panels from left to right; a panel that a row lacks is left empty.
+        across: images per row of a grid; default as `tile`.
+        labels: title of the row -> labels on the left of each row of images of its grids.
     """
     aligned = {
         title: {name: panels.get(name) for name in columns} for title, panels in rows.items()
@@ -82,66 +81,69 @@ def _save_rows(
     across: int | None = None,
     labels: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Rows of panels, each of which is as wide as the widest grid of its column.
+    """Draws rows of panels; each column is as wide as its widest grid.
 
-    Lengths are in pixels of the PNG; `dpi` says how large letters are beside them.
+    Lengths are in pixels of the PNG; `dpi` sets the size of text relative to them.
     """
     scale = dpi / DPI
-    margin, head, above = 12 * scale, 34 * scale, 26 * scale
+    margin, panel_title, row_title = 12 * scale, 34 * scale, 26 * scale
     grids = {row: _enlarged(panels.values(), across) for row, panels in rows.items()}
     widths = [
         max((grid.shape[1] for grid in column if grid is not None), default=0)
         for column in zip(*grids.values(), strict=True)
     ]
-    talls = {
+    heights = {
         row: max(grid.shape[0] for grid in panels if grid is not None)
         for row, panels in grids.items()
     }
     longest = max((len(name) for names in labels.values() for name in names), default=0)
-    left = margin + longest * LABEL * 0.65 * dpi / 72  # letters are narrower than high
+    left = margin + longest * LABEL_SIZE * 0.65 * dpi / 72  # a letter is about 0.65 wide
     width = left + sum(widths) + margin * len(widths)
-    height = sum(tall + head + bool(row) * above for row, tall in talls.items()) + margin
+    height = margin + sum(
+        grid_height + panel_title + bool(row) * row_title for row, grid_height in heights.items()
+    )
     figure = canvas(width / dpi, height / dpi, layout=None)
     y = height
     for row, panels in grids.items():
         if row:
-            y -= above
+            y -= row_title
             figure.text(
                 margin / width, (y + 8 * scale) / height, row, fontsize=11, weight="bold",
                 va="center", parse_math=False,
             )  # fmt: skip
-        y -= head
+        y -= panel_title
         names = labels.get(row, ())
         for number, name in enumerate(names):
-            middle = y - talls[row] * (number + 0.5) / len(names)
+            middle = y - heights[row] * (number + 0.5) / len(names)
             figure.text(
-                (left - margin / 2) / width, middle / height, name, fontsize=LABEL, ha="right",
+                (left - margin / 2) / width, middle / height, name, fontsize=LABEL_SIZE, ha="right",
                 va="center", parse_math=False,
             )  # fmt: skip
         x = left
-        for title, grid, panel in zip(rows[row], panels, widths, strict=True):
+        for title, grid, column_width in zip(rows[row], panels, widths, strict=True):
             if grid is not None:
-                tall, wide = grid.shape[:2]
-                box = (x / width, (y - tall) / height, wide / width, tall / height)
-                axes = figure.add_axes(box)
+                h, w = grid.shape[:2]
+                axes = figure.add_axes((x / width, (y - h) / height, w / width, h / height))
                 axes.imshow(grid, interpolation="nearest", aspect="auto")
                 axes.set_axis_off()
-                size = min(11, 1.15 * wide / scale / max(1, len(title)))  # points that fit above it
+                size = min(11, 1.15 * w / scale / max(1, len(title)))  # points; fits the width
                 axes.set_title(title, fontsize=size, pad=8, parse_math=False)
-            x += panel + margin
-        y -= talls[row]
+            x += column_width + margin
+        y -= heights[row]
     save(figure, path, dpi)
 
 
 def _enlarged(row: Collection[np.ndarray | None], across: int | None) -> list[np.ndarray | None]:
-    """The grids of a row, (height, width, 3), each pixel repeated so that about 420 are highest,
-    and smaller images more often than larger ones beside them.
+    """Grids of a row, (height, width, 3), with pixels repeated.
+
+    Smaller images are enlarged to the size of the largest ones, and all grids so that the highest
+    has about 420 pixels.
     """
     largest = max(len(images[0]) for images in row if images is not None)
 
-    def enlarge(images: np.ndarray, times: int) -> np.ndarray:
-        return tile(images, across).repeat(times, axis=0).repeat(times, axis=1)
+    def repeat(grid: np.ndarray, times: int) -> np.ndarray:
+        return grid.repeat(times, axis=0).repeat(times, axis=1)
 
-    grids = [None if i is None else enlarge(i, largest // len(i[0])) for i in row]
+    grids = [None if i is None else repeat(tile(i, across), largest // len(i[0])) for i in row]
     zoom = max(1, round(420 / max(len(grid) for grid in grids if grid is not None)))
-    return [None if g is None else g.repeat(zoom, axis=0).repeat(zoom, axis=1) for g in grids]
+    return [None if grid is None else repeat(grid, zoom) for grid in grids]

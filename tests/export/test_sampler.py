@@ -27,20 +27,20 @@ from tests.conftest import ROOT, command
 def exported(tmp_path_factory):
     directory = tmp_path_factory.mktemp("export")
     generator = Generator(network="mnist", image_shape=(28, 28, 1), latent_dim=9, width=0.1)
-    about = {"config": {"objective": "lsgan", "dataset": "digits", "iterations": 1200}}
-    export_saved_model(generator, directory / "saved_model", about)
+    metadata = {"config": {"objective": "lsgan", "dataset": "digits", "iterations": 1200}}
+    export_saved_model(generator, directory / "saved_model", metadata)
     export_keras(generator, directory / "g.keras")
     return generator, directory
 
 
-def test_saved_model_and_keras_file_are_the_generator(exported):
+def test_saved_model_and_keras_file_equal_the_generator(exported):
     generator, directory = exported
     noise = tf.random.normal((5, 9))
     expected = generator(noise, training=False).numpy()
     sampler = load_sampler(directory / "saved_model")
     np.testing.assert_allclose(sampler.generate(noise), expected, atol=1e-6)
-    again = keras.models.load_model(directory / "g.keras", safe_mode=True)
-    np.testing.assert_allclose(again(noise, training=False), expected, atol=1e-6)
+    loaded = keras.models.load_model(directory / "g.keras", safe_mode=True)
+    np.testing.assert_allclose(loaded(noise, training=False), expected, atol=1e-6)
     assert sampler.title() == "lsgan, digits, iteration 1,200"
     sampler.metadata["iteration"] = 300
     assert sampler.title() == "lsgan, digits, iteration 300"
@@ -48,7 +48,7 @@ def test_saved_model_and_keras_file_are_the_generator(exported):
     assert sampler.iteration is None and sampler.title() == "generated images"
 
 
-def test_image_k_of_a_seed_does_not_depend_on_how_many_are_asked_for(exported):
+def test_image_k_of_a_seed_does_not_depend_on_the_number_of_images(exported):
     sampler = load_sampler(exported[1] / "saved_model")
     many = sampler.sample(230, seed=4)
     assert many.shape == (230, 28, 28, 1)
@@ -63,29 +63,29 @@ def conditional(tmp_path_factory):
     generator = ConditionalGenerator(
         network="mnist", image_shape=(28, 28, 1), num_classes=3, latent_dim=9, width=0.1
     )
-    about = {"class_names": ["cat", "dog", "Owl"], "num_classes": 3, "trained_classes": [0, 2]}
-    export_saved_model(generator, directory / "saved_model", about)
+    metadata = {"class_names": ["cat", "dog", "Owl"], "num_classes": 3, "trained_classes": [0, 2]}
+    export_saved_model(generator, directory / "saved_model", metadata)
     export_keras(generator, directory / "g.keras")
     return generator, directory
 
 
-def test_conditional_model_makes_the_class_it_is_asked_for(conditional):
+def test_conditional_model_generates_the_requested_class(conditional):
     generator, directory = conditional
     sampler = load_sampler(directory / "saved_model")
     assert sampler.conditional and sampler.latent_dim == 9
     noise = normal((100, 9), 4, "sample", 0)
     for label in (0, 2):
         expected = generator((noise, tf.fill([100], label)), training=False)
-        found = sampler.sample(100, 4, label)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_array_equal(sampler.sample(7, 4, 2), found[:7])
-    with pytest.raises(InvalidInput, match="trained on the classes cat, Owl alone"):
+        images = sampler.sample(100, 4, label)
+        np.testing.assert_allclose(images, expected, atol=1e-6)
+    np.testing.assert_array_equal(sampler.sample(7, 4, 2), images[:7])
+    with pytest.raises(InvalidInput, match=r"--label.*cat, Owl"):
         sampler.sample(2, 4, 1)
     by_class = [sampler.sample(150, 4, label) for label in (0, 2)]
-    turns = sampler.sample(150, 4)  # of the classes that were trained
-    np.testing.assert_allclose(turns[::2], by_class[0][::2], atol=1e-6)
-    np.testing.assert_allclose(turns[1::2], by_class[1][1::2], atol=1e-6)
-    np.testing.assert_allclose(turns, sampler.sample(150, 4, (0, 2)), atol=1e-6)
+    alternating = sampler.sample(150, 4)  # the trained classes in turn
+    np.testing.assert_allclose(alternating[::2], by_class[0][::2], atol=1e-6)
+    np.testing.assert_allclose(alternating[1::2], by_class[1][1::2], atol=1e-6)
+    np.testing.assert_allclose(alternating, sampler.sample(150, 4, (0, 2)), atol=1e-6)
     assert np.abs(by_class[0] - by_class[1]).max() > 1e-4
 
 
@@ -101,18 +101,18 @@ def test_labels_by_name_and_index(conditional, exported):
     sampler = load_sampler(conditional[1] / "saved_model")
     assert [sampler.label(n) for n in ("dog", "2", "OWL")] == [1, 2, 2]
     for bad in ("bird", "3", "-1"):
-        with pytest.raises(InvalidInput, match=r"--label: there is no class .* cat, dog, Owl"):
+        with pytest.raises(InvalidInput, match=r"--label.*cat, dog, Owl"):
             sampler.label(bad)
-    with pytest.raises(InvalidInput, match="--label: is not in 0 to 2"):
+    with pytest.raises(InvalidInput, match=r"--label.*0 to 2"):
         sampler.sample(1, 0, 3)
-    plain = load_sampler(exported[1] / "saved_model")
-    for refused in (lambda: plain.label("1"), lambda: plain.sample(1, 0, 1)):
-        with pytest.raises(InvalidInput, match="--label: has no effect"):
-            refused()
+    unconditional = load_sampler(exported[1] / "saved_model")
+    for call in (lambda: unconditional.label("1"), lambda: unconditional.sample(1, 0, 1)):
+        with pytest.raises(InvalidInput, match="--label"):
+            call()
 
 
 @pytest.mark.slow
-def test_label_as_a_flag(conditional, exported, tmp_path):
+def test_label_flag(conditional, exported, tmp_path):
     model = f"--saved_model={conditional[1] / 'saved_model'}"
     out = tmp_path / "s.npz"
     done = command("reproduce.sample", model, "--num=3", "--label=Owl", f"--npz={out}")
@@ -120,19 +120,19 @@ def test_label_as_a_flag(conditional, exported, tmp_path):
     expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 2))
     np.testing.assert_array_equal(np.load(out)["images"], expected)
     out.unlink()
-    plain = f"--saved_model={exported[1] / 'saved_model'}"
-    for where, label in ((model, "bird"), (model, "dog"), (plain, "1")):
-        done = command("reproduce.sample", where, f"--label={label}", f"--npz={out}")
+    unconditional = f"--saved_model={exported[1] / 'saved_model'}"
+    for model_flag, label in ((model, "bird"), (model, "dog"), (unconditional, "1")):
+        done = command("reproduce.sample", model_flag, f"--label={label}", f"--npz={out}")
         assert done.returncode == 2 and not out.exists()
         assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
 
 
-def test_bytes_cover_the_range():
+def test_to_bytes_covers_the_range():
     values = np.array([-1.5, -1, 0, 1, 2.0])
     assert to_bytes(values).tolist() == [0, 0, 128, 255, 255]
 
 
-def test_command_writes_the_same_images_in_every_process(exported, tmp_path):
+def test_command_is_deterministic(exported, tmp_path):
     model = f"--saved_model={exported[1] / 'saved_model'}"
     for name in ("a", "b"):
         done = command(
@@ -141,23 +141,23 @@ def test_command_writes_the_same_images_in_every_process(exported, tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout.split() == [str(tmp_path / f"{name}.png"), str(tmp_path / f"{name}.npz")]
-    one, two = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("a", "b"))
-    np.testing.assert_array_equal(one, two)
-    assert one.shape == (10, 28, 28, 1) and one.dtype == np.uint8
+    first, second = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("a", "b"))
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (10, 28, 28, 1) and first.dtype == np.uint8
     np.testing.assert_array_equal(
-        one, to_bytes(load_sampler(exported[1] / "saved_model").sample(10, 3))
+        first, to_bytes(load_sampler(exported[1] / "saved_model").sample(10, 3))
     )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert Image.open(tmp_path / "a.png").size[0] > 200
 
 
 @pytest.mark.parametrize("labels", [None, [7, 2, 5]])
-def test_outputs_of_an_evaluation_are_those_of_its_images(labels):
-    """Also of the last of them, which do not fill a chunk, and where an output has no columns."""
+def test_evaluation_outputs_equal_the_embedding_of_evaluation_batches(labels):
+    """Includes a last chunk that is not full, and an output without columns."""
 
-    def generate(noise, asked=None):
+    def generate(noise, label=None):
         images = tf.reshape(tf.tanh(noise), (-1, 2, 2, 1))
-        return images if asked is None else images + tf.cast(asked, tf.float32)[:, None, None, None]
+        return images if label is None else images + tf.cast(label, tf.float32)[:, None, None, None]
 
     def embed(images):
         flat = tf.reshape(images, (-1, 4))
@@ -167,30 +167,34 @@ def test_outputs_of_an_evaluation_are_those_of_its_images(labels):
     stream = evaluation_outputs(generate, embed, 4, 3, labels, strategy)
     for iteration, num in ((2, 230), (9, 100), (4, 1)):
         parts = list(stream(iteration, num))
-        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         images = np.concatenate([*evaluation_batches(generate, 4, num, 3, iteration, labels)])
         flat = images.reshape(num, 4)
-        np.testing.assert_allclose(found["features"], flat**2, rtol=1e-6)
-        np.testing.assert_array_equal(found["classes"], flat[:, :1])
-        assert found["scores"].shape == (num, 0)
-        asked = np.zeros(num) if labels is None else np.resize(labels, num)
-        assert (np.abs(flat - asked[:, None]) <= 1).all()
+        np.testing.assert_allclose(outputs["features"], flat**2, rtol=1e-6)
+        np.testing.assert_array_equal(outputs["classes"], flat[:, :1])
+        assert outputs["scores"].shape == (num, 0)
+        expected_labels = np.zeros(num) if labels is None else np.resize(labels, num)
+        assert (np.abs(flat - expected_labels[:, None]) <= 1).all()
 
 
-def test_sampling_never_imports_the_training_code(exported):
+def test_sampling_does_not_import_the_training_code(exported):
     code = (
         "import sys; from rumi_tf.export.sampler import load_sampler; "
         f"load_sampler({str(exported[1] / 'saved_model')!r}).sample(2, 0); "
         "import reproduce.sample; "
-        "print([m for m in sys.modules if m.startswith('rumi_tf.') and m.split('.')[1] in "
-        "('model', 'objectives', 'losses', 'networks', 'resolving', 'building', 'run_files', "
-        "'experiment', 'data', 'callbacks')])"
+        "print(*(m for m in sys.modules if m.startswith('rumi_tf.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    imported = done.stdout.split()
+    assert "rumi_tf.export.sampler" in imported, done.stderr
+    packages = {name.split(".")[1] for name in imported}
+    assert not packages & {"networks", "objectives", "evaluation", "runs", "training"}
+    assert [name for name in imported if name.startswith("rumi_tf.data.")] == [
+        "rumi_tf.data.class_names"
+    ]
 
 
-def test_a_model_that_is_no_generator_is_refused(tmp_path):
+def test_a_model_that_is_not_a_generator_is_rejected(tmp_path):
     class Adder(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((3,))])
         def serve(self, x):
@@ -198,30 +202,30 @@ def test_a_model_that_is_no_generator_is_refused(tmp_path):
 
     module = Adder()
     tf.saved_model.save(module, str(tmp_path / "m"), signatures={"serve": module.serve})
-    with pytest.raises(InvalidInput, match="does not map noise"):
+    with pytest.raises(InvalidInput, match="saved_model"):
         load_sampler(tmp_path / "m")
     tf.saved_model.save(module, str(tmp_path / "n"))
-    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+    with pytest.raises(InvalidInput, match="saved_model"):
         load_sampler(tmp_path / "n")
     shutil.copytree(tmp_path / "m", tmp_path / "p")
     next((tmp_path / "p" / "variables").glob("*.data*")).write_bytes(b"")
-    with pytest.raises(InvalidInput, match="cannot be used as a generator"):
+    with pytest.raises(InvalidInput, match="saved_model"):
         load_sampler(tmp_path / "p")
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "saved_model.pb").write_bytes(b"\x08\x01 nonsense")
-    with pytest.raises(InvalidInput, match=r"is not loaded: saved_model\.pb is damaged"):
+    with pytest.raises(InvalidInput, match=r"saved_model\.pb is damaged"):
         load_sampler(tmp_path / "o")
 
 
-def test_the_parent_directory_gets_a_hint(exported):
-    with pytest.raises(InvalidInput, match="did you mean"):
+def test_the_parent_directory_as_model_gets_a_hint(exported):
+    with pytest.raises(InvalidInput, match=f"{exported[1]}/saved_model"):
         load_sampler(exported[1])
 
 
 def test_metadata_is_optional(exported, tmp_path):
     copy = tmp_path / "m"
     shutil.copytree(exported[1] / "saved_model", copy)
-    about = copy / "assets.extra" / "rumi_tf.json"
-    assert json.loads(about.read_text())["config"]["objective"] == "lsgan"
-    about.unlink()
+    metadata = copy / "assets.extra" / "rumi_tf.json"
+    assert json.loads(metadata.read_text())["config"]["objective"] == "lsgan"
+    metadata.unlink()
     assert load_sampler(copy).title() == "generated images"

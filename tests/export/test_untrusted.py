@@ -1,4 +1,4 @@
-"""Nothing that comes from outside runs, is unpickled, or leads to other files."""
+"""Untrusted input is never executed or unpickled, and never accesses other files."""
 
 import json
 import os
@@ -26,13 +26,13 @@ from tests.conftest import ROOT
 from tests.dangers import dangers
 from tests.training.test_checkpoints import make
 
-# ----- the source ---------------------------------------------------------------------------------
+# ----- source scan --------------------------------------------------------------------------------
 
 SOURCES = [p for f in ("rumi_tf", "reproduce", "figures") for p in (ROOT / f).rglob("*.py")]
 
 
 @pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_source_runs_what_comes_from_outside(path):
+def test_sources_make_no_dangerous_calls(path):
     assert list(dangers(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))) == []
 
 
@@ -61,7 +61,7 @@ def test_no_source_runs_what_comes_from_outside(path):
         "from PIL import Image\nImage.open(x)",
     ],
 )  # fmt: skip
-def test_the_search_finds(code):
+def test_scan_finds_dangerous_calls(code):
     assert list(dangers(code, "rumi_tf/x.py"))
 
 
@@ -76,86 +76,86 @@ def test_the_search_finds(code):
         "from rumi_tf.evaluation.embeddings.weights import load_weights\nload_weights(network, x)",
     ],
 )  # fmt: skip
-def test_the_search_spares(code):
+def test_scan_accepts_safe_calls(code):
     assert list(dangers(code, "rumi_tf/x.py")) == []
 
 
 # ----- SavedModels --------------------------------------------------------------------------------
 
 
-class Maker(tf.Module):
-    """What looks like a generator and does `deed` beside it."""
+class Malicious(tf.Module):
+    """A generator with a side effect: `action`, called with the module."""
 
-    def __init__(self, deed):
+    def __init__(self, action):
         super().__init__()
-        self._deed = deed
+        self._action = action
         self.weight = tf.Variable(0.5)
 
     @tf.function(input_signature=[tf.TensorSpec((None, 3), tf.float32, name="noise")])
     def serve(self, noise):
-        self._deed(self)
+        self._action(self)
         return tf.tanh(self.weight * tf.reshape(tf.tile(noise[:, :1], (1, 16)), (-1, 4, 4, 1)))
 
 
-def saved(deed, path):
-    maker = Maker(deed)
-    tf.saved_model.save(maker, str(path), signatures={"serve": maker.serve})
+def save_model(action, path):
+    module = Malicious(action)
+    tf.saved_model.save(module, str(path), signatures={"serve": module.serve})
     return path
 
 
-def test_a_model_that_only_computes_is_loaded(tmp_path):
-    path = saved(lambda maker: None, tmp_path / "m")
+def test_a_model_with_only_computations_is_loaded(tmp_path):
+    path = save_model(lambda module: None, tmp_path / "m")
     noise = np.float32([[0, 0, 0], [1, 0, 0]])
-    made = load_sampler(path).generate(tf.constant(noise)).numpy()
-    np.testing.assert_allclose(made[:, 0, 0, 0], np.tanh(0.5 * noise[:, 0]), rtol=1e-6)
+    images = load_sampler(path).generate(tf.constant(noise)).numpy()
+    np.testing.assert_allclose(images[:, 0, 0, 0], np.tanh(0.5 * noise[:, 0]), rtol=1e-6)
 
 
-def in_a_branch(path):
+def write_in_branch(path):
     @tf.function
     def write():
         tf.io.write_file(path, "x")
         return 1
 
-    def deed(maker):
-        tf.cond(maker.weight > 0, write, lambda: 0)
+    def action(module):
+        tf.cond(module.weight > 0, write, lambda: 0)
 
-    return deed
+    return action
 
 
-def by_a_table(path):
-    def deed(maker):
-        if not hasattr(maker, "table"):
+def read_with_table(path):
+    def action(module):
+        if not hasattr(module, "table"):
             with tf.init_scope():
                 source = tf.lookup.TextFileInitializer(
                     path, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
                     tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
                 )  # fmt: skip
-                maker.table = tf.lookup.StaticHashTable(source, 0)
-        maker.table.size()
+                module.table = tf.lookup.StaticHashTable(source, 0)
+        module.table.size()
 
-    return deed
+    return action
 
 
-def through_python(path):
-    return lambda maker: tf.py_function(lambda: open(path, "w").close(), [], [])
+def run_python(path):
+    return lambda module: tf.py_function(lambda: open(path, "w").close(), [], [])
 
 
 @pytest.mark.parametrize(
-    "make_deed, operation",
+    "make_action, operation",
     [
-        (lambda path: lambda maker: tf.io.write_file(path, "x"), "WriteFile"),
-        (in_a_branch, "WriteFile"),
-        (lambda path: lambda maker: tf.io.read_file(path), "ReadFile"),
-        (lambda path: lambda maker: tf.io.matching_files(path), "MatchingFiles"),
+        (lambda path: lambda module: tf.io.write_file(path, "x"), "WriteFile"),
+        (write_in_branch, "WriteFile"),
+        (lambda path: lambda module: tf.io.read_file(path), "ReadFile"),
+        (lambda path: lambda module: tf.io.matching_files(path), "MatchingFiles"),
         (
             lambda path: (
-                lambda maker: tf.raw_ops.PrintV2(input="x", output_stream=f"file://{path}")
+                lambda module: tf.raw_ops.PrintV2(input="x", output_stream=f"file://{path}")
             ),
             "PrintV2",
         ),
         (
             lambda path: (
-                lambda maker: tf.raw_ops.SaveV2(
+                lambda module: tf.raw_ops.SaveV2(
                     prefix=path,
                     tensor_names=["x"],
                     shape_and_slices=[""],
@@ -164,16 +164,16 @@ def through_python(path):
             ),
             "SaveV2",
         ),
-        (through_python, "EagerPyFunc"),
-        (by_a_table, "kind"),
+        (run_python, "EagerPyFunc"),
+        (read_with_table, "kind"),
     ],
     ids=["write", "in a branch", "read", "list", "print", "checkpoint", "python", "table"],
 )
-def test_a_model_that_does_more_is_refused_unseen(make_deed, operation, tmp_path):
+def test_a_model_with_side_effects_is_rejected_before_loading(make_action, operation, tmp_path):
     victim = tmp_path / "victim"
     if operation == "kind":
         victim.write_text("a\n")
-    path = saved(make_deed(str(victim)), tmp_path / "m")
+    path = save_model(make_action(str(victim)), tmp_path / "m")
     victim.unlink(missing_ok=True)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(InvalidInput, match=operation) as caught:
@@ -182,43 +182,44 @@ def test_a_model_that_does_more_is_refused_unseen(make_deed, operation, tmp_path
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_such_a_model_would_have_written(tmp_path):
-    """What the test above relies on."""
-    path = saved(in_a_branch(str(tmp_path / "victim")), tmp_path / "m")
+def test_a_malicious_model_writes_a_file_when_it_is_called(tmp_path):
+    """Premise of the test above."""
+    path = save_model(write_in_branch(str(tmp_path / "victim")), tmp_path / "m")
     model = tf.saved_model.load(str(path))
     model.serve(tf.zeros((1, 3)))
     assert (tmp_path / "victim").read_text() == "x"
 
 
-def changed(path, change):
+def modify(path, change):
+    """Applies `change` to the meta graph of a SavedModel."""
     proto = saved_model_pb2.SavedModel()
     proto.ParseFromString((path / "saved_model.pb").read_bytes())
     change(proto.meta_graphs[0])
     (path / "saved_model.pb").write_bytes(proto.SerializeToString())
 
 
-def as_of_tensorflow_1(graph):
+def without_object_graph(graph):
     graph.ClearField("object_graph_def")
 
 
-def with_code_to_restore_it(graph):
+def with_restore_function(graph):
     node = graph.object_graph_def.nodes[0]
     node.saveable_objects["x"].restore_function = 1
 
 
-def with_a_registered_class(graph):
+def with_registered_class(graph):
     graph.object_graph_def.nodes[0].registered_name = "Somebody>Class"
 
 
-def with_the_saver_called(graph):
-    """The functions that write and read checkpoints are in every model, called by nobody."""
+def with_saver_as_concrete_function(graph):
+    """Every model contains the functions that write and read checkpoints; nothing calls them."""
     graph.object_graph_def.concrete_functions[_saver(graph)].SetInParent()
 
 
-def with_the_saver_called_by_another(graph):
-    known = graph.object_graph_def.concrete_functions
-    used = next(f for f in graph.graph_def.library.function if f.signature.name in known)
-    call = used.node_def.add(name="call", op="PartitionedCall")
+def with_saver_called_by_function(graph):
+    concrete = graph.object_graph_def.concrete_functions
+    caller = next(f for f in graph.graph_def.library.function if f.signature.name in concrete)
+    call = caller.node_def.add(name="call", op="PartitionedCall")
     call.attr["f"].func.name = _saver(graph)
 
 
@@ -228,58 +229,58 @@ def _saver(graph):
     return saver
 
 
-def with_the_saver_as_an_object(graph):
-    """The loader makes something of it without a look at the table of concrete functions."""
+def with_saver_as_bare_function(graph):
+    """The loader restores it without using the table of concrete functions."""
     objects = graph.object_graph_def
     node = next(n for n in objects.nodes if n.WhichOneof("kind") == "function")
     node.bare_concrete_function.concrete_function_name = _saver(graph)
 
 
-def with_the_saver_in_a_function(graph):
+def with_saver_in_function_object(graph):
     objects = graph.object_graph_def
     node = next(n for n in objects.nodes if n.WhichOneof("kind") == "function")
     node.function.concrete_functions.append(_saver(graph))
 
 
-def with_a_saver_that_is_named_like_an_operation(graph):
-    """TensorFlow calls a function where an operation of that name stands."""
+def with_saver_named_like_an_operation(graph):
+    """TensorFlow calls the function instead of the operation with that name."""
     (saver,) = (f for f in graph.graph_def.library.function if f.signature.name == _saver(graph))
     saver.signature.name = "Tanh"
 
 
-def with_a_function_that_saves_and_that_nobody_calls(graph):
+def with_uncalled_saving_function(graph):
     function = graph.graph_def.library.function.add()
-    function.signature.name = "lonely"
+    function.signature.name = "uncalled"
     function.node_def.add(name="save", op="SaveV2")
 
 
-def with_the_saver_as_a_gradient(graph):
+def with_saver_as_gradient(graph):
     pair = graph.graph_def.library.gradient.add()
     pair.function_name, pair.gradient_func = "f", _saver(graph)
 
 
 @pytest.mark.parametrize(
     "change",
-    [as_of_tensorflow_1, with_code_to_restore_it, with_a_registered_class, with_the_saver_called,
-     with_the_saver_called_by_another, with_the_saver_as_an_object, with_the_saver_in_a_function,
-     with_a_saver_that_is_named_like_an_operation,
-     with_a_function_that_saves_and_that_nobody_calls, with_the_saver_as_a_gradient],
+    [without_object_graph, with_restore_function, with_registered_class,
+     with_saver_as_concrete_function, with_saver_called_by_function, with_saver_as_bare_function,
+     with_saver_in_function_object, with_saver_named_like_an_operation,
+     with_uncalled_saving_function, with_saver_as_gradient],
 )  # fmt: skip
-def test_a_model_that_was_changed_by_hand_is_refused(change, tmp_path, plain_model):
+def test_a_modified_model_is_rejected(change, tmp_path, plain_model):
     shutil.copytree(plain_model, tmp_path / "m")
     load_sampler(tmp_path / "m")
-    changed(tmp_path / "m", change)
-    with pytest.raises(InvalidInput, match="is not loaded"):
+    modify(tmp_path / "m", change)
+    with pytest.raises(InvalidInput, match="--saved_model"):
         load_sampler(tmp_path / "m")
 
 
 @pytest.fixture(scope="module")
 def plain_model(tmp_path_factory):
-    return saved(lambda maker: None, tmp_path_factory.mktemp("plain") / "m")
+    return save_model(lambda module: None, tmp_path_factory.mktemp("plain") / "m")
 
 
 @pytest.mark.parametrize(
-    "about",
+    "metadata",
     [
         [], 1, {"config": []}, {"config": {"iterations": "many"}}, {"class_names": "abc"},
         {"class_names": ["a"], "num_classes": 10**12}, {"num_classes": 3},
@@ -289,10 +290,10 @@ def plain_model(tmp_path_factory):
     ],
     ids=json.dumps,
 )  # fmt: skip
-def test_what_stands_beside_a_model_is_not_trusted(about, tmp_path, plain_model):
+def test_invalid_metadata_is_rejected(metadata, tmp_path, plain_model):
     shutil.copytree(plain_model, tmp_path / "m")
     (tmp_path / "m" / "assets.extra").mkdir()
-    (tmp_path / "m" / "assets.extra" / "rumi_tf.json").write_text(json.dumps(about))
+    (tmp_path / "m" / "assets.extra" / "rumi_tf.json").write_text(json.dumps(metadata))
     with pytest.raises(InvalidInput, match=r"--saved_model: .*rumi_tf\.json is damaged"):
         load_sampler(tmp_path / "m")
 
@@ -312,25 +313,25 @@ def weights_file(tmp_path):
     return network, path
 
 
-def replaced(path, make):
-    """Puts something else in the place of the kernel."""
+def replace_kernel(path, create):
+    """Replaces the kernel in a weights file by `create(group, name)`."""
     with h5py.File(path, "a") as file:
         name = next(n for n in _names(file) if file[n].shape == (2, 2))
         del file[name]
         group, _, last = name.rpartition("/")
-        make(file[group], last)
+        create(file[group], last)
 
 
 def _names(file):
-    found = []
-    file.visit(found.append)
-    return [name for name in found if isinstance(file[name], h5py.Dataset)]
+    names = []
+    file.visit(names.append)
+    return [name for name in names if isinstance(file[name], h5py.Dataset)]
 
 
 @pytest.mark.parametrize("suffix", ["weights.h5", "hdf5"])
 def test_weights_are_loaded(weights_file, suffix, tmp_path):
     network, path = weights_file
-    if suffix == "hdf5":  # as Keras 2 wrote them
+    if suffix == "hdf5":  # Keras 2 format
         path = tmp_path / "legacy.hdf5"
         with h5py.File(path, "w") as file:
             file.attrs["layer_names"] = [b"d"]
@@ -340,8 +341,8 @@ def test_weights_are_loaded(weights_file, suffix, tmp_path):
                 file["d"][name] = value
     other = dense()
     load_weights(other, path)
-    for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for expected, loaded in zip(network.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded, expected)
 
 
 def external_link(group, name):
@@ -355,8 +356,7 @@ def soft_link(group, name):
     group[name] = h5py.SoftLink("/elsewhere")
 
 
-def circle(group, name):
-    """Hard links alone, and yet no end."""
+def circular_hard_link(group, name):
     group[name] = group
 
 
@@ -365,7 +365,7 @@ def external_storage(group, name):
     group.create_dataset(name, (2, 2), np.float32, external=[("secret", 0, 16)])
 
 
-def virtual(group, name):
+def virtual_dataset(group, name):
     with h5py.File("secret.h5", "w") as file:
         file["x"] = np.ones((2, 2), np.float32)
     layout = h5py.VirtualLayout((2, 2), np.float32)
@@ -377,37 +377,46 @@ def bomb(group, name):
     group.create_dataset(name, (2**40, 2**10), np.float32, chunks=(2**10, 2), compression="gzip")
 
 
-def objects(group, name):
+def strings(group, name):
     group.create_dataset(name, (2, 2), h5py.string_dtype())
 
 
 @pytest.mark.parametrize(
-    "make_it", [external_link, soft_link, circle, external_storage, virtual, bomb, objects]
+    "create",
+    [
+        external_link,
+        soft_link,
+        circular_hard_link,
+        external_storage,
+        virtual_dataset,
+        bomb,
+        strings,
+    ],
 )
-def test_weights_that_lie_elsewhere_or_are_too_many_are_refused(
-    make_it, weights_file, tmp_path, monkeypatch
+def test_weights_in_other_files_or_too_large_are_rejected(
+    create, weights_file, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     network, path = weights_file
-    replaced(path, make_it)
+    replace_kernel(path, create)
     before = network.get_weights()
-    if make_it is not objects:  # Keras's own refusal, not this one
-        monkeypatch.setattr(network, "load_weights", lambda path: pytest.fail("Keras saw it"))
-    with pytest.raises(ValueError, match="does not hold the weights"):
+    if create is not strings:  # strings are rejected by Keras
+        monkeypatch.setattr(network, "load_weights", lambda path: pytest.fail("Keras read it"))
+    with pytest.raises(ValueError, match=path.name):
         load_weights(network, path)
-    for one, two in zip(before, network.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for expected, actual in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
-def test_a_keras_file_is_no_file_of_weights_and_its_code_does_not_run(tmp_path, monkeypatch):
-    victim = str(tmp_path / "victim")  # whole, since the code runs wherever the network is called
+def test_code_in_a_keras_file_does_not_run(tmp_path, monkeypatch):
+    victim = str(tmp_path / "victim")
     writing = keras.layers.Lambda(lambda x: open(victim, "w").close() or x)
     network = keras.Sequential([keras.Input((2,)), writing])
     network.save(tmp_path / "m.keras")
-    (tmp_path / "victim").unlink()  # making the network ran its code
+    (tmp_path / "victim").unlink()  # building the network ran its code
     (tmp_path / "m.weights.json").write_text(json.dumps({"weight_map": {"/": "../w.weights.h5"}}))
     for name in ("m.keras", "m.weights.json"):
-        with pytest.raises(ValueError, match=r"does not end in \.h5"):
+        with pytest.raises(ValueError, match=name):
             load_weights(dense(), tmp_path / name)
     monkeypatch.setattr(keras.applications, "InceptionV3", lambda **_: dense())
     with pytest.raises(InvalidInput, match="--inception_weights"):
@@ -417,16 +426,16 @@ def test_a_keras_file_is_no_file_of_weights_and_its_code_does_not_run(tmp_path, 
     assert not (tmp_path / "victim").exists()
 
 
-def test_the_limit_leaves_room_for_the_largest_network():
-    parameters = 23_851_784  # of InceptionV3 with its top
+def test_limit_is_far_above_the_largest_network():
+    parameters = 23_851_784  # InceptionV3 with top
     assert 4 * parameters < weights.LIMIT / 4
 
 
 # ----- pickles and archives -----------------------------------------------------------------------
 
 
-class Deed:
-    """Writes a file when it is unpickled."""
+class MaliciousPickle:
+    """Creates a directory when it is unpickled."""
 
     def __init__(self, path):
         self._path = path
@@ -435,53 +444,53 @@ class Deed:
         return os.mkdir, (str(self._path),)
 
 
-def test_a_pickle_does_its_deed_where_it_is_read_as_one(tmp_path):
-    pickle.loads(pickle.dumps(Deed(tmp_path / "victim")))
+def test_unpickling_runs_code(tmp_path):
+    pickle.loads(pickle.dumps(MaliciousPickle(tmp_path / "victim")))
     assert (tmp_path / "victim").exists()
 
 
 def pickled_npz(tmp_path):
-    content = np.array([Deed(tmp_path / "victim")] * 4).reshape(4, 1, 1, 1)
+    content = np.array([MaliciousPickle(tmp_path / "victim")] * 4).reshape(4, 1, 1, 1)
     np.savez(tmp_path / "a.npz", images=content, digest=content, points=content)
     return tmp_path / "a.npz"
 
 
-def test_no_array_is_unpickled(tmp_path):
+def test_arrays_are_not_unpickled(tmp_path):
     path = pickled_npz(tmp_path)
-    with pytest.raises(ValueError, match="cannot be read as an NPZ file"):
+    with pytest.raises(ValueError, match=r"a\.npz"):
         read_npz(path)
-    with pytest.raises(InvalidInput, match="cannot be read as an NPZ file"):
+    with pytest.raises(InvalidInput, match=r"a\.npz"):
         load_unlabelled("images", path)
     assert features._read(path, "key") is None
-    (tmp_path / "b.npz").write_bytes(pickle.dumps(Deed(tmp_path / "victim")))
-    with pytest.raises(InvalidInput, match="cannot be read as an NPZ file"):
+    (tmp_path / "b.npz").write_bytes(pickle.dumps(MaliciousPickle(tmp_path / "victim")))
+    with pytest.raises(InvalidInput, match=r"b\.npz"):
         load_unlabelled("images", tmp_path / "b.npz")
     assert not (tmp_path / "victim").exists()
 
 
-def test_a_checkpoint_is_not_unpickled(tmp_path):
+def test_checkpoints_are_not_unpickled(tmp_path):
     make(tmp_path / "c", (10,))
     for path in (tmp_path / "c").iterdir():
-        path.write_bytes(pickle.dumps(Deed(tmp_path / "victim")))
+        path.write_bytes(pickle.dumps(MaliciousPickle(tmp_path / "victim")))
     checkpoints, _ = make(tmp_path / "c")
     with pytest.raises(RunDamaged):
         checkpoints.restore()
     assert not (tmp_path / "victim").exists()
 
 
-def test_no_archive_is_unpacked(tmp_path):
-    place = tmp_path / "deep" / "down"
-    place.mkdir(parents=True)
-    with zipfile.ZipFile(place / "a.npz", "w") as archive:
+def test_archives_are_not_unpacked(tmp_path):
+    folder = tmp_path / "deep" / "down"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "a.npz", "w") as archive:
         for name in ("../evil.npy", "/tmp/evil.npy", "images.npy"):
             with archive.open(name, "w") as file:
                 np.lib.format.write_array(file, np.zeros((3, 4, 4, 1), np.uint8))
-    assert len(load_unlabelled("images", place / "a.npz")) == 3
+    assert len(load_unlabelled("images", folder / "a.npz")) == 3
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.npz", "deep", "down"]
     assert not os.path.exists("/tmp/evil.npy")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/../../b", "...", "cat"])
-def test_the_folder_of_a_class_lies_where_it_should(name, tmp_path):
-    place = (tmp_path / augment.folder_of(name)).resolve()
-    assert place.parent == tmp_path.resolve() and place != tmp_path.resolve()
+def test_folders_of_classes_stay_in_the_output_directory(name, tmp_path):
+    folder = (tmp_path / augment.folder_of(name)).resolve()
+    assert folder.parent == tmp_path.resolve() and folder != tmp_path.resolve()

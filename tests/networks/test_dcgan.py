@@ -52,8 +52,8 @@ def test_shapes_and_ranges(network, shape):
 
 def test_seed_decides_the_initial_weights():
     def weights(seed):
-        made = Generator(network="mnist", image_shape=SHAPES["mnist"], width=0.1, seed=seed)
-        return [w for w in made.get_weights() if w.ndim > 1]
+        generator = Generator(network="mnist", image_shape=SHAPES["mnist"], width=0.1, seed=seed)
+        return [w for w in generator.get_weights() if w.ndim > 1]
 
     for a, b, c in zip(weights(0), weights(0), weights(1), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -73,43 +73,47 @@ def test_width_scales_filters():
     assert [k[2] for k in kernels] == [64, 32, 16, 1, 1]
 
 
-def test_none_means_no_batch_norm_in_the_discriminator():
-    made = Discriminator(network="mnist", image_shape=SHAPES["mnist"], batch_norm=False)
-    assert not any(isinstance(m, keras.layers.BatchNormalization) for m in made._flatten_layers())
-    assert made.count_params() == 412_581 - 4 * (64 + 64 + 128)
+def test_discriminator_without_batch_norm():
+    network = Discriminator(network="mnist", image_shape=SHAPES["mnist"], batch_norm=False)
+    assert not any(
+        isinstance(layer, keras.layers.BatchNormalization) for layer in network._flatten_layers()
+    )
+    assert network.count_params() == 412_581 - 4 * (64 + 64 + 128)
 
 
 @pytest.mark.parametrize("network", SHAPES)
 def test_keras_file_round_trip_in_safe_mode(network, tmp_path):
     shape = SHAPES[network]
     noise = tf.random.normal((4, 7))
-    for made, batch in (
+    for model, batch in (
         (Generator(network=network, image_shape=shape, latent_dim=7, width=0.1, seed=3), noise),
         (
             Discriminator(network=network, image_shape=shape, width=0.1, seed=3),
             tf.random.uniform((4, *shape), -1, 1),
         ),
     ):
-        made.save(tmp_path / "m.keras")
-        again = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
-        tf.nest.map_structure(np.testing.assert_array_equal, made(batch), again(batch))
+        model.save(tmp_path / "m.keras")
+        loaded = keras.models.load_model(tmp_path / "m.keras", safe_mode=True)
+        tf.nest.map_structure(np.testing.assert_array_equal, model(batch), loaded(batch))
 
 
 def test_mixed_precision_keeps_float32_weights_and_outputs():
     shape = SHAPES["mnist"]
-    made = Generator(network="mnist", image_shape=shape, width=0.1, dtype="mixed_bfloat16")
-    plain = Generator(network="mnist", image_shape=shape, width=0.1)
-    assert {v.dtype for v in made.variables} == {"float32"}
+    generator = Generator(network="mnist", image_shape=shape, width=0.1, dtype="mixed_bfloat16")
+    float32_generator = Generator(network="mnist", image_shape=shape, width=0.1)
+    assert {v.dtype for v in generator.variables} == {"float32"}
     noise = tf.random.normal((16, 100))
-    images = made(noise)
+    images = generator(noise)
     assert images.dtype == tf.float32
-    difference = np.abs(images - plain(noise)).max()
-    assert 0 < difference < 0.05  # another arithmetic, the same network
-    judge = Discriminator(network="mnist", image_shape=shape, width=0.1, dtype="mixed_bfloat16")
-    assert judge(images)["score"].dtype == tf.float32
+    difference = np.abs(images - float32_generator(noise)).max()
+    assert 0 < difference < 0.05  # rounding only
+    discriminator = Discriminator(
+        network="mnist", image_shape=shape, width=0.1, dtype="mixed_bfloat16"
+    )
+    assert discriminator(images)["score"].dtype == tf.float32
 
 
-def test_automatic_choice_of_network():
+def test_auto_network_and_supported_sizes():
     chosen = [network_for(d, s) for d, s in (("mnist", 28), ("cifar10", 32), ("folder", 64))]
     assert chosen == ["mnist", "cifar10", "celeba"]
     assert network_for("celeba", 32) == "celeba"

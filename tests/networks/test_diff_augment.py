@@ -1,4 +1,4 @@
-"""Augmentations against NumPy, their gradients, and what the training step does with them."""
+"""Augmentations and their gradients against NumPy, and their use in the training step."""
 
 import keras
 import numpy as np
@@ -47,23 +47,23 @@ def colored(image, u):
 
 def shifted(image, u):
     side = len(image)
-    most = side // 8
-    down, right = (int(v * (2 * most + 1)) - most for v in u)
-    found = np.full_like(image, FILL)
+    max_shift = side // 8
+    down, right = (int(v * (2 * max_shift + 1)) - max_shift for v in u)
+    result = np.full_like(image, FILL)
     for y in range(side):
         for x in range(side):
             if 0 <= y - down < side and 0 <= x - right < side:
-                found[y, x] = image[y - down, x - right]
-    return found
+                result[y, x] = image[y - down, x - right]
+    return result
 
 
 def cut(image, u):
     side = len(image)
     length = side // 2
     top, left = (int(v * (side + 1 - length % 2)) - length // 2 for v in u)
-    found = image.copy()
-    found[max(0, top) : top + length, max(0, left) : left + length] = FILL
-    return found
+    result = image.copy()
+    result[max(0, top) : top + length, max(0, left) : left + length] = FILL
+    return result
 
 
 ORACLES = {
@@ -84,28 +84,30 @@ def test_augmentations_equal_numpy(name, channels, side):
     np.testing.assert_allclose(augmented(name, images), expected, atol=2e-6)
 
 
-def test_they_are_applied_in_a_fixed_order_with_the_filled_pixels_last():
+def test_fixed_order_with_filling_last():
     images = pixels()
     draw = lambda count, stream: tf.constant(numbers(count, stream))  # noqa: E731
     names = list(AUGMENTATIONS)
-    some = DiffAugment(names[::-1], FILL)(tf.constant(images, tf.float32), draw)
+    result = DiffAugment(names[::-1], FILL)(tf.constant(images, tf.float32), draw)
     expected = images
     for name in ("flip", "color", "translation", "cutout"):
         oracle, count = ORACLES[name]
         rows = zip(expected, numbers(count, name), strict=True)
         expected = np.stack([oracle(image, u) for image, u in rows])
-    np.testing.assert_allclose(some, expected, atol=5e-6)
+    np.testing.assert_allclose(result, expected, atol=5e-6)
 
 
-def test_shifts_and_squares_are_as_large_as_stated_and_reach_every_place():
+def test_shifts_and_squares_have_the_stated_sizes_and_reach_every_pixel():
     """Counts the rows that a shift blanks in a white image, and the pixels a square can cover."""
     images = np.ones((4096, 32, 32, 1), np.float32)
     draw = lambda count, stream: rng.uniform((4096, count), 0, stream, 0)  # noqa: E731
     moved = DiffAugment(["translation"], -1.0)(tf.constant(images), draw).numpy()[..., 0]
     blank_rows = (moved == -1).all(axis=2).sum(axis=1)
     assert blank_rows.max() == 4 and set(blank_rows) == {0, 1, 2, 3, 4}
-    still = np.mean((moved == 1).all(axis=(1, 2)))
-    assert still == pytest.approx(1 / 81, abs=0.006)  # 9 shifts in each direction, equally likely
+    unshifted = np.mean((moved == 1).all(axis=(1, 2)))
+    assert unshifted == pytest.approx(
+        1 / 81, abs=0.006
+    )  # 9 shifts in each direction, equally likely
     cut_out = DiffAugment(["cutout"], -1.0)(tf.constant(images), draw).numpy()[..., 0] == -1
     assert cut_out.sum(axis=(1, 2)).max() == 16 * 16
     assert cut_out.any(axis=0).all()
@@ -137,16 +139,16 @@ def test_gradients_equal_finite_differences(name):
         tape.watch(images)
         result = value(images)
     gradient = tape.gradient(result, images).numpy()
-    places = np.random.default_rng(2).integers(0, gradient.size, 40)
-    for place in places:
+    indices = np.random.default_rng(2).integers(0, gradient.size, 40)
+    for index in indices:
         step = np.zeros(gradient.size)
-        step[place] = 1e-5
+        step[index] = 1e-5
         step = tf.constant(step.reshape(images.shape))
         slope = (value(images + step) - value(images - step)) / 2e-5
-        assert gradient.flat[place] == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
+        assert gradient.flat[index] == pytest.approx(float(slope), rel=1e-5, abs=1e-7)
 
 
-def test_xla_computes_the_same():
+def test_xla_equals_eager():
     images = tf.constant(pixels(3, 16), tf.float32)
     augment = DiffAugment(list(AUGMENTATIONS), FILL)
 
@@ -159,15 +161,15 @@ def test_xla_computes_the_same():
         return result, tape.gradient(squares, images)
 
     compiled = tf.function(value_and_gradient, jit_compile=True)(images)
-    for ours, plain in zip(compiled, value_and_gradient(images), strict=True):
-        np.testing.assert_allclose(ours, plain, atol=1e-5)
+    for xla, eager in zip(compiled, value_and_gradient(images), strict=True):
+        np.testing.assert_allclose(xla, eager, atol=1e-5)
 
 
 # ----- in the training step -----------------------------------------------------------------------
 
 
-class Painter(keras.Model):
-    """Noise (B, 256) -> images (B, 16, 16, 1), by a weight per pixel."""
+class PixelGenerator(keras.Model):
+    """Noise (B, 256) -> images (B, 16, 16, 1), with one weight per pixel."""
 
     latent_dim = 256
 
@@ -194,10 +196,10 @@ class Critic(keras.Model):
         return {"score": tf.reduce_sum(images * self.w, axis=(1, 2, 3))}
 
 
-def painted(augment, d_schedule="split", fakes="shared", **values):
+def make_model(augment, d_schedule="split", fakes="shared", **values):
     objective = OBJECTIVES["rumi_lsgan"]()
     model = AdversarialModel(
-        Painter(), Critic(), objective, Schedule(objective.schedule(d_schedule, 2), fakes),
+        PixelGenerator(), Critic(), objective, Schedule(objective.schedule(d_schedule, 2), fakes),
         batch_size=8, seed=5, augment=augment, **values,
     )  # fmt: skip
     sgd = keras.optimizers.SGD
@@ -214,19 +216,19 @@ BATCHES = ({"positive": part(1.0)}, {"negative": part(0.5)})
 CUT = DiffAugment(["cutout"], -1.0)
 
 
-def cut_by_the_seed(images, role, iteration, draw):
+def expected_cut(images, role, iteration, draw):
     """Expected output of `CUT` in NumPy, for (8, 16, 16, 1) images and the documented stream."""
     u = rng.uniform((8, 2), 5, f"augment/cutout/{role}", iteration, draw).numpy()
-    found = np.array(images, np.float64)
-    for image, (y, x) in zip(found, u, strict=True):
+    result = np.array(images, np.float64)
+    for image, (y, x) in zip(result, u, strict=True):
         top, left = int(y * 17) - 4, int(x * 17) - 4
         image[max(0, top) : top + 8, max(0, left) : left + 8] = -1.0
-    return found
+    return result
 
 
 def test_d_sees_only_augmented_images_with_separate_draws():
-    """Positives and fakes, negatives and fakes, then the fakes of G's update; in two iterations."""
-    model = painted(CUT)
+    """Positives and fakes, negatives and fakes, then G's fakes, for two iterations."""
+    model = make_model(CUT)
     for iteration in range(2):
         weights = model.generator.w.numpy()
         model.discriminator.shown.clear()
@@ -235,39 +237,39 @@ def test_d_sees_only_augmented_images_with_separate_draws():
         fakes = (noise * weights).reshape(8, 16, 16, 1)
         ones = np.ones((8, 16, 16, 1))
         expected = [
-            cut_by_the_seed(ones, "positive", iteration, 0),
-            cut_by_the_seed(fakes, "fake", iteration, 0),
-            cut_by_the_seed(ones / 2, "negative", iteration, 1),
-            cut_by_the_seed(fakes, "fake", iteration, 1),
-            cut_by_the_seed(fakes, "fake", iteration, 2),
+            expected_cut(ones, "positive", iteration, 0),
+            expected_cut(fakes, "fake", iteration, 0),
+            expected_cut(ones / 2, "negative", iteration, 1),
+            expected_cut(fakes, "fake", iteration, 1),
+            expected_cut(fakes, "fake", iteration, 2),
         ]
         assert len(model.discriminator.shown) == len(expected)
-        for shown, wanted in zip(model.discriminator.shown, expected, strict=True):
-            np.testing.assert_allclose(shown, wanted, rtol=1e-5, atol=1e-6)
-        # No two sets of squares are alike.
-        assert len({(wanted == -1.0).tobytes() for wanted in expected}) == len(expected)
+        for shown, images in zip(model.discriminator.shown, expected, strict=True):
+            np.testing.assert_allclose(shown, images, rtol=1e-5, atol=1e-6)
+        # The squares differ between draws.
+        assert len({(images == -1.0).tobytes() for images in expected}) == len(expected)
 
 
 def test_gs_gradient_passes_through_the_augmentation():
-    """By hand: the mean of (D(T(G(z))) - 1.5)^2, differentiated only where T keeps G's pixels."""
-    model = painted(CUT)
+    """Gradient of mean (D(T(G(z))) - 1.5)^2 by hand; it is 0 at pixels that T replaces."""
+    model = make_model(CUT)
     weights, critic = model.generator.w.numpy().copy(), model.discriminator.w.numpy()
     model.train_step(BATCHES)
     noise = rng.normal((8, 256), 5, "noise", 0, 0).numpy().astype(np.float64)
     images = (noise * weights).reshape(8, 16, 16, 1)
-    seen = cut_by_the_seed(images, "fake", 0, 2)
-    kept = cut_by_the_seed(np.full_like(images, 7.0), "fake", 0, 2) == 7.0
+    seen = expected_cut(images, "fake", 0, 2)
+    unchanged = expected_cut(np.full_like(images, 7.0), "fake", 0, 2) == 7.0
     scores = (seen * critic).sum(axis=(1, 2, 3))
     slopes = 2 * (scores - 1.5) / 8
-    gradient = (slopes[:, None] * noise * (kept * critic).reshape(8, 256)).sum(axis=0)
+    gradient = (slopes[:, None] * noise * (unchanged * critic).reshape(8, 256)).sum(axis=0)
     np.testing.assert_allclose(model.generator.w, weights - 0.5 * gradient, rtol=1e-4, atol=1e-6)
 
 
 PATTERN = np.full((28, 28, 1), -1.0, np.float32)
-PATTERN[6:22, 9:19] = 1.0  # its centre is at (13.5, 13.5)
+PATTERN[6:22, 9:19] = 1.0  # centred at (13.5, 13.5)
 
 
-def learnt(augmented_roles):
+def learnt_samples(augmented_roles):
     """Trains G on one image, with D augmenting only `augmented_roles`; returns 64 samples."""
     config = resolve(RunConfig(
         objective="lsgan", split="even", width=0.1, batch_size=16, learning_rate=2e-3,
@@ -276,11 +278,11 @@ def learnt(augmented_roles):
     model = build.make_model(config, PATTERN.shape)
     augment = model._augment
 
-    def chosen(images, draw):
-        changed = augment(images, draw)
-        return {role: (changed if role in augmented_roles else images)[role] for role in images}
+    def augment_some(images, draw):
+        augmented = augment(images, draw)
+        return {role: (augmented if role in augmented_roles else images)[role] for role in images}
 
-    model._augment = chosen
+    model._augment = augment_some
     images = tf.constant(np.repeat(PATTERN[None], 16, axis=0))
     batch = {"real": {"image": images, "label": tf.zeros(16, tf.int32)}}
     step = tf.function(model.train_step)
@@ -291,18 +293,18 @@ def learnt(augmented_roles):
 
 def centres(images):
     """(N, 2) centre of brightness of each image, in pixels."""
-    light = (images[..., 0] + 1) / 2
-    places = np.indices(light.shape[1:])
-    return (light[:, None] * places).sum(axis=(2, 3)) / light.sum(axis=(1, 2))[:, None]
+    brightness = (images[..., 0] + 1) / 2
+    positions = np.indices(brightness.shape[1:])
+    return (brightness[:, None] * positions).sum(axis=(2, 3)) / brightness.sum(axis=(1, 2))[:, None]
 
 
 @pytest.mark.slow
-def test_generated_images_are_not_shifted_or_cut_where_real_ones_are_not():
-    found = learnt(["real", "fake"])
-    assert np.abs(found - PATTERN).mean() < 0.06
-    np.testing.assert_allclose(centres(found), 13.5, atol=0.6)
-    # If only the real images were augmented, G would learn the shifts and squares.
-    leaked = learnt(["real"])
+def test_generated_images_are_not_shifted_or_cut():
+    samples = learnt_samples(["real", "fake"])
+    assert np.abs(samples - PATTERN).mean() < 0.06
+    np.testing.assert_allclose(centres(samples), 13.5, atol=0.6)
+    # If only the real images are augmented, G learns the shifts and squares.
+    leaked = learnt_samples(["real"])
     assert np.abs(leaked - PATTERN).mean() > 0.18
     assert centres(leaked).std(axis=0).min() > 0.8
 
@@ -310,22 +312,22 @@ def test_generated_images_are_not_shifted_or_cut_where_real_ones_are_not():
 def test_gradient_penalties_are_taken_between_augmented_images():
     objective = OBJECTIVES["wgan_gp"]()
     model = AdversarialModel(
-        Painter(), Critic(), objective, Schedule(objective.schedule("joint", 1)), batch_size=8,
-        seed=5, augment=CUT,
+        PixelGenerator(), Critic(), objective, Schedule(objective.schedule("joint", 1)),
+        batch_size=8, seed=5, augment=CUT,
     )  # fmt: skip
     model.compile(keras.optimizers.SGD(0.5), keras.optimizers.SGD(0.5))
     model.train_step([{"real": part(1.0)}])
     real, fake, points, _ = (shown.reshape(8, -1) for shown in model.discriminator.shown)
     np.testing.assert_array_equal(
-        real.reshape(8, 16, 16, 1), cut_by_the_seed(np.ones((8, 16, 16, 1)), "real", 0, 0)
+        real.reshape(8, 16, 16, 1), expected_cut(np.ones((8, 16, 16, 1)), "real", 0, 0)
     )
     between = ((points - real) * (fake - real)).sum(axis=1) / ((fake - real) ** 2).sum(axis=1)
     assert ((between >= 0) & (between < 1)).all() and len(set(between.round(4))) == 8
     np.testing.assert_allclose(points, real + between[:, None] * (fake - real), atol=1e-4)
 
 
-def test_networks_of_an_objective_see_augmented_images(monkeypatch):
-    """The statistics network T of UAC-GAN, in its own update and in the generator's."""
+def test_statistics_network_sees_augmented_images(monkeypatch):
+    """T of UAC-GAN, in its update and in the generator's."""
     config = resolve(RunConfig(
         objective="uacgan", mine_network="concat", width=0.1, batch_size=8, split="all",
         d_augment=("cutout",), d_augment_fill=1.0,
@@ -340,7 +342,7 @@ def test_networks_of_an_objective_see_augmented_images(monkeypatch):
         lambda self, inputs, **kw: shown.append(inputs[0].numpy()) or call(self, inputs, **kw),
     )  # fmt: skip
     model.train_step(next(iter(build.make_batches(config, model, images, split, 0))))
-    assert len(shown) == 4  # with their own and with independent labels, twice
+    assert len(shown) == 4  # with joint and with independent labels, twice
     # Only blanked pixels are exactly 1. D's updates use draws 0 and 1, T's uses 2, G's uses 3.
     for seen, draw in zip(shown, (2, 2, 3, 3), strict=True):
         u = rng.uniform((8, 2), config.seed, "augment/cutout/fake", 0, draw).numpy()

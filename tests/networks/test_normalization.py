@@ -1,4 +1,4 @@
-"""Batch normalisation by the fused kernel against Keras's own layer."""
+"""Batch normalisation with the fused kernel against Keras's layer."""
 
 import keras
 import numpy as np
@@ -10,19 +10,17 @@ from rumi_tf.networks.normalization import BatchNormalization
 SHAPES = [(7, 5), (1, 3), (4, 6, 6, 3), (2, 1, 8, 5)]
 
 
-def twins(shape, **how):
-    """Ours and Keras's with the same weights, which are not those of the beginning."""
+def layer_pair(shape, **options):
+    """Our layer and Keras's with the same random weights."""
     draw = np.random.default_rng(1)
-    made = [kind(momentum=0.8, epsilon=2e-3, **how) for kind in (BatchNormalization, KERAS)]
-    for layer in made:
+    kinds = (BatchNormalization, keras.layers.BatchNormalization)
+    layers = [kind(momentum=0.8, epsilon=2e-3, **options) for kind in kinds]
+    for layer in layers:
         layer.build((None, *shape[1:]))
-    weights = [np.abs(draw.normal(1, 0.3, w.shape)) for w in made[0].get_weights()]
-    for layer in made:
+    weights = [np.abs(draw.normal(1, 0.3, w.shape)) for w in layers[0].get_weights()]
+    for layer in layers:
         layer.set_weights(weights)
-    return made
-
-
-KERAS = keras.layers.BatchNormalization
+    return layers
 
 
 def inputs(shape, dtype=tf.float32):
@@ -30,9 +28,9 @@ def inputs(shape, dtype=tf.float32):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("how", [{}, {"scale": False}, {"center": False}])
+@pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_outputs_gradients_and_moving_statistics_are_those_of_keras(shape, how, compiled):
+def test_outputs_gradients_and_moving_statistics_equal_keras(shape, options, compiled):
     x, direction = inputs(shape), tf.cos(inputs(shape) * 3)
 
     def results(layer):
@@ -42,21 +40,21 @@ def test_outputs_gradients_and_moving_statistics_are_those_of_keras(shape, how, 
             loss = tf.reduce_sum(y * direction)
         return [y, *tape.gradient(loss, [x, *[v.value for v in layer.trainable_variables]])]
 
-    ours, theirs = twins(shape, **how)
+    ours, theirs = layer_pair(shape, **options)
     run = tf.function(results) if compiled else results
-    for mine, other in zip(run(ours), run(theirs), strict=True):
-        assert mine.shape == other.shape
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=2e-5)
-    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
-    assert not np.allclose(ours.moving_mean, twins(shape, **how)[0].moving_mean)
+    for our, their in zip(run(ours), run(theirs), strict=True):
+        assert our.shape == their.shape
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=2e-5)
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(ours.moving_mean, layer_pair(shape, **options)[0].moving_mean)
 
 
-def test_the_gradient_of_a_gradient_is_that_of_keras():
-    """Penalties need it."""
+def test_second_order_gradient_equals_keras():
+    """Gradient penalties need it."""
     x = inputs((4, 3, 3, 2))
 
-    def second(layer):
+    def gradient_of_squared_gradient(layer):
         with tf.GradientTape() as outer:
             outer.watch(x)
             with tf.GradientTape() as tape:
@@ -65,33 +63,33 @@ def test_the_gradient_of_a_gradient_is_that_of_keras():
             slope = tf.reduce_sum(tape.gradient(loss, x) ** 2)
         return outer.gradient(slope, x)
 
-    ours, theirs = (second(layer) for layer in twins(x.shape))
+    ours, theirs = (gradient_of_squared_gradient(layer) for layer in layer_pair(x.shape))
     np.testing.assert_allclose(ours, theirs, rtol=2e-3, atol=2e-3 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("how", [{"training": False}, {}])
-def test_inference_uses_the_moving_statistics(how):
+@pytest.mark.parametrize("call_options", [{"training": False}, {}])
+def test_inference_uses_the_moving_statistics(call_options):
     x = inputs((4, 3, 3, 2))
-    ours, theirs = twins(x.shape)
-    np.testing.assert_array_equal(ours(x, **how), theirs(x, **how))
-    for mine, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, other)
+    ours, theirs = layer_pair(x.shape)
+    np.testing.assert_array_equal(ours(x, **call_options), theirs(x, **call_options))
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(our, their)
 
 
-def test_in_bfloat16_it_is_keras_layer_to_the_precision_of_bfloat16():
+def test_bfloat16_equals_keras_within_rounding():
     x = inputs((16, 5, 5, 4), tf.bfloat16)
-    ours, theirs = twins(x.shape, dtype="mixed_bfloat16")
-    mine, other = (layer(x, training=True) for layer in (ours, theirs))
-    assert mine.dtype == other.dtype == tf.bfloat16
+    ours, theirs = layer_pair(x.shape, dtype="mixed_bfloat16")
+    our_output, their_output = (layer(x, training=True) for layer in (ours, theirs))
+    assert our_output.dtype == their_output.dtype == tf.bfloat16
     np.testing.assert_allclose(
-        tf.cast(mine, tf.float32), tf.cast(other, tf.float32), rtol=2**-7, atol=2**-7
+        tf.cast(our_output, tf.float32), tf.cast(their_output, tf.float32), rtol=2**-7, atol=2**-7
     )
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         assert a.dtype == np.float32
         np.testing.assert_allclose(a, b, rtol=1e-3)
 
 
-def test_a_batch_of_unknown_size_keeps_the_other_axes():
+def test_unknown_batch_size_keeps_the_static_shape_of_other_axes():
     layer = BatchNormalization()
 
     @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 3))])
