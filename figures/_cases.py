@@ -190,7 +190,7 @@ def make_figure(
     if found:
         with cli.writing_to("out", out):
             cli.show(save(out, found))
-    paper_grid.tell_unlike(outcome for case in found for outcome in case.outcomes)
+    paper_grid.warn_mixed_sizes(outcome for case in found for outcome in case.outcomes)
     paper_grid.end(missing)
 
 

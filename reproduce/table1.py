@@ -85,7 +85,7 @@ def main() -> None:
             write_text(out / "table1.md", markdown(table))
         print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
         cli.show(out / name for name in FILES)
-    paper_grid.tell_unlike(shown)
+    paper_grid.warn_mixed_sizes(shown)
     paper_grid.end(sweep.failures(outcomes))
 
 

@@ -152,9 +152,9 @@ def test_images_of_several_sizes_are_no_comparison(capsys):
         )
         return [sweep.Outcome(cell, "reused", [ROW]) for cell in cells]
 
-    paper_grid.tell_unlike([*cells("paper"), *outcome(FIDS)])
+    paper_grid.warn_mixed_sizes([*cells("paper"), *outcome(FIDS)])
     assert capsys.readouterr().err == ""
-    paper_grid.tell_unlike(cells("authors_code"))
+    paper_grid.warn_mixed_sizes(cells("authors_code"))
     told = capsys.readouterr().err
     assert told.startswith("celeba: images of 32 and 128 pixels") and told.count("\n") == 1
 
