@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from sklearn.metrics import precision_score, recall_score
 
-from rumi_tf import metrics
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_memory, joined
 from rumi_tf.data.splits import held_out, make_split
@@ -379,12 +379,12 @@ def judged(trial: Trial, guesses: np.ndarray) -> dict[str, float]:
         guesses: (m,) labels that the classifier gave them.
     """
     labels = trial.images.labels[trial.test]
-    confusion = metrics.confusion_matrix(labels, guesses, len(trial.images.class_names))
-    values = (
-        metrics.class_recall(confusion)[trial.minority],
-        metrics.class_precision(confusion)[trial.minority],
-        metrics.balanced_accuracy(confusion),
-    )
+    classes = np.arange(len(trial.images.class_names))
+    # NaN for classes without test images (recall) or guesses (precision).
+    options = {"labels": classes, "average": None, "zero_division": np.nan}
+    recall = recall_score(labels, guesses, **options)
+    precision = precision_score(labels, guesses, **options)
+    values = (recall[trial.minority], precision[trial.minority], np.nanmean(recall))
     return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 
 
