@@ -156,12 +156,12 @@ def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
 
 def without(images: LabelledImages, dropped: np.ndarray) -> LabelledImages:
     """Returns the data set without the images at the `dropped` indices."""
-    kept = np.setdiff1d(np.arange(len(images)), dropped)
-    index = tf.constant(kept, tf.int64)
+    remaining = np.setdiff1d(np.arange(len(images)), dropped)
+    index = tf.constant(remaining, tf.int64)
     return dataclasses.replace(
         images,
-        labels=images.labels[kept],
+        labels=images.labels[remaining],
         gather=lambda indices: images.gather(tf.gather(index, tf.cast(indices, tf.int64))),
-        fingerprint=hashlib.sha256(images.fingerprint.encode() + kept.tobytes()).hexdigest(),
-        name=lambda k: images.name(int(kept[k])),
+        fingerprint=hashlib.sha256(images.fingerprint.encode() + remaining.tobytes()).hexdigest(),
+        name=lambda k: images.name(int(remaining[k])),
     )

@@ -274,7 +274,7 @@ def _root_from_eigenvalues(lower_a: np.ndarray, lower_b: np.ndarray, terms: floa
     if values[0] <= 0:
         return None
     roots = np.sqrt(values)
-    # The error of an eigenvalue is below `error`, so that of twice its root is below error / root.
+    # Eigenvalues have errors below `error`, and twice their roots have errors below error / root.
     # Signs differ, so the error of the sum is about the norm (measured: less than a tenth of it).
     error = np.finfo(float).eps * _norm(lower_a) * _norm(lower_b)
     tolerance = max(TOLERANCE * (terms - 2 * roots.sum()), TOLERANCE_OF_TERMS * terms)
