@@ -1,1 +1,1 @@
-"""Images, the split into positives and negatives, and the stream of training batches."""
+"""Data sets, positive and negative subsets, and the training input pipeline."""

@@ -1,4 +1,4 @@
-"""CelebA, from the official directory layout or from TFDS, decoded when a batch needs it."""
+"""CelebA from the official directory layout or from TFDS; images are decoded per batch."""
 
 import csv
 import os
@@ -14,23 +14,23 @@ from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_loader
 from rumi_tf.utils.errors import InvalidInput, NoSuchPart
 
-# Square of the face in the aligned 178x218 images, as in the published code: (y, x, side).
+# Face crop of the aligned 178x218 images, as in the published code: (y, x, side).
 CROP = (38, 18, 140)
-# Where the images may lie: as a common mirror packs them, beside the lists, as they are published.
+# Possible image directories: a common mirror's, next to the lists, the official one.
 IMAGES = ("img_align_celeba/img_align_celeba", "img_align_celeba", "Img/img_align_celeba")
 
 
 def load_celeba(config: RunConfig, tfds_builder: Callable[[], Any], part: str) -> LabelledImages:
-    """CelebA with two classes: without (0) and with (1) `config.attribute`.
+    """Loads CelebA with two classes: without (0) and with (1) `config.attribute`.
 
     Args:
-        config: with `attribute` and `image_size` resolved.
-        tfds_builder: () -> the prepared TFDS builder; called when `config.data_dir` does not
-            hold the official layout.
-        part: `train` or `test`. A local directory without list_eval_partition is all `train`.
+        config: configuration with resolved `attribute` and `image_size`.
+        tfds_builder: () -> prepared TFDS builder; called if `config.data_dir` does not have the
+            official layout.
+        part: `train` or `test`. Without list_eval_partition all images are `train`.
 
     Raises:
-        InvalidInput: unknown attribute, missing files, malformed list.
+        InvalidInput: unknown attribute, missing files or malformed list.
     """
     root = Path(config.data_dir) if config.data_dir else None
     if root is not None and _attribute_file(root):
@@ -39,7 +39,7 @@ def load_celeba(config: RunConfig, tfds_builder: Callable[[], Any], part: str) -
 
 
 def class_names(attribute: str) -> tuple[str, str]:
-    """Names of the classes without and with an attribute."""
+    """Class names without and with an attribute."""
     return ("Female" if attribute == "Male" else f"not {attribute}", attribute)
 
 
@@ -53,19 +53,19 @@ def _attribute_file(root: Path) -> Path | None:
 
 def _check_attribute(attribute: str, known: Sequence[str]) -> None:
     if attribute not in known:
-        near = [name for name in known if name.lower() == attribute.lower()]
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        matches = [name for name in known if name.lower() == attribute.lower()]
+        hint = f"did you mean {matches[0]}?" if matches else f"choose from {', '.join(known)}"
         raise InvalidInput("attribute", f"CelebA has no attribute {attribute!r}; {hint}")
 
 
 def _crop_and_resize(jpeg: tf.Tensor, size: int) -> tf.Tensor:
     image = tf.io.decode_jpeg(jpeg, channels=3)
     image = tf.image.crop_to_bounding_box(image, *CROP[:2], CROP[2], CROP[2])
-    # Bilinear without antialiasing, which is what the published numbers were computed on.
+    # Bilinear without antialiasing, as for the published numbers.
     return tf.image.resize(image, (size, size), method="bilinear")
 
 
-# ----- the official layout --------------------------------------------------------------------
+# ----- official layout ------------------------------------------------------------------------
 
 
 def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
@@ -75,23 +75,23 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
         File names (N,), attribute names (A,), and an (N, A) boolean array.
 
     Raises:
-        InvalidInput: naming the line that is not as it should be.
+        InvalidInput: malformed list; the message has the line number.
     """
     lines = iter(_text_lines(path))
     rows: Iterator[list[str]]
     names: list[str]
     if path.suffix == ".csv":
-        rows, first = _csv_rows(lines, path), 1
+        rows, header_line = _csv_rows(lines, path), 1
         names = next(rows, [])[1:]
     else:
-        rows, first = (line.split() for line in lines), 2
-        next(rows, None)  # how many images there are
+        rows, header_line = (line.split() for line in lines), 2
+        next(rows, None)  # number of images
         names = next(rows, [])
     if len(set(names)) < len(names):
-        raise InvalidInput("data_dir", f"{path}, line {first}: an attribute is named twice")
-    # A list of lists of 200,000 x 40 words would take more memory than the training.
+        raise InvalidInput("data_dir", f"{path}, line {header_line}: duplicate attribute")
+    # Bytes, since 200,000 x 40 strings would take more memory than training.
     files, values = [], bytearray()
-    for number, row in enumerate(rows, start=first + 1):
+    for number, row in enumerate(rows, start=header_line + 1):
         if not row:
             continue
         if len(row) != len(names) + 1 or not set(row[1:]) <= {"-1", "0", "1"}:
@@ -104,7 +104,7 @@ def read_attributes(path: Path) -> tuple[list[str], list[str], np.ndarray]:
         files.append(row[0])
         values.extend(value == "1" for value in row[1:])
     if not files:
-        raise InvalidInput("data_dir", f"{path} lists no image")
+        raise InvalidInput("data_dir", f"{path} lists no images")
     return files, names, np.frombuffer(values, bool).reshape(len(files), len(names))
 
 
@@ -123,7 +123,7 @@ def _text_lines(path: Path) -> list[str]:
 
 
 def _files_of_part(root: Path, part: str) -> set[str] | None:
-    """Names in a part of the official partition; `None`, all of them, where it is absent."""
+    """File names in a part of the official partition; `None` (all files) if there is no list."""
     for name in ("list_eval_partition.txt", "list_eval_partition.csv"):
         for path in (root / name, root / "Eval" / name):
             if path.is_file():
@@ -131,10 +131,10 @@ def _files_of_part(root: Path, part: str) -> set[str] | None:
                 rows = [line.replace(",", " ").split() for line in _text_lines(path)]
                 chosen = {row[0] for row in rows if len(row) == 2 and row[1] == code}
                 if not chosen:
-                    raise InvalidInput("data_dir", f"{path} has no image of its {part} part")
+                    raise InvalidInput("data_dir", f"{path} lists no images of the {part} part")
                 return chosen
     if part != "train":
-        raise NoSuchPart("data_dir", f"{root} has no list_eval_partition, so no {part} part")
+        raise NoSuchPart("data_dir", f"{root} has no list_eval_partition and so no {part} part")
     return None
 
 
@@ -142,30 +142,30 @@ def _from_directory(root: Path, config: RunConfig, part: str) -> LabelledImages:
     table = _attribute_file(root)
     names, attributes, values = read_attributes(table)
     _check_attribute(config.attribute, attributes)
-    found = [root / place for place in IMAGES if (root / place).is_dir()]
-    if not found:
+    directories = [root / name for name in IMAGES if (root / name).is_dir()]
+    if not directories:
         raise InvalidInput("data_dir", f"{root} holds {table.name} but no img_align_celeba/")
-    directory = found[0]
-    present = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
-    missing = [name for name in names if name not in present]
+    directory = directories[0]
+    sizes = {entry.name: entry.stat().st_size for entry in os.scandir(directory)}
+    missing = [name for name in names if name not in sizes]
     if missing:
         raise InvalidInput(
             "data_dir",
             f"{len(missing)} of {len(names)} images in {table.name} are not in {directory}, "
             f"the first is {missing[0]}",
         )
-    wanted = _files_of_part(root, part)
-    keep = np.array([wanted is None or name in wanted for name in names])
-    chosen = [name for name, kept in zip(names, keep, strict=True) if kept]
-    labels = values[keep, attributes.index(config.attribute)].astype(np.int32)
-    paths = tf.constant([str(directory / name) for name in chosen])
+    files_of_part = _files_of_part(root, part)
+    in_part = np.array([files_of_part is None or name in files_of_part for name in names])
+    selected = [name for name, included in zip(names, in_part, strict=True) if included]
+    labels = values[in_part, attributes.index(config.attribute)].astype(np.int32)
+    paths = tf.constant([str(directory / name) for name in selected])
     return from_loader(
         lambda index: _crop_and_resize(tf.io.read_file(paths[index]), config.image_size),
         labels,
         class_names(config.attribute),
         (config.image_size, config.image_size, 3),
-        content="\n".join(f"{name} {present[name]}" for name in chosen).encode(),
-        name=chosen.__getitem__,
+        content="\n".join(f"{name} {sizes[name]}" for name in selected).encode(),
+        name=selected.__getitem__,
     )
 
 
@@ -173,17 +173,17 @@ def _from_directory(root: Path, config: RunConfig, part: str) -> LabelledImages:
 
 
 def record_offsets(path: str | os.PathLike) -> np.ndarray:
-    """Where the records of a TFRecord file lie.
+    """Locates the records of a TFRecord file.
 
-    TFDS has no random access to TFRecord files, and a shuffle buffer of encoded images would
-    neither be stateless nor small. A record is: length (8 bytes, little-endian), checksum (4),
-    data, checksum (4); reading the lengths alone finds every record.
+    TFDS has no random access to TFRecord files, and a shuffle buffer of encoded images would be
+    neither stateless nor small. A record is length (8 bytes, little-endian), checksum (4 bytes),
+    data and checksum (4 bytes), so reading the lengths is enough.
 
     Returns:
-        (n, 2) int64: offset of the data and its length, in bytes.
+        (n, 2) int64: offset and length of each record's data, in bytes.
 
     Raises:
-        InvalidInput: the file ends within a record.
+        InvalidInput: truncated file.
     """
     offsets, position = [], 0
     size = os.path.getsize(path)
@@ -207,20 +207,23 @@ def _from_tfds(builder: Any, config: RunConfig, part: str) -> LabelledImages:
     files = [str(path) for path in builder.info.splits[part].filepaths]
     if "TFRECORD" not in str(builder.info.file_format).upper():
         raise InvalidInput("data_dir", f"CelebA in {builder.data_dir} must be in TFRecord format")
-    index = [record_offsets(path) for path in files]
-    shard = np.repeat(np.arange(len(files)), [len(rows) for rows in index])
-    offsets = np.concatenate(index)
-    wanted = tfds.decode.PartialDecoding({"attributes": {config.attribute: True}})
+    offsets_by_file = [record_offsets(path) for path in files]
+    shard = np.repeat(np.arange(len(files)), [len(rows) for rows in offsets_by_file])
+    offsets = np.concatenate(offsets_by_file)
+    attribute_only = tfds.decode.PartialDecoding({"attributes": {config.attribute: True}})
     examples = builder.as_dataset(
         split=part,
-        decoders=wanted,
-        read_config=tfds.ReadConfig(interleave_cycle_length=1),  # in the order of the files
+        decoders=attribute_only,
+        read_config=tfds.ReadConfig(interleave_cycle_length=1),  # in file order
     )
     labels = np.array(
         [bool(e["attributes"][config.attribute]) for e in examples.as_numpy_iterator()], np.int32
     )
     if len(labels) != len(offsets):
-        raise InvalidInput("data_dir", f"{builder.data_dir}: {part} records cannot be counted")
+        raise InvalidInput(
+            "data_dir",
+            f"{builder.data_dir} has {len(offsets)} {part} records, but {len(labels)} labels",
+        )
 
     def read(position: np.ndarray) -> bytes:
         with open(files[shard[position]], "rb") as file:

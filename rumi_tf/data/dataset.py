@@ -1,4 +1,4 @@
-"""Labelled images that are gathered by index: from memory, or decoded when they are asked for."""
+"""Labelled images with random access, held in memory or decoded on demand."""
 
 import dataclasses
 import hashlib
@@ -20,10 +20,10 @@ class LabelledImages:
         image_shape: (height, width, channels).
         gather: (B,) int64 indices -> (B, height, width, channels) float32 in [-1, 1]; usable
             eagerly and inside tf.data.
-        fingerprint: hexadecimal digest of the content; of CelebA, which is too large to be read
-            at every start, of the images' names and sizes.
-        name: index -> what a user calls that image.
-        note: what the user should know about the data, e.g. what was left out.
+        fingerprint: hexadecimal digest of the content; for CelebA, which is too large to read at
+            every start, of file names and sizes.
+        name: index -> name of the image in messages.
+        note: information for the user, e.g. which files were skipped.
     """
 
     labels: np.ndarray
@@ -46,7 +46,7 @@ def scale(images: tf.Tensor) -> tf.Tensor:
 def from_memory(
     images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
 ) -> LabelledImages:
-    """Data set of (N, H, W, C) uint8 images held in memory."""
+    """Creates a data set from (N, H, W, C) uint8 images in memory."""
     images = np.ascontiguousarray(images, np.uint8)
     labels = np.asarray(labels, np.int32)
     with tf.device("cpu"):
@@ -70,21 +70,24 @@ def from_loader(
     content: bytes,
     name: Callable[[int], str],
 ) -> LabelledImages:
-    """Data set whose images are loaded one by one, when a batch needs them.
+    """Creates a data set that loads images one by one when a batch needs them.
 
     Args:
         load: scalar int64 index -> (height, width, channels) pixel values in [0, 255].
         labels: (N,) integer labels.
         class_names: name of each class.
         image_shape: shape of what `load` returns.
-        content: bytes that change when the images do; the fingerprint is made of them.
-        name: index -> what a user calls that image.
+        content: bytes that change with the images; hashed for the fingerprint.
+        name: index -> name of the image in messages.
     """
 
     def gather(indices: tf.Tensor) -> tf.Tensor:
         signature = tf.TensorSpec(image_shape, tf.float32)
-        one = lambda index: tf.ensure_shape(tf.cast(load(index), tf.float32), image_shape)  # noqa: E731
-        return scale(tf.map_fn(one, tf.cast(indices, tf.int64), fn_output_signature=signature))
+
+        def load_one(index: tf.Tensor) -> tf.Tensor:
+            return tf.ensure_shape(tf.cast(load(index), tf.float32), image_shape)
+
+        return scale(tf.map_fn(load_one, tf.cast(indices, tf.int64), fn_output_signature=signature))
 
     labels = np.asarray(labels, np.int32)
     digest = hashlib.sha256(content)
@@ -93,25 +96,28 @@ def from_loader(
 
 
 def joined(first: LabelledImages, second: LabelledImages) -> LabelledImages:
-    """The images of both, those of `second` behind the others.
+    """Concatenates two data sets.
 
     Raises:
-        ValueError: they have other classes or another shape.
+        ValueError: different classes or image shapes.
     """
     if (first.class_names, tuple(first.image_shape)) != (
         second.class_names,
         tuple(second.image_shape),
     ):
-        raise ValueError(f"images differ: {first.image_shape} and {second.image_shape}")
+        raise ValueError(
+            f"data sets must have the same classes and image shape; got {first.image_shape} and "
+            f"{second.image_shape}"
+        )
     count = len(first)
 
     def gather(indices: tf.Tensor) -> tf.Tensor:
         indices = tf.cast(indices, tf.int64)
-        side = tf.cast(indices >= count, tf.int32)
-        places = tf.dynamic_partition(tf.range(tf.size(indices)), side, 2)
-        ours, theirs = tf.dynamic_partition(indices, side, 2)
-        images = [first.gather(ours), second.gather(theirs - count)]
-        return tf.ensure_shape(tf.dynamic_stitch(places, images), (None, *first.image_shape))
+        source = tf.cast(indices >= count, tf.int32)
+        positions = tf.dynamic_partition(tf.range(tf.size(indices)), source, 2)
+        of_first, of_second = tf.dynamic_partition(indices, source, 2)
+        images = [first.gather(of_first), second.gather(of_second - count)]
+        return tf.ensure_shape(tf.dynamic_stitch(positions, images), (None, *first.image_shape))
 
     digest = hashlib.sha256(f"{first.fingerprint} {second.fingerprint}".encode())
     return LabelledImages(
@@ -126,17 +132,17 @@ def joined(first: LabelledImages, second: LabelledImages) -> LabelledImages:
 
 
 def unreadable(images: LabelledImages) -> np.ndarray:
-    """Indices of the images that cannot be decoded; decodes all of them, so it takes a while."""
-    numbers = tf.data.Dataset.range(len(images))
-    tried = numbers.map(lambda k: (k, images.gather(k[tf.newaxis])), tf.data.AUTOTUNE)
-    good = [int(k) for k, _ in tried.ignore_errors()]
-    return np.setdiff1d(np.arange(len(images)), good)
+    """Indices of the images that cannot be decoded. Slow: decodes every image."""
+    indices = tf.data.Dataset.range(len(images))
+    decoded = indices.map(lambda k: (k, images.gather(k[tf.newaxis])), tf.data.AUTOTUNE)
+    readable = [int(k) for k, _ in decoded.ignore_errors()]
+    return np.setdiff1d(np.arange(len(images)), readable)
 
 
 def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
-    """Raises `InvalidInput` if images that cannot be decoded are the cause, else the error."""
-    # Too little memory is no fault of an image.
+    """Raises `InvalidInput` if undecodable images caused an error, else re-raises the error."""
     bad: Sequence[int] | np.ndarray = ()
+    # Images do not cause out-of-memory errors.
     if not isinstance(error, tf.errors.ResourceExhaustedError):
         bad = unreadable(images)
     if not len(bad):
@@ -144,18 +150,18 @@ def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
     raise InvalidInput(
         "data_dir",
         f"{len(bad)} of {len(images)} images cannot be decoded, the first is "
-        f"{images.name(int(bad[0]))}; mend them, or leave them out with --skip_unreadable",
+        f"{images.name(int(bad[0]))}; fix or remove them, or pass --skip_unreadable",
     ) from error
 
 
 def without(images: LabelledImages, dropped: np.ndarray) -> LabelledImages:
-    """The data set less the images at some indices."""
-    kept = np.setdiff1d(np.arange(len(images)), dropped)
-    index = tf.constant(kept, tf.int64)
+    """Returns the data set without the images at the `dropped` indices."""
+    remaining = np.setdiff1d(np.arange(len(images)), dropped)
+    index = tf.constant(remaining, tf.int64)
     return dataclasses.replace(
         images,
-        labels=images.labels[kept],
+        labels=images.labels[remaining],
         gather=lambda indices: images.gather(tf.gather(index, tf.cast(indices, tf.int64))),
-        fingerprint=hashlib.sha256(images.fingerprint.encode() + kept.tobytes()).hexdigest(),
-        name=lambda k: images.name(int(kept[k])),
+        fingerprint=hashlib.sha256(images.fingerprint.encode() + remaining.tobytes()).hexdigest(),
+        name=lambda k: images.name(int(remaining[k])),
     )

@@ -1,4 +1,4 @@
-"""A user's own images: one sub-folder of PNG or JPEG files per class."""
+"""User data sets: one sub-folder of PNG or JPEG files per class."""
 
 import dataclasses
 import os
@@ -19,12 +19,12 @@ from rumi_tf.utils.io import digest_of, is_text
 from rumi_tf.utils.tables import printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
-# Decoded images up to this many bytes stay in memory; larger folders are decoded batch by batch.
+# Largest data set kept decoded in memory, in bytes; larger ones are decoded per batch.
 MEMORY_LIMIT = 2 * 2**30
-DARK = 8192  # a highest value of 16 bits below which all of an image is dark
+DARK = 8192  # 16-bit images without any value this high are nearly black
 GREY_MODES = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-# By the value of the EXIF tag Orientation: what undoes it.
-_TURNS = {
+# EXIF orientation -> the transpose that undoes it.
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
     6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
@@ -33,120 +33,130 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> LabelledImages:
-    """Reads `config.data_dir`; every image is decoded once, so that bad ones are found now.
+    """Loads the images in `config.data_dir`. Decodes each one now, to find unreadable files early.
 
-    Images are resized to a square of `config.image_size` pixels, bilinear with antialiasing,
-    without regard to their aspect ratio. They are grey if all of them are, else RGB;
-    transparency is laid over white; 16-bit images keep their upper 8 bits.
+    Images are resized to `config.image_size` x `config.image_size`, bilinear with antialiasing,
+    ignoring the aspect ratio. They become grey if all are grey, else RGB. Transparent pixels are
+    blended with white. 16-bit images keep their upper 8 bits.
+
+    Args:
+        config: configuration with `data_dir`, `image_size` and `skip_unreadable`.
+        memory_limit: largest decoded data set to keep in memory, in bytes.
 
     Raises:
-        InvalidInput: no such directory, no class, a class without images, unreadable images
-            (unless `config.skip_unreadable`).
+        InvalidInput: missing directory, fewer than two classes, a class without images, or
+            unreadable images without `config.skip_unreadable`.
     """
     root = Path(config.data_dir)
     if not config.data_dir or not root.is_dir():
         raise InvalidInput(
             "data_dir",
-            f"{config.data_dir!r} is not a directory; --dataset=folder needs one that "
-            "holds a sub-folder of PNG or JPEG images per class",
+            f"{config.data_dir!r} is not a directory; --dataset=folder needs a directory with one "
+            "sub-folder of PNG or JPEG images per class",
         )
     classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(classes) < 2:
-        deeper = [c for c in classes if sum(p.is_dir() for p in c.iterdir()) > 1]
+        nested = [c for c in classes if sum(p.is_dir() for p in c.iterdir()) > 1]
         raise InvalidInput(
             "data_dir",
-            f"{root} has {len(classes)} sub-folders; one per class, at least two"
-            + (f"; did you mean {deeper[0]}?" if deeper else ""),
+            f"{root} has {len(classes)} sub-folders; it needs one per class, at least two"
+            + (f"; did you mean {nested[0]}?" if nested else ""),
         )
     for directory in classes:
         if not is_text(directory.name):
             raise InvalidInput("data_dir", f"the name of {directory} is not UTF-8 text")
     paths: list[Path] = []
-    named: list[int] = []  # the class of every path
-    others: list[Path] = []
+    path_labels: list[int] = []
+    ignored: list[Path] = []
     for label, directory in enumerate(classes):
-        others += (p for p in directory.iterdir() if not is_image(p) and p.name[0] != ".")
-        found = sorted(p for p in directory.iterdir() if is_image(p))
-        paths += found
-        named += [label] * len(found)
+        ignored += (p for p in directory.iterdir() if not is_image(p) and p.name[0] != ".")
+        class_paths = sorted(p for p in directory.iterdir() if is_image(p))
+        paths += class_paths
+        path_labels += [label] * len(class_paths)
     modes = dict(checked(paths, _mode))
     channels = 1 if all(mode in GREY_MODES for mode in modes.values() if mode) else 3
     size = config.image_size
     in_memory = len(paths) * size * size * channels <= memory_limit
-    readable: dict[Path, bool] = {}
+    readable: list[bool] = []
     decoded: dict[Path, Any] = {}
     for path, image in checked(paths, lambda p: decode(p, size, channels)):
-        readable[path] = image is not None
+        readable.append(image is not None)
         if in_memory:
             decoded[path] = image
-    keep = _readable(root, paths, readable, config.skip_unreadable)
+    bad = [path for path, good in zip(paths, readable, strict=True) if not good]
+    if bad and not config.skip_unreadable:
+        raise InvalidInput(
+            "data_dir",
+            f"{len(bad)} of {len(paths)} images in {root} cannot be read, the first is "
+            f"{bad[0].relative_to(root)}; fix or remove them, or pass --skip_unreadable",
+        )
     names = tuple(directory.name for directory in classes)
-    chosen, labels = [paths[k] for k in keep], np.array(named, np.int32)[keep]
+    good_paths = [path for path, good in zip(paths, readable, strict=True) if good]
+    labels = np.array(path_labels, np.int32)[np.array(readable, bool)]
     for label, name in enumerate(names):
         if label not in labels:
-            raise InvalidInput("data_dir", f"class {name} in {root} has no readable PNG or JPEG")
-    note = _note(root, others, len(paths) - len(chosen), _dark(chosen, modes))
+            raise InvalidInput("data_dir", f"class {name} in {root} has no readable images")
+    note = _note(root, ignored, len(bad), _dark_images_note(good_paths, modes))
     if in_memory:
-        images = from_memory(np.stack([decoded[path] for path in chosen]), labels, names)
+        images = from_memory(np.stack([decoded[path] for path in good_paths]), labels, names)
         return dataclasses.replace(images, note=note)
     images = from_loader(
-        _loader(chosen, size, channels),
+        _loader(good_paths, size, channels),
         labels,
         names,
         (size, size, channels),
-        content=os.fsencode("\n".join(f"{p.relative_to(root)} {digest_of(p)}" for p in chosen)),
-        name=lambda k: str(chosen[k].relative_to(root)),
+        content=os.fsencode("\n".join(f"{p.relative_to(root)} {digest_of(p)}" for p in good_paths)),
+        name=lambda k: str(good_paths[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)
 
 
-def _note(root: Path, others: Sequence[Path], skipped: int, dark: str) -> str:
-    """What was left out, and what looks wrong, for the user."""
-    parts = []
-    folders = sorted(path for path in others if path.is_dir())
-    if len(others) > len(folders):
-        parts.append(f"{len(others) - len(folders)} files are no PNG or JPEG")
+def _note(root: Path, ignored: Sequence[Path], num_unreadable: int, dark_note: str) -> str:
+    """Describes skipped files and suspicious images."""
+    skipped = []
+    folders = sorted(path for path in ignored if path.is_dir())
+    if len(ignored) > len(folders):
+        skipped.append(f"{len(ignored) - len(folders)} files that are not PNG or JPEG")
     if folders:
-        parts.append(
-            f"{len(folders)} folders lie inside of class folders, the first is "
+        skipped.append(
+            f"{len(folders)} folders inside class folders, the first is "
             f"{printable(str(folders[0].relative_to(root)))}"
         )
-    if skipped:
-        parts.append(f"{skipped} images cannot be read")
-    left_out = " and ".join(parts) + "; they were left out" if parts else ""
-    return "; ".join(filter(None, [left_out, dark]))
+    if num_unreadable:
+        skipped.append(f"{num_unreadable} unreadable images")
+    return "; ".join(filter(None, [skipped and "skipped " + " and ".join(skipped), dark_note]))
 
 
-def _dark(paths: Sequence[Path], modes: Mapping[Path, str]) -> str:
-    """What is to be said if the upper 8 of 16 bits, which are what is kept, are nearly empty."""
-    deep = [path for path in paths if modes[path].startswith(("I", "F"))]
-    values = [value for _, value in checked(deep, _highest) if value is not None]
+def _dark_images_note(paths: Sequence[Path], modes: Mapping[Path, str]) -> str:
+    """Warns about 16-bit images that look black, because only the upper 8 bits are kept."""
+    paths_16_bit = [path for path in paths if modes[path].startswith(("I", "F"))]
+    values = [value for _, value in checked(paths_16_bit, _highest_value) if value is not None]
     highest = max(values, default=DARK)
     if highest >= DARK:
         return ""
     return (
-        f"no value of the {len(deep)} images of 16 bits is above {highest:g} of 65,535, so they "
-        "are nearly black: multiply them first"
+        f"the highest value of the {len(paths_16_bit)} 16-bit images is {highest:g} of 65,535, so "
+        "they are nearly black; rescale them"
     )
 
 
-def _highest(path: Path) -> float:
+def _highest_value(path: Path) -> float:
     with Image.open(path, formats=("PNG", "JPEG")) as image:
         return float(np.max(np.asarray(image)))
 
 
 def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
-    """One image file as a (size, size, channels) uint8 array; in its own size for `None`.
+    """Decodes an image file to (size, size, channels) uint8; `None` keeps the original size.
 
     Raises:
-        OSError, SyntaxError, ValueError, Image.DecompressionBombError: it cannot be read.
+        OSError, SyntaxError, ValueError, Image.DecompressionBombError: unreadable file.
     """
     with Image.open(path, formats=("PNG", "JPEG")) as file:
         if file.width * file.height > Image.MAX_IMAGE_PIXELS:
-            raise ValueError(f"{file.width}x{file.height} pixels are more than Pillow's limit")
+            raise ValueError(f"{file.width}x{file.height} pixels exceed Pillow's limit")
         file.load()
         image = _upright(file)
-        if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's own conversion would clip
+        if image.mode.startswith(("I", "F")):  # 16 bits: Pillow's conversion would clip
             image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
         elif image.has_transparency_data:
             image = image.convert("RGBA")
@@ -158,20 +168,20 @@ def decode(path: Path, size: int | None, channels: int) -> np.ndarray:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image as it is to be looked at: a phone's photo is stored as its sensor lies.
+    """Applies the EXIF orientation.
 
-    Pillow's `exif_transpose` also writes the other tags anew, and fails at one that is damaged.
+    Pillow's `exif_transpose` also rewrites the other tags and fails on damaged ones.
     """
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # Pillow raises half a dozen types, by which byte is damaged
+    except Exception:  # damaged tags raise many types
         return image
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+    transpose = _TRANSPOSES.get(orientation)
+    return image if transpose is None else image.transpose(transpose)
 
 
 def is_image(path: Path) -> bool:
-    """Whether a path is that of a PNG or JPEG file, by its name."""
+    """True for a visible file with a PNG or JPEG suffix."""
     return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
@@ -181,7 +191,7 @@ def _mode(path: Path) -> str:
 
 
 def checked(paths: Iterable[Path], function: Callable[[Path], Any]) -> Iterator[tuple[Path, Any]]:
-    """Pairs of a path and the function's result, `None` for an unreadable image; in order."""
+    """Yields each path with the function's result, `None` for an unreadable image, in order."""
 
     def attempt(path: Path) -> tuple[Path, Any]:
         try:
@@ -190,20 +200,9 @@ def checked(paths: Iterable[Path], function: Callable[[Path], Any]) -> Iterator[
             return path, None
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        # `decode` refuses too large images itself; other remarks of Pillow are no news to users.
+        # `decode` rejects too large images; Pillow's other warnings do not help users.
         warnings.filterwarnings("ignore", module="PIL")
         yield from pool.map(attempt, paths)
-
-
-def _readable(root: Path, paths: list[Path], readable: dict[Path, bool], skip: bool) -> list[int]:
-    bad = [path for path in paths if not readable[path]]
-    if bad and not skip:
-        raise InvalidInput(
-            "data_dir",
-            f"{len(bad)} of {len(paths)} images in {root} cannot be read, the first is "
-            f"{bad[0].relative_to(root)}; mend them, or leave them out with --skip_unreadable",
-        )
-    return [k for k, path in enumerate(paths) if readable[path]]
 
 
 def _loader(paths: list[Path], size: int, channels: int) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -1,4 +1,4 @@
-"""The data sets by name."""
+"""Loaders of the data sets by name."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from rumi_tf.data.dataset import LabelledImages, from_memory, unreadable, withou
 from rumi_tf.utils import locks
 from rumi_tf.utils.errors import InvalidInput, NoSuchPart, RumiError
 
-# Image sizes that a data set may be trained at; the first is the default.
+# Supported image sizes; the first is the default.
 IMAGE_SIZES = {
     "digits": (28, 32), "mnist": (28, 32), "fashion_mnist": (28, 32), "cifar10": (32,),
     "celeba": (64, 32, 128), "folder": (64, 28, *range(16, 257, 16)),
 }  # fmt: skip
 DIGITS_TEST_SHARE = 0.2
-# By label; a prepared TFDS directory may have lost them.
+# Index is the label; a prepared TFDS directory may lack the names.
 CLASS_NAMES = {
     "mnist": tuple("0123456789"),
     "fashion_mnist": (
@@ -39,11 +39,11 @@ def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
     """Loads the data set of a resolved configuration.
 
     Args:
-        config: names the data set, its directory and the image size.
-        part: `train` or `test`; what the paper trains on is `train`.
+        config: configuration with `dataset`, `data_dir` and `image_size`.
+        part: `train` or `test`; the paper trains on `train`.
 
     Raises:
-        InvalidInput: the data cannot be found, read or downloaded.
+        InvalidInput: missing or unreadable data, or a failed download.
     """
     return _SOURCES[config.dataset](config, part)
 
@@ -54,18 +54,18 @@ def _digits(config: RunConfig, part: str) -> LabelledImages:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    bunch = load_digits()
-    halves = train_test_split(
-        np.arange(len(bunch.target)),
+    digits = load_digits()
+    parts = train_test_split(
+        np.arange(len(digits.target)),
         test_size=DIGITS_TEST_SHARE,
-        random_state=0,  # fixed: which images are held out is part of the data set
-        stratify=bunch.target,
+        random_state=0,  # fixed, since the test part belongs to the data set
+        stratify=digits.target,
     )
-    keep = np.sort(halves[("train", "test").index(part)])
-    pixels = bunch.images[keep, ..., None] * (255 / 16)
+    index = np.sort(parts[("train", "test").index(part)])
+    pixels = digits.images[index, ..., None] * (255 / 16)
     size = config.image_size
     pixels = tf.image.resize(pixels, (size, size), method="bilinear").numpy()
-    return from_memory(np.round(pixels), bunch.target[keep], tuple("0123456789"))
+    return from_memory(np.round(pixels), digits.target[index], tuple("0123456789"))
 
 
 def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:
@@ -93,7 +93,7 @@ def _folder(config: RunConfig, part: str) -> LabelledImages:
     from rumi_tf.data.folder import load_folder
 
     if part != "train":
-        raise NoSuchPart("dataset", f"a folder has no {part} part")
+        raise NoSuchPart("dataset", f"folder has no {part} part")
     return load_folder(config)
 
 
@@ -108,10 +108,10 @@ _SOURCES: dict[str, Callable[[RunConfig, str], LabelledImages]] = {
 
 
 def tfds_builder(config: RunConfig, name: str) -> Any:
-    """The TFDS builder of a data set, prepared; downloads it, with TFDS's progress bar, if absent.
+    """Returns a prepared TFDS builder; downloads the data set if it is not on disk.
 
     Raises:
-        InvalidInput: it is not there and cannot be downloaded.
+        InvalidInput: failed download or damaged copy.
     """
     import tensorflow_datasets as tfds
 
@@ -122,43 +122,39 @@ def tfds_builder(config: RunConfig, name: str) -> Any:
         if builder.is_prepared():
             _check_files(builder)
             return builder
-    root = Path(builder.data_dir).parents[1]  # of root/name/version
+    root = Path(builder.data_dir).parents[1]  # data_dir is root/name/version
     created = [
         directory for directory in (root, root / name, root / "downloads") if not directory.exists()
     ]
     try:
-        # Of the processes that share the directory one downloads, and the others wait for it.
+        # Only one of the processes that share the directory downloads; the others wait.
         with locks.held(root / f".{name}.lock"):
             builder = tfds.builder(name, data_dir=config.data_dir or None)
             if not builder.is_prepared():
                 _check_reachable(builder)
                 builder.download_and_prepare()
-    except Exception as error:
-        # Whatever stopped it (no network, no space, a quota of the host), the user's way out is
-        # the same.
+    except Exception as error:  # no network, disk space or quota: all have the same remedy
         _remove_empty(created)
         reason = str(error).splitlines()[0][:200] if str(error) else ""
         raise InvalidInput(
             "data_dir",
             f"{name} is not prepared in {root} and could not be downloaded "
-            f"({type(error).__name__}: {reason}); give the directory of a prepared copy",
+            f"({type(error).__name__}: {reason}); pass the directory of a prepared copy",
         ) from error
     return builder
 
 
 def _check_files(builder: Any) -> None:
-    """Raises `InvalidInput` if what lies beside prepared data leads to files of other places."""
+    """Raises `InvalidInput` if dataset_info.json points outside the directory of the data."""
     root = os.path.abspath(builder.data_dir)
     for part in builder.info.splits.values():
         if any(os.path.dirname(os.path.abspath(path)) != root for path in part.filepaths):
-            raise InvalidInput(
-                "data_dir", f"dataset_info.json in {root} names files of other directories"
-            )
+            raise InvalidInput("data_dir", f"dataset_info.json in {root} points outside of it")
 
 
 @contextlib.contextmanager
 def _readable(directory: str) -> Iterator[None]:
-    """Turns whatever TFDS raises on damaged files, or without its needs, into one line."""
+    """Translates any TFDS error on damaged files or missing packages into `InvalidInput`."""
     try:
         yield
     except RumiError:
@@ -166,19 +162,18 @@ def _readable(directory: str) -> Iterator[None]:
     except ImportError as error:
         raise InvalidInput(
             "dataset",
-            f"TensorFlow Datasets cannot be used ({error}); install what it needs: pip install "
-            f"{error.name}",
+            f"TensorFlow Datasets cannot be used ({error}); run pip install {error.name}",
         ) from error
     except Exception as error:
         raise InvalidInput(
             "data_dir",
             f"the data set prepared in {directory} cannot be read ({type(error).__name__}); "
-            "delete it to have it prepared anew",
+            "delete it to prepare it again",
         ) from error
 
 
 def _check_reachable(builder: Any) -> None:
-    """Raises `OSError` on a machine without network, where TFDS would retry for minutes."""
+    """Raises `OSError` without network, where TFDS would retry for minutes."""
     hosts = sorted({urllib.parse.urlsplit(url).hostname for url in builder.url_infos})
     if not hosts or urllib.request.getproxies():
         return
@@ -186,7 +181,7 @@ def _check_reachable(builder: Any) -> None:
         with contextlib.suppress(OSError):
             socket.getaddrinfo(host, 443)
             return
-    raise ConnectionError(f"no network: {hosts[0]} is not known")
+    raise ConnectionError(f"no network: {hosts[0]} cannot be resolved")
 
 
 def _remove_empty(roots: Sequence[Path]) -> None:

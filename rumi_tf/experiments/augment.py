@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from sklearn.metrics import precision_score, recall_score
 
-from rumi_tf import metrics
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_memory, joined
 from rumi_tf.data.splits import held_out, make_split
@@ -390,12 +390,12 @@ def classification_metrics(repetition: Repetition, predicted: np.ndarray) -> dic
         predicted: (m,) predicted labels of the test images.
     """
     labels = repetition.images.labels[repetition.test]
-    confusion = metrics.confusion_matrix(labels, predicted, len(repetition.images.class_names))
-    values = (
-        metrics.class_recall(confusion)[repetition.minority],
-        metrics.class_precision(confusion)[repetition.minority],
-        metrics.balanced_accuracy(confusion),
-    )
+    classes = np.arange(len(repetition.images.class_names))
+    # NaN for classes without test images (recall) or predictions (precision).
+    options = {"labels": classes, "average": None, "zero_division": np.nan}
+    recall = recall_score(labels, predicted, **options)
+    precision = precision_score(labels, predicted, **options)
+    values = (recall[repetition.minority], precision[repetition.minority], np.nanmean(recall))
     return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 
 

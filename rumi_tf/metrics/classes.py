@@ -1,4 +1,4 @@
-"""What a classifier sees in generated images: which classes, and of which subset of the data."""
+"""Shares of classes and of class subsets among generated images, by a classifier."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from rumi_tf.metrics import checks
 
 
 def class_histogram(probabilities: np.ndarray) -> np.ndarray:
-    """Share of images by most probable class: (K,), each in [0, 1], with the sum 1.
+    """Share of images per most probable class, (K,) in [0, 1], summing to 1.
 
     Args:
-        probabilities: (n, K) softmax outputs; of equal ones the first class counts.
+        probabilities: (n, K) softmax outputs; ties count for the first class.
 
     Raises:
-        ValueError: rows that are no probabilities.
+        ValueError: invalid probabilities.
     """
     rows = checks.probability_rows(probabilities)
     return np.bincount(rows.argmax(axis=1), minlength=rows.shape[1]) / len(rows)
@@ -23,30 +23,29 @@ def class_histogram(probabilities: np.ndarray) -> np.ndarray:
 def split_shares(
     probabilities: np.ndarray, positive: Sequence[int], negative: Sequence[int]
 ) -> dict[str, float]:
-    """Shares of images by the subset of the data that their most probable class belongs to.
+    """Shares of images per subset of the data, by their most probable class.
 
-    A Rumi-GAN must keep away from `negative_only`; what it does with classes that are in both
-    subsets depends on its weights (Rumi-GAN, Lemmas 3.1 and 3.2).
+    A Rumi-GAN must avoid `negative_only`. How often it generates classes in both subsets depends
+    on its weights (Rumi-GAN, Lemmas 3.1 and 3.2).
 
     Args:
         probabilities: (n, K) softmax outputs for generated images.
         positive: indices of the positive classes.
-        negative: indices of the negative classes, if there are any; may share some with
-            `positive`.
+        negative: indices of the negative classes; may be empty or overlap with `positive`.
 
     Returns:
-        `positive_only`, `negative_only`, `both` and `neither`, in [0, 1], with the sum 1.
+        `positive_only`, `negative_only`, `both` and `neither`, each in [0, 1], summing to 1.
 
     Raises:
-        ValueError: rows that are no probabilities, or classes that do not exist.
+        ValueError: invalid probabilities or unknown classes.
     """
     shares = class_histogram(probabilities)
-    inside = checks.class_indices("positive", positive, shares.size)
-    outside = checks.class_indices("negative", negative, shares.size) if len(negative) else set()
+    positives = checks.class_indices("positive", positive, shares.size)
+    negatives = checks.class_indices("negative", negative, shares.size) if len(negative) else set()
     groups = {
-        "positive_only": inside - outside,
-        "negative_only": outside - inside,
-        "both": inside & outside,
-        "neither": set(range(shares.size)) - inside - outside,
+        "positive_only": positives - negatives,
+        "negative_only": negatives - positives,
+        "both": positives & negatives,
+        "neither": set(range(shares.size)) - positives - negatives,
     }
     return {name: float(shares[sorted(members)].sum()) for name, members in groups.items()}

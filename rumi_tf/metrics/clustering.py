@@ -1,10 +1,10 @@
-"""Mini-batch k-means for many clusterings of the same data.
+"""Mini-batch k-means, optimised for many clusterings of the same data.
 
-scikit-learn's MiniBatchKMeans is what PRD was published with, and what this follows: greedy
-k-means++ seeds, running means of centres, its batch size, stopping rule and renewal of rare
-centres. At 2,048 dimensions it spends its time on float64 copies for the seeds and on gathering
-batches; here everything is float32, and the rows are shuffled once for all clusterings, so that
-a random batch is a window of consecutive rows, with no copy.
+Follows scikit-learn's MiniBatchKMeans, which PRD was published with: greedy k-means++ seeds,
+running means as centres, batch size, stopping rule and reassignment of rare centres. At 2,048
+dimensions scikit-learn spends most time on float64 copies for seeding and on gathering batches.
+Here all arrays are float32, and rows are shuffled once for all clusterings, so that a random batch
+is a window of consecutive rows and needs no copy.
 """
 
 import numpy as np
@@ -14,17 +14,17 @@ BATCH = 1024
 SEEDING = 3 * BATCH
 PATIENCE = 10
 MAX_EPOCHS = 100
-# A centre with a smaller share of the most frequent one's samples is moved elsewhere.
+# Centres with a smaller share of the most frequent centre's samples are reassigned.
 RARE = 0.01
 
 
 class Clustering:
-    """Clusterings of one set of rows.
+    """Repeated clusterings of one set of rows.
 
     Args:
         rows: (n, d) finite features.
-        num_clusters: number of centres, at most the number of different rows.
-        seed: fixes the result of `labels(run)` for every run.
+        num_clusters: number of centres, at most the number of distinct rows.
+        seed: seed of all runs.
     """
 
     def __init__(self, rows: np.ndarray, num_clusters: int, seed: int):
@@ -34,16 +34,16 @@ class Clustering:
         self.batch = min(BATCH, self.count)
         self.seeding = min(SEEDING, self.count)
         self.order = np.random.default_rng(seed).permutation(self.count)
-        # The first rows follow the last ones again, so that every window is whole.
+        # Repeating the first rows at the end makes every window full length.
         wrapped = np.resize(self.order, self.count + self.seeding)
-        # k-means ignores shift and scale; without them float32 keeps its digits and its range.
+        # k-means is invariant to shift and scale; normalising preserves float32 precision.
         centred = rows - rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
         centred /= max(-centred.min(), centred.max(), np.finfo(np.float32).tiny)
         self.rows = centred.astype(np.float32, copy=False)[wrapped]
         self.norms = np.einsum("ij,ij->i", self.rows, self.rows)
 
     def labels(self, run: int) -> np.ndarray:
-        """(n,) cluster of each row, in the order in which the rows were given."""
+        """Cluster of each row, (n,), in the original order."""
         rng = np.random.default_rng([self.seed, run])
         centres = self._centres(rng)
         labels = np.empty(self.count, int)
@@ -54,36 +54,39 @@ class Clustering:
         centres = self._seeds(rng)
         weights = np.zeros(self.num_clusters)
         smoothing = min(1.0, 2 * self.batch / (self.count + 1))
-        average, lowest, waited = None, np.inf, 0
+        average, lowest, steps_since_lowest = None, np.inf, 0
         for step in range(MAX_EPOCHS * self.count // self.batch):
             rows, norms = self._window(self.batch, rng)
             scores = _scores(rows, centres)
             nearest = scores.argmin(axis=1)
             inertia = float((norms + scores[np.arange(len(rows)), nearest]).mean())
-            centres, weights = _moved(centres, weights, rows, nearest, rng)
+            centres, weights = _update(centres, weights, rows, nearest, rng)
             if step == 0:
-                continue  # the inertia of seeds is not yet that of means
+                continue  # the centres were seeds, not means
             average = inertia if average is None else average + smoothing * (inertia - average)
-            lowest, waited = (average, 0) if average < lowest else (lowest, waited + 1)
-            if waited >= PATIENCE:
+            if average < lowest:
+                lowest, steps_since_lowest = average, 0
+            else:
+                steps_since_lowest += 1
+            if steps_since_lowest >= PATIENCE:
                 break
         return centres
 
     def _seeds(self, rng: np.random.Generator) -> np.ndarray:
-        """Greedy k-means++ (Arthur and Vassilvitskii, SODA 2007): the best of a few candidates."""
+        """Greedy k-means++ (Arthur and Vassilvitskii, SODA 2007): best of a few candidates."""
         rows, norms = self._window(self.seeding, rng)
         candidates = 2 + int(np.log(self.num_clusters))
-        chosen = [int(rng.integers(len(rows)))]
-        nearest = _distances(rows, norms, rows[chosen])[:, 0]
-        while len(chosen) < self.num_clusters:
+        seeds = [int(rng.integers(len(rows)))]
+        nearest = _distances(rows, norms, rows[seeds])[:, 0]
+        while len(seeds) < self.num_clusters:
             total = np.cumsum(nearest, dtype=np.float64)
             drawn = np.searchsorted(total, rng.random(candidates) * total[-1], side="right")
             drawn = np.minimum(drawn, len(rows) - 1)
             options = np.minimum(_distances(rows, norms, rows[drawn]), nearest[:, None])
             best = options.sum(axis=0).argmin()
-            chosen.append(int(drawn[best]))
+            seeds.append(int(drawn[best]))
             nearest = options[:, best]
-        return rows[chosen]
+        return rows[seeds]
 
     def _window(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         start = int(rng.integers(self.count))
@@ -91,7 +94,7 @@ class Clustering:
 
 
 def _scores(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(n, k) squared distances without the rows' own norms, which change no argmin."""
+    """Squared distances (n, k) without the norms of the rows, which do not affect the argmin."""
     return np.einsum("ij,ij->i", centres, centres) - 2 * (rows @ centres.T)
 
 
@@ -99,22 +102,22 @@ def _distances(rows: np.ndarray, norms: np.ndarray, centres: np.ndarray) -> np.n
     return np.maximum(norms[:, None] + _scores(rows, centres), 0)
 
 
-def _moved(
+def _update(
     centres: np.ndarray,
     weights: np.ndarray,
     rows: np.ndarray,
     nearest: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Centres as means of all rows they were nearest to so far, and the numbers of these."""
+    """Updates centres to the means of all rows assigned to them so far, and counts those rows."""
     size = len(rows)
     member = sparse.csr_array(
         (np.ones(size, np.float32), (nearest, np.arange(size))), shape=(len(centres), size)
     )
     total = weights + np.bincount(nearest, minlength=len(centres))
-    keep = np.where(total > 0, weights / np.maximum(total, 1), 1).astype(np.float32)
-    share = (1 / np.maximum(total, 1)).astype(np.float32)
-    centres = centres * keep[:, None] + (member @ rows) * share[:, None]
+    decay = np.where(total > 0, weights / np.maximum(total, 1), 1).astype(np.float32)
+    rate = (1 / np.maximum(total, 1)).astype(np.float32)
+    centres = centres * decay[:, None] + (member @ rows) * rate[:, None]
     rare = total < RARE * total.max()
     if rare.any():
         centres[rare] = rows[rng.integers(size, size=rare.sum())]

@@ -1,4 +1,4 @@
-"""Fréchet distance of Gaussians fitted to two sets of features (FID), exact and streaming."""
+"""Fréchet distance between Gaussians fitted to two sets of features (FID), exact and streaming."""
 
 from typing import Any
 
@@ -9,34 +9,34 @@ from threadpoolctl import threadpool_limits
 
 from rumi_tf.metrics import checks
 
-# Rows converted to float64 at a time; bounds the memory of an update, not its result.
+# Rows converted to float64 at a time; limits the memory of an update.
 BLOCK = 4096
-# Round-off admitted in a distance: relative to itself, or to what it is the difference of.
-ROUND_OFF = 1e-7
-ROUND_OFF_OF_PARTS = 1e-10
-# A column whose deviation is below this share of its mean is constant but for round-off.
+# Tolerated round-off, relative to the distance and to the terms it is the difference of.
+TOLERANCE = 1e-7
+TOLERANCE_OF_TERMS = 1e-10
+# A column whose deviation is below this share of its mean is constant up to round-off.
 CONSTANT = 1e-13
 
 
 class GaussianStatistics:
     """Count, mean and covariance of a stream of features, in float64 and O(d^2) memory.
 
-    Batches are centred on their own mean and combined by the update of Chan, Golub and LeVeque
-    (COMPSTAT 1982), so that a large mean costs no digits. In which batches the rows come changes
-    the result by round-off only.
+    Batches are centred on their mean and combined by the update of Chan, Golub and LeVeque
+    (COMPSTAT 1982), so that a large mean costs no precision. Batch boundaries change the result
+    only by round-off.
     """
 
     def __init__(self):
         self.count = 0
-        # Absent until there is a sample.
+        # `None` until the first sample.
         self._mean: Any = None
-        self._scatter: Any = None  # sum of (x - mean)(x - mean)^T: lower triangle, zeros above
+        self._scatter: Any = None  # lower triangle of the sum of (x - mean)(x - mean)^T
 
     @classmethod
     def from_moments(
         cls, count: int, mean: np.ndarray, covariance: np.ndarray
     ) -> "GaussianStatistics":
-        """Statistics that were computed before, for example a stored reference set.
+        """Restores statistics that were computed before, e.g. of a reference set.
 
         Args:
             count: number of samples, at least 2.
@@ -44,37 +44,37 @@ class GaussianStatistics:
             covariance: (d, d), unbiased: divided by count - 1.
 
         Raises:
-            ValueError: shapes that do not fit, values that are not finite, a covariance that is
-                not symmetric or has a negative variance.
+            ValueError: mismatched shapes, values that are not finite, or a covariance that is not
+                symmetric or has a negative variance.
         """
         self = cls()
-        self.count = checks.whole_number("count", count, 2)
+        self.count = checks.integer("count", count, 2)
         self._mean = checks.feature_rows("mean", np.atleast_2d(mean), 1)[0].astype(np.float64)
         rows = checks.feature_rows("covariance", covariance, 1).astype(np.float64)
         if rows.shape != (self._mean.size,) * 2 or np.ndim(mean) != 1:
             raise ValueError(
-                f"mean has shape {np.shape(mean)} and covariance {rows.shape}; they must be (d,) "
-                "and (d, d)"
+                f"mean has shape {np.shape(mean)} and covariance {rows.shape}; expected (d,) and "
+                "(d, d)"
             )
         asymmetry = np.abs(rows - rows.T).max()
         if asymmetry > 1e-6 * np.abs(rows).max() or rows.diagonal().min() < 0:
-            raise ValueError("covariance is not one: it must be symmetric with variances >= 0")
+            raise ValueError("covariance must be symmetric with variances >= 0")
         self._scatter = np.asfortranarray(np.tril(rows) * (self.count - 1))
         return self
 
     @property
     def mean(self) -> np.ndarray:
-        """(d,) mean of all samples so far.
+        """Mean of all samples so far, (d,).
 
         Raises:
-            ValueError: no samples yet.
+            ValueError: no samples.
         """
-        self._require(1)
+        self._require_count(1)
         return self._mean.copy()
 
     @property
     def covariance(self) -> np.ndarray:
-        """(d, d) unbiased covariance (divided by count - 1) of all samples so far.
+        """Unbiased covariance (divided by count - 1) of all samples so far, (d, d).
 
         Raises:
             ValueError: fewer than two samples.
@@ -89,31 +89,20 @@ class GaussianStatistics:
             batch: (n, d) features, n >= 1.
 
         Raises:
-            ValueError: features that are not finite numbers of that shape, or of another width
-                than before. Nothing has been added then.
+            ValueError: features that are not finite numbers of that shape, or another d than
+                before. The statistics are unchanged.
         """
         rows = checks.feature_rows("batch", batch, at_least=1)
         if self._mean is None:
             self._mean = np.zeros(rows.shape[1])
             self._scatter = np.zeros((rows.shape[1],) * 2, order="F")
-        self._require_width(rows.shape[1])
+        if rows.shape[1] != self._mean.size:
+            raise ValueError(
+                f"batch has {rows.shape[1]} columns and the statistics have {self._mean.size}; "
+                "both must come from the same embedding"
+            )
         for start in range(0, len(rows), BLOCK):
             self._add(rows[start : start + BLOCK])
-        return self
-
-    def merge(self, other: "GaussianStatistics") -> "GaussianStatistics":
-        """Adds the samples of other statistics, which stay as they are, and returns itself.
-
-        Raises:
-            ValueError: statistics of another width.
-        """
-        if not other.count:
-            return self
-        if self._mean is None:
-            self._mean, self._scatter = np.zeros_like(other._mean), np.zeros_like(other._scatter)
-        self._require_width(other._mean.size)
-        shift = self._advance(other._mean, other.count)
-        self._scatter += other._scatter + np.tril(np.outer(shift, shift))
         return self
 
     def _add(self, rows: np.ndarray) -> None:
@@ -121,51 +110,38 @@ class GaussianStatistics:
         centred[:-1] = rows
         mean = centred[:-1].mean(axis=0)
         centred[:-1] -= mean
-        # The shift of the mean is one more row of the product.
-        centred[-1] = self._advance(mean, len(rows))
+        total = self.count + len(rows)
+        shift = mean - self._mean
+        # The correction for the shift of the mean is one more row of the product.
+        centred[-1] = shift * np.sqrt(self.count / total * len(rows))
+        self._mean = self._mean + shift * (len(rows) / total)
+        self.count = total
         self._scatter = blas.dsyrk(
             1.0, centred.T, beta=1.0, c=self._scatter, lower=1, overwrite_c=1
         )
 
-    def _advance(self, mean: np.ndarray, count: int) -> np.ndarray:
-        """Moves count and mean; returns the vector whose square corrects the scatter."""
-        total = self.count + count
-        difference = mean - self._mean
-        scale = np.sqrt(self.count / total * count)
-        self._mean = self._mean + difference * (count / total)
-        self.count = total
-        return difference * scale
-
     def _lower_covariance(self) -> np.ndarray:
-        """The covariance's lower triangle, with zeros above: all that LAPACK reads."""
-        self._require(2)
+        """Lower triangle of the covariance, all that LAPACK reads, with zeros above."""
+        self._require_count(2)
         return self._scatter / (self.count - 1)
 
-    def _require(self, count: int) -> None:
+    def _require_count(self, count: int) -> None:
         if self.count < count:
-            raise ValueError(f"statistics of {self.count} samples; at least {count} are needed")
-
-    def _require_width(self, width: int) -> None:
-        if width != self._mean.size:
-            raise ValueError(
-                f"batch has {width} columns, the statistics have {self._mean.size}; both must "
-                "come from the same embedding"
-            )
+            raise ValueError(f"statistics have {self.count} samples; at least {count} are needed")
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), with unbiased covariances A and B.
 
     Heusel et al., NeurIPS 2017, Eq. 6 (Dowson and Landau, 1982). In [0, inf), in squared units of
-    the features, symmetric, 0 for equal sets. Biased upwards for finite samples, the more so the
-    fewer there are: compare values of equal counts only (see `small_sample_note`,
-    `extrapolated_frechet_distance`). A set of equal rows has the zero covariance and a well
-    defined distance (see `constant_set_note`).
+    the features, symmetric, 0 for equal sets. Biased upwards for finite samples, more for fewer:
+    compare only values of equal counts (see `small_sample_note`, `extrapolated_frechet_distance`).
+    A set of equal rows has zero covariance and a well-defined distance (see `constant_set_note`).
 
-    No matrix square root is taken. With A = F F^T and B = G G^T, tr (A B)^(1/2) is the sum of the
-    singular values of F^T G, for any factors: F^T G has the squares of its singular values as the
-    eigenvalues of A B. The centred samples themselves are such a factor, and the smaller one if
-    there are fewer samples than dimensions; see `frechet_distance_from_statistics` for the rest.
+    No matrix square root is computed. With A = F F^T and B = G G^T, tr (A B)^(1/2) is the sum of
+    the singular values of F^T G for any factors F and G, since their squares are the eigenvalues
+    of A B. With fewer samples than dimensions the centred samples are the smallest factor;
+    otherwise see `frechet_distance_from_statistics`.
 
     Args:
         features_a: (n, d), n >= 2.
@@ -180,49 +156,49 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
         return frechet_distance_from_statistics(
             GaussianStatistics().update(a), GaussianStatistics().update(b)
         )
-    # With very few samples on one side even a long factor of the other is cheaper than d x d.
-    few = 3 * fewest <= dimension
-    mean_a, factor_a = _mean_and_factor(a, few)
-    mean_b, factor_b = _mean_and_factor(b, few)
-    parts = sum(np.square(part).sum() for part in (mean_a - mean_b, factor_a, factor_b))
-    return _distance(parts, _nuclear_norm(factor_a.T @ factor_b))
+    # With very few samples in one set even many samples of the other are cheaper than d x d.
+    use_samples = 3 * fewest <= dimension
+    mean_a, factor_a = _mean_and_factor(a, use_samples)
+    mean_b, factor_b = _mean_and_factor(b, use_samples)
+    terms = sum(np.square(term).sum() for term in (mean_a - mean_b, factor_a, factor_b))
+    return _distance(terms, _nuclear_norm(factor_a.T @ factor_b))
 
 
 def frechet_distance_from_statistics(a: GaussianStatistics, b: GaussianStatistics) -> float:
-    """The same as `frechet_distance`, from streamed or stored statistics.
+    """Computes `frechet_distance` from streamed or stored statistics.
 
-    The eigenvalues of A B come from the symmetric-definite problem that one Cholesky
-    factorisation reduces it to. Their roots lose digits where A B is nearly singular. If they may
-    have lost too many, or if there is no factorisation, the singular values of the product of two
-    pivoted Cholesky factors are used: two to three times as long, and accurate for any rank.
+    The eigenvalues of A B come from a symmetric-definite problem, reduced by one Cholesky
+    factorisation. Their roots are inaccurate if A B is nearly singular. If they are too inaccurate,
+    or the factorisation fails, the singular values of the product of two pivoted Cholesky factors
+    are used, which takes two to three times as long and is accurate for any rank.
 
     Args:
         a: statistics of at least 2 samples.
-        b: statistics of at least 2 samples, of the same width.
+        b: statistics of at least 2 samples with as many columns.
 
     Raises:
-        ValueError: fewer samples, or different widths.
+        ValueError: too few samples, or different numbers of columns.
     """
     mean_a, mean_b = a.mean, b.mean
     if mean_a.size != mean_b.size:
         raise ValueError(
-            f"statistics of {mean_a.size} and of {mean_b.size} columns; both must come from the "
-            "same embedding"
+            f"a has {mean_a.size} columns and b has {mean_b.size}; both must come from the same "
+            "embedding"
         )
     lower_a, lower_b = a._lower_covariance(), b._lower_covariance()
-    parts = np.square(mean_a - mean_b).sum() + np.trace(lower_a) + np.trace(lower_b)
+    terms = np.square(mean_a - mean_b).sum() + np.trace(lower_a) + np.trace(lower_b)
     varying = (lower_a.diagonal() > np.square(CONSTANT * mean_a)) & (
         lower_b.diagonal() > np.square(CONSTANT * mean_b)
     )
     if not varying.any():
-        return float(parts)
-    if not varying.all():  # dead units of an embedding; they have no part in A B
-        chosen = np.ix_(varying, varying)
-        lower_a, lower_b = lower_a[chosen], lower_b[chosen]
-    root = _root_from_eigenvalues(lower_a, lower_b, parts)
+        return float(terms)
+    if not varying.all():  # dead units of an embedding do not contribute to A B
+        block = np.ix_(varying, varying)
+        lower_a, lower_b = lower_a[block], lower_b[block]
+    root = _root_from_eigenvalues(lower_a, lower_b, terms)
     if root is None:
         root = _nuclear_norm(_factor(lower_a).T @ _factor(lower_b))
-    return _distance(parts, root)
+    return _distance(terms, root)
 
 
 def extrapolated_frechet_distance(
@@ -231,38 +207,39 @@ def extrapolated_frechet_distance(
     seed: int = 0,
     num_points: int = 15,
 ) -> float:
-    """The Fréchet distance that infinitely many generated samples would have.
+    """Extrapolates the Fréchet distance to infinitely many generated samples.
 
-    Chong and Forsyth, CVPR 2020, Section 3: the bias falls as 1/n, so a line is fitted to the
-    distances of random subsets over 1/n, and its intercept returned. Sizes are evenly spaced from
-    a tenth of the set, but twice the dimension if half of the set is that large (below, the
-    distance is not linear in 1/n), to the whole set. The reference stays whole, so its own, fixed,
-    bias stays in. Same units as `frechet_distance`; an estimate, so it may fall slightly below 0.
+    Chong and Forsyth, CVPR 2020, Section 3: the bias falls as 1/n, so the intercept of a line
+    fitted to the distances of random subsets over 1/n is returned. Subset sizes are evenly spaced
+    up to the whole set. The smallest is a tenth of the set, raised to min(2 d, n / 2) if that is
+    larger, since distances of fewer samples are not linear in 1/n. The reference is always whole,
+    so its bias remains. Same units as `frechet_distance`; an estimate, which may be slightly
+    negative.
 
     Args:
         features_generated: (n, d), n >= 4.
         features_reference: (m, d), m >= 2, or their statistics.
-        seed: of the subsets.
+        seed: seed of the subsets.
         num_points: number of subsets, at least 2.
 
     Raises:
-        ValueError: features that are not finite numbers of these shapes, or bad numbers.
+        ValueError: features that are not finite numbers of these shapes, or numbers out of range.
     """
-    target = features_reference
-    if not isinstance(target, GaussianStatistics):
+    reference = features_reference
+    if not isinstance(reference, GaussianStatistics):
         _, rows = checks.feature_pair(
-            "features_generated", features_generated, "features_reference", target
+            "features_generated", features_generated, "features_reference", reference
         )
-        target = GaussianStatistics().update(rows)
+        reference = GaussianStatistics().update(rows)
     generated = checks.feature_rows("features_generated", features_generated, at_least=4)
     count, dimension = generated.shape
-    num_points = checks.whole_number("num_points", num_points, 2)
-    rng = np.random.default_rng(checks.whole_number("seed", seed, 0))
+    num_points = checks.integer("num_points", num_points, 2)
+    rng = np.random.default_rng(checks.integer("seed", seed, 0))
     smallest = max(2, count // 10, min(2 * dimension, count // 2))
     sizes = np.linspace(smallest, count, num_points).round().astype(int)
     distances = [
         frechet_distance_from_statistics(
-            GaussianStatistics().update(generated[rng.permutation(count)[:size]]), target
+            GaussianStatistics().update(generated[rng.permutation(count)[:size]]), reference
         )
         for size in sizes
     ]
@@ -270,9 +247,9 @@ def extrapolated_frechet_distance(
     return float(intercept)
 
 
-def _mean_and_factor(rows: np.ndarray, few: bool) -> tuple[np.ndarray, np.ndarray]:
-    """(d,) mean and a matrix F of d rows, with F F^T the covariance."""
-    if not few and len(rows) > rows.shape[1]:
+def _mean_and_factor(rows: np.ndarray, use_samples: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (d,) and a matrix F with d rows such that F F^T is the covariance."""
+    if not use_samples and len(rows) > rows.shape[1]:
         statistics = GaussianStatistics().update(rows)
         return statistics.mean, _factor(statistics._lower_covariance())
     rows = rows.astype(np.float64)
@@ -281,12 +258,12 @@ def _mean_and_factor(rows: np.ndarray, few: bool) -> tuple[np.ndarray, np.ndarra
     return mean, rows.T / np.sqrt(len(rows) - 1)
 
 
-def _distance(parts: float, root: float) -> float:
-    return float(max(parts - 2 * root, 0.0))
+def _distance(terms: float, root: float) -> float:
+    return float(max(terms - 2 * root, 0.0))
 
 
-def _root_from_eigenvalues(lower_a: np.ndarray, lower_b: np.ndarray, parts: float) -> float | None:
-    """tr (A B)^(1/2) by the eigenvalues of A B, or None if that is not accurate enough."""
+def _root_from_eigenvalues(lower_a: np.ndarray, lower_b: np.ndarray, terms: float) -> float | None:
+    """Computes tr (A B)^(1/2) from the eigenvalues of A B; `None` if not accurate enough."""
     try:
         with _one_thread():
             values = linalg.eigh(
@@ -297,11 +274,11 @@ def _root_from_eigenvalues(lower_a: np.ndarray, lower_b: np.ndarray, parts: floa
     if values[0] <= 0:
         return None
     roots = np.sqrt(values)
-    # Round-off moves an eigenvalue by less than this, and twice its root by that over the root;
-    # as signs differ, the sum by the root of the squares (measured: by less than a tenth of it).
-    moved = np.finfo(float).eps * _norm(lower_a) * _norm(lower_b)
-    admitted = max(ROUND_OFF * (parts - 2 * roots.sum()), ROUND_OFF_OF_PARTS * parts)
-    return float(roots.sum()) if linalg.norm(moved / roots) <= admitted else None
+    # Eigenvalues have errors below `error`, and twice their roots have errors below error / root.
+    # Signs differ, so the error of the sum is about the norm (measured: less than a tenth of it).
+    error = np.finfo(float).eps * _norm(lower_a) * _norm(lower_b)
+    tolerance = max(TOLERANCE * (terms - 2 * roots.sum()), TOLERANCE_OF_TERMS * terms)
+    return float(roots.sum()) if linalg.norm(error / roots) <= tolerance else None
 
 
 def _norm(lower: np.ndarray) -> float:
@@ -310,10 +287,9 @@ def _norm(lower: np.ndarray) -> float:
 
 
 def _factor(lower: np.ndarray) -> np.ndarray:
-    """F of shape (d, rank) with F F^T = A, from A's lower triangle, by Cholesky with pivoting.
+    """Pivoted Cholesky: F of shape (d, rank) with F F^T = A, from the lower triangle of A.
 
-    Pivots at the level of round-off end it: what is left is noise, and its roots would not be
-    small.
+    Stops at pivots of the size of round-off: the rest is noise, whose roots would not be small.
     """
     packed, pivots, rank, _ = lapack.dpstrf(lower, lower=1)
     factor = np.empty((len(lower), rank))
@@ -329,9 +305,9 @@ def _nuclear_norm(matrix: np.ndarray) -> float:
 
 
 def _one_thread() -> threadpool_limits:
-    """One BLAS thread for reductions to tridiagonal or bidiagonal form.
+    """Limits BLAS to one thread for reductions to tridiagonal or bidiagonal form.
 
-    They synchronise at every column and wait for memory: a second thread gains little, and costs
-    ten times the time if another process has its core.
+    They synchronise at every column and are memory-bound: a second thread gains little, and takes
+    ten times as long if another process uses its core.
     """
     return threadpool_limits(1, user_api="blas")

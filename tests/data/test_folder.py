@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,13 +46,13 @@ def test_classes_labels_and_pixels(tree):
 
 def test_lazy_loading_gives_the_same_images(tree):
     settings = RunConfig(dataset="folder", data_dir=str(tree), image_size=16)
-    memory, lazy = load_folder(settings), load_folder(settings, memory_limit=0)
+    in_memory, lazy = load_folder(settings), load_folder(settings, memory_limit=0)
     order = np.array([5, 0, 3])
-    np.testing.assert_array_equal(memory.gather(order), lazy.gather(order))
+    np.testing.assert_array_equal(in_memory.gather(order), lazy.gather(order))
     assert lazy.name(0) == "cats/0.png"
 
 
-def test_fingerprint_follows_the_content(tree):
+def test_fingerprint_depends_on_the_content(tree):
     before = load(tree).fingerprint
     assert load(tree).fingerprint == before
     write(tree, "cats/0.png", colour(41))
@@ -67,53 +69,44 @@ def test_grey_if_all_are_grey(tmp_path):
     assert images.gather([0]).numpy() == pytest.approx(77 / 127.5 - 1, abs=1e-6)
 
 
-def test_kinds_of_pixels(tmp_path):
-    deep = write(tmp_path, "x/deep.png", np.full((9, 9), 77 * 256 + 5, np.uint16))
-    assert (decode(deep, 4, 1) == 77).all()
-    clear = np.zeros((9, 9, 4), np.uint8)
-    assert (decode(write(tmp_path, "x/clear.png", clear), 4, 3) == 255).all()
-    assert (decode(write(tmp_path, "x/one.png", np.ones((9, 9), bool)), 4, 3) == 255).all()
+def test_pixel_formats(tmp_path):
+    sixteen_bit = write(tmp_path, "x/16bit.png", np.full((9, 9), 77 * 256 + 5, np.uint16))
+    assert (decode(sixteen_bit, 4, 1) == 77).all()
+    transparent = write(tmp_path, "x/transparent.png", np.zeros((9, 9, 4), np.uint8))
+    assert (decode(transparent, 4, 3) == 255).all()
+    one_bit = write(tmp_path, "x/1bit.png", np.ones((9, 9), bool))
+    assert (decode(one_bit, 4, 3) == 255).all()
     palette = Image.fromarray(colour(100)).quantize(4)
     palette.save(tmp_path / "x" / "p.png")
     assert (np.abs(decode(tmp_path / "x" / "p.png", 4, 3).astype(int) - 100) <= 1).all()
 
 
-def test_exif_orientation_is_applied(tmp_path):
-    halves = np.zeros((16, 16, 3), np.uint8)
-    halves[:8] = 255
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise to be seen upright
-    path = write(tmp_path, "x/p.jpg", halves, exif=exif)
-    seen = decode(path, 16, 1)[..., 0]
-    assert (seen[:, 9:] > 200).all() and (seen[:, :7] < 50).all()
-
-
-TURNS = {  # by EXIF orientation: from the stored image to the one that is seen
+TRANSFORMS = {  # EXIF orientation -> function from the stored to the upright image
     1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
     6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("orientation", TURNS)
-def test_every_exif_orientation_is_undone(orientation, tmp_path):
+@pytest.mark.parametrize("orientation", TRANSFORMS)
+def test_exif_orientation_is_applied(orientation, tmp_path):
     stored = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = write(tmp_path, "x/p.png", stored, exif=exif)
-    np.testing.assert_array_equal(decode(path, None, 1)[..., 0], TURNS[orientation](stored))
+    np.testing.assert_array_equal(decode(path, None, 1)[..., 0], TRANSFORMS[orientation](stored))
 
 
 @pytest.mark.parametrize("cut", [10, 30, 45])
-def test_a_photo_whose_exif_tags_are_damaged_is_still_read(cut, tmp_path):
+def test_images_with_damaged_exif_tags_are_read(cut, tmp_path):
     exif = Image.Exif()
     exif[0x0112], exif[0x010E], exif[0x0132] = 6, "a description of it", "2020:01:01 00:00:00"
-    whole = exif.tobytes()
-    damaged = whole[:cut] + bytes(b ^ 0x55 for b in whole[cut : cut + 6]) + whole[cut + 6 :]
+    intact = exif.tobytes()
+    damaged = intact[:cut] + bytes(b ^ 0x55 for b in intact[cut : cut + 6]) + intact[cut + 6 :]
     path = write(tmp_path, "x/p.jpg", colour(100), exif=damaged)
     assert decode(path, 16, 3).shape == (16, 16, 3)
 
 
-def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
+def test_unreadable_images_are_reported_and_skipped_on_request(tree):
     (tree / "cats" / "1.png").write_bytes((tree / "cats" / "1.png").read_bytes()[:60])
     (tree / "dogs" / "zero.jpg").write_bytes(b"")
     with pytest.raises(InvalidInput) as caught:
@@ -122,52 +115,46 @@ def test_unreadable_images_are_named_counted_and_skipped_on_demand(tree):
     assert "--skip_unreadable" in str(caught.value)
     images = load(tree, skip_unreadable=True)
     assert images.labels.tolist() == [0, 0, 1, 1, 1]
-    assert images.note == (
-        "1 files are no PNG or JPEG and 2 images cannot be read; they were left out"
-    )
+    assert re.search(r"\b1 files.*\b2 unreadable", images.note)
 
 
-def test_folders_inside_of_classes_are_named_and_not_taken_for_files(tree):
+def test_folders_inside_class_folders_are_reported(tree):
     for day in ("day2", "day1"):
         (tree / "dogs" / day).mkdir()
-    assert load(tree).note == (
-        "1 files are no PNG or JPEG and 2 folders lie inside of class folders, the first is "
-        "dogs/day1; they were left out"
-    )
+    assert re.search(r"\b1 files.*\b2 folders.*dogs/day1", load(tree).note)
     (tree / "cats" / "a\x1b[2J").mkdir()
-    assert r"the first is cats/a\x1b[2J;" in load(tree).note
+    assert r"cats/a\x1b[2J" in load(tree).note
 
 
-def test_the_folder_above_the_classes_points_at_them(tmp_path):
+def test_error_for_the_parent_of_a_data_set_suggests_the_data_set(tmp_path):
     for name in ("a", "b"):
         write(tmp_path, f"train/{name}/0.png", colour(9))
-    with pytest.raises(InvalidInput, match=r"one per class, at least two; did you mean .*/train\?"):
+    with pytest.raises(InvalidInput, match=r"--data_dir: .*/train\?"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("highest, dark", [(4095, True), (60_000, False)])
-def test_sixteen_bits_that_are_hardly_used_are_pointed_out(highest, dark, tree):
-    """A camera's 12 bits in a file of 16 are black in the 8 upper ones."""
+def test_note_warns_about_dark_16_bit_images(highest, dark, tree):
+    """The upper 8 of 16 bits are nearly 0 if a camera stored 12 bits."""
     values = np.linspace(0, highest, 400).reshape(20, 20).astype(np.uint16)
-    write(tree, "cats/deep.png", values)
-    said = "no value of the 1 images of 16 bits is above 4095 of 65,535, so they are nearly black"
-    assert (said in load(tree).note) is dark
+    write(tree, "cats/16bit.png", values)
+    assert ("4095 of 65,535" in load(tree).note) is dark
 
 
-def test_an_announced_giant_is_unreadable_and_not_decoded(tree, monkeypatch):
+def test_oversized_images_are_unreadable_and_not_decoded(tree, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399)
     with pytest.raises(InvalidInput, match="6 of 6"):
         load(tree)
 
 
-def test_another_format_behind_the_suffix_is_unreadable(tree):
+def test_a_file_whose_format_is_not_its_suffix_is_unreadable(tree):
     Image.fromarray(colour(1)).save(tree / "cats" / "0.png", format="GIF")
     with pytest.raises(InvalidInput, match=r"cats/0\.png"):
         load(tree)
 
 
 @pytest.mark.parametrize("shape", ["absent", "file", "empty", "one class", "class without images"])
-def test_directories_that_are_no_data_set(tmp_path, shape):
+def test_directories_that_are_not_data_sets(tmp_path, shape):
     root = tmp_path / "data"
     if shape == "file":
         root.write_text("")

@@ -15,8 +15,8 @@ def split(labels=LABELS, names=TEN, **values):
     return make_split(RunConfig(**{"dataset": "mnist", **values}), labels, names)
 
 
-def sizes(parts):
-    return len(parts.indices["positive"]), len(parts.indices["negative"])
+def sizes(result):
+    return len(result.indices["positive"]), len(result.indices["negative"])
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def loaded():
     return {}
 
 
-def real(dataset, directory, loaded, **values):
+def real_split(dataset, directory, loaded, **values):
     config = resolve(RunConfig(dataset=dataset, data_dir=directory, **values))
     if dataset not in loaded:
         loaded[dataset] = load_images(config)
@@ -32,35 +32,36 @@ def real(dataset, directory, loaded, **values):
     return images, make_split(config, images.labels, images.class_names)
 
 
-def test_published_counts_of_mnist(tfds_dir, loaded):
-    assert sizes(real("mnist", tfds_dir, loaded, split="even")[1]) == (29_492, 30_508)
-    assert sizes(real("mnist", tfds_dir, loaded, split="odd")[1]) == (30_508, 29_492)
-    assert sizes(real("mnist", tfds_dir, loaded, split="overlap")[1]) == (36_177, 35_730)
-    images, few = real("mnist", tfds_dir, loaded, minority_class="5")
-    assert sizes(few) == (200, 60_000 - 5_421)
-    assert set(images.labels[few.indices["positive"]]) == {5}
-    assert 5 not in images.labels[few.indices["negative"]]
+def test_sizes_on_mnist_are_the_published_ones(tfds_dir, loaded):
+    assert sizes(real_split("mnist", tfds_dir, loaded, split="even")[1]) == (29_492, 30_508)
+    assert sizes(real_split("mnist", tfds_dir, loaded, split="odd")[1]) == (30_508, 29_492)
+    assert sizes(real_split("mnist", tfds_dir, loaded, split="overlap")[1]) == (36_177, 35_730)
+    images, unbalanced = real_split("mnist", tfds_dir, loaded, minority_class="5")
+    assert sizes(unbalanced) == (200, 60_000 - 5_421)
+    assert set(images.labels[unbalanced.indices["positive"]]) == {5}
+    assert 5 not in images.labels[unbalanced.indices["negative"]]
 
 
-def test_published_counts_of_cifar10(tfds_dir, loaded):
-    assert sizes(real("cifar10", tfds_dir, loaded, minority_class="horse")[1]) == (250, 45_000)
-    animals = real("cifar10", tfds_dir, loaded, split="animals")[1]
+def test_sizes_on_cifar10_are_the_published_ones(tfds_dir, loaded):
+    _, unbalanced = real_split("cifar10", tfds_dir, loaded, minority_class="horse")
+    assert sizes(unbalanced) == (250, 45_000)
+    _, animals = real_split("cifar10", tfds_dir, loaded, split="animals")
     assert sizes(animals) == (30_000, 20_000)
 
 
-def test_fashion_overlap_uses_the_same_label_indices():
+def test_overlap_on_fashion_mnist_has_the_same_labels():
     labels = np.repeat(np.arange(10), 6000)
     assert sizes(split(labels, dataset="fashion_mnist", split="overlap")) == (36_000, 36_000)
 
 
-def test_overlapping_sides_share_exactly_the_images_of_2_and_9():
-    parts = split(split="overlap")
-    shared = np.intersect1d(parts.indices["positive"], parts.indices["negative"])
+def test_overlap_consists_of_the_images_of_2_and_9():
+    result = split(split="overlap")
+    shared = np.intersect1d(result.indices["positive"], result.indices["negative"])
     assert set(LABELS[shared]) == {2, 9} and len(shared) == 60
-    assert len(parts.indices["all"]) == 300
+    assert len(result.indices["all"]) == 300
 
 
-def test_minority_is_random_by_seed_and_not_the_first_images():
+def test_minority_images_are_drawn_at_random():
     chosen = {
         seed: split(split="unbalanced", minority_class="3", minority_size=10, seed=seed).indices[
             "positive"
@@ -74,48 +75,48 @@ def test_minority_is_random_by_seed_and_not_the_first_images():
     assert again.indices["positive"].tolist() == chosen[0].tolist()
 
 
-def test_minority_size_zero_keeps_all_and_none_keeps_the_share():
+def test_minority_size_0_keeps_all_and_none_keeps_5_percent():
     labels = np.repeat([0, 1], [1000, 400])
     common = {"dataset": "celeba", "split": "unbalanced", "minority_class": "female"}
     assert sizes(split(labels, ("Female", "Male"), **common)) == (50, 400)
     assert sizes(split(labels, ("Female", "Male"), minority_size=0, **common)) == (1000, 400)
 
 
-def test_free_classes_by_name_index_and_case():
+def test_classes_by_name_index_and_case():
     names = ("apple", "pear", "plum")
     labels = np.repeat([0, 1, 2], 5)
     common = {"dataset": "folder", "split": "classes"}
-    parts = split(labels, names, positive_classes=("PEAR", "2"), **common)
-    assert (parts.positive_classes, parts.negative_classes) == ((1, 2), (0,))
-    parts = split(
+    result = split(labels, names, positive_classes=("PEAR", "2"), **common)
+    assert (result.positive_classes, result.negative_classes) == ((1, 2), (0,))
+    result = split(
         labels, names, positive_classes=("pear",), negative_classes=("pear", "apple"), **common
     )
-    assert (parts.positive_classes, parts.negative_classes) == ((1,), (0, 1))
-    parts = split(labels, names, dataset="folder", split="single", positive_classes=("plum",))
-    assert (parts.positive_classes, parts.negative_classes) == ((2,), (0, 1))
+    assert (result.positive_classes, result.negative_classes) == ((1,), (0, 1))
+    result = split(labels, names, dataset="folder", split="single", positive_classes=("plum",))
+    assert (result.positive_classes, result.negative_classes) == ((2,), (0, 1))
 
 
-def test_an_exact_class_name_beats_another_case():
+def test_an_exact_class_name_takes_precedence_over_another_case():
     labels, names = np.array([0, 1, 2]), ("A", "a", "b")
     for name, label in (("a", 1), ("A", 0), ("B", 2)):
-        parts = split(labels, names, split="unbalanced", minority_class=name, minority_size=0)
-        assert parts.positive_classes == (label,)
-    with pytest.raises(InvalidInput, match="no class 'ab'"):
+        result = split(labels, names, split="unbalanced", minority_class=name, minority_size=0)
+        assert result.positive_classes == (label,)
+    with pytest.raises(InvalidInput, match="'ab'"):
         split(labels, ("Ab", "aB", "b"), split="unbalanced", minority_class="ab")
 
 
-def test_a_numeric_class_name_beats_an_index():
-    parts = split(
+def test_a_numeric_class_name_takes_precedence_over_an_index():
+    result = split(
         np.array([0, 1, 2]), ("2", "1", "0"), dataset="folder", split="classes",
         positive_classes=("2",),
     )  # fmt: skip
-    assert parts.positive_classes == (0,)
+    assert result.positive_classes == (0,)
 
 
-def test_where_classes_are_numbers_there_is_no_index():
-    """Index 0 would be the class that is called 1."""
+def test_indices_are_rejected_if_class_names_are_numbers():
+    """Index 0 would be the class named 1."""
     common = {"dataset": "folder", "split": "unbalanced", "minority_size": 0}
-    with pytest.raises(InvalidInput, match="no class '0', and numbers are names here; the cl"):
+    with pytest.raises(InvalidInput, match="'0'"):
         split(np.array([0, 1, 2]), ("1", "10", "2"), minority_class="0", **common)
 
 
@@ -138,33 +139,33 @@ def test_where_classes_are_numbers_there_is_no_index():
         ("split", {"split": "even", "dataset": "folder"}),
     ],
 )
-def test_bad_split_names_the_flag(flag, values):
+def test_errors_name_the_flag(flag, values):
     with pytest.raises(InvalidInput) as caught:
         split(**values)
     assert caught.value.flag == flag
 
 
-def test_a_class_without_images_is_an_empty_side():
-    with pytest.raises(InvalidInput, match="no image of 7"):
+def test_a_class_without_images_is_rejected():
+    with pytest.raises(InvalidInput, match=r"--positive_classes: .*\b7\b"):
         split(LABELS[LABELS != 7], split="unbalanced", minority_class="7", minority_size=0)
 
 
 def test_all_has_every_class_and_no_negatives():
-    parts = split(split="all")
-    assert parts.positive_classes == tuple(range(10)) and parts.negative_classes == ()
-    assert sizes(parts) == (300, 0)
-    assert parts.indices["all"].tolist() == list(range(300))
+    result = split(split="all")
+    assert result.positive_classes == tuple(range(10)) and result.negative_classes == ()
+    assert sizes(result) == (300, 0)
+    assert result.indices["all"].tolist() == list(range(300))
 
 
 @pytest.mark.parametrize("objective", ["rumi_lsgan", "rumi_wgan_gp"])
-def test_all_is_refused_where_negatives_are_needed(objective):
-    with pytest.raises(InvalidInput, match="--split: all has no negatives"):
+def test_all_is_rejected_by_objectives_that_need_negatives(objective):
+    with pytest.raises(InvalidInput, match="--split: "):
         resolve(RunConfig(dataset="mnist", split="all", objective=objective))
     for other in ("lsgan", "acgan"):
         assert resolve(RunConfig(dataset="mnist", split="all", objective=other)).split == "all"
 
 
-def test_a_share_of_every_class_is_drawn_at_random_and_rounded_down():
+def test_stratified_draws_a_share_of_every_class_rounded_down():
     labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [10, 25, 3]))
     drawn = stratified(labels, 0.3, 0, "x")
     assert np.bincount(labels[drawn], minlength=3).tolist() == [3, 7, 0]
@@ -174,20 +175,20 @@ def test_a_share_of_every_class_is_drawn_at_random_and_rounded_down():
         assert set(other.tolist()) != set(drawn.tolist())
 
 
-def test_no_side_has_images_that_are_held_out():
+def test_splits_exclude_held_out_images():
     common = {"split": "unbalanced", "minority_class": "3", "minority_size": 10, "holdout": 0.4}
     config = RunConfig(dataset="mnist", **common)
-    held, parts = held_out(config, LABELS), split(**common)
+    held, result = held_out(config, LABELS), split(**common)
     assert np.bincount(LABELS[held]).tolist() == [12] * 10
-    assert sizes(parts) == (10, 9 * 18)
-    for side in parts.indices.values():
-        assert not set(side.tolist()) & set(held.tolist())
-    everything = split(split="all", holdout=0.4).indices["all"]
-    assert sorted([*everything, *held]) == list(range(300))  # whatever the split, the same images
+    assert sizes(result) == (10, 9 * 18)
+    for index in result.indices.values():
+        assert not set(index.tolist()) & set(held.tolist())
+    training = split(split="all", holdout=0.4).indices["all"]
+    assert sorted([*training, *held]) == list(range(300))  # the same images for every split
 
 
-def test_the_minority_is_cut_after_the_others_are_held_out():
+def test_the_minority_is_drawn_from_the_images_outside_the_holdout():
     common = {"split": "unbalanced", "minority_class": "3", "holdout": 0.5}
     assert sizes(split(minority_size=15, **common)) == (15, 135)
-    with pytest.raises(InvalidInput, match="minority_size: is 16, but 3 has 15 images that are"):
+    with pytest.raises(InvalidInput, match=r"minority_size: .*16.* 3 has 15 "):
         split(minority_size=16, **common)

@@ -175,6 +175,16 @@ def test_metrics_of_a_case_counted_by_hand():
     )
 
 
+def test_a_minority_class_that_is_never_predicted_has_no_precision():
+    images = from_memory(noise(10), np.array([0] * 8 + [2] * 2), tuple("abc"))
+    repetition = augment.Repetition(
+        make_config(), images, np.arange(0), np.arange(10), minority=2, num=1, updates=1, seed=0
+    )
+    values = augment.classification_metrics(repetition, np.array([0] * 6 + [1] * 4))
+    assert np.isnan(values["minority_precision"]) and values["minority_recall"] == 0
+    assert values["balanced_accuracy"] == (6 / 8 + 0) / 2  # class b has no images
+
+
 # ----- results ------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Bad input: every metric that takes an argument refuses it, in one line that names it."""
+"""Bad arguments: every metric raises a one-line error with the name and value of the argument."""
 
 import ast
 import subprocess
@@ -29,21 +29,21 @@ def with_value(value):
 
 
 BAD_ROWS = {
-    "NaN": (with_value(np.nan), "NaN or infinite values in 1 of 30 rows"),
-    "infinite": (with_value(np.inf), "NaN or infinite values in 1 of 30 rows"),
-    "diverged": (with_value(-1e31), "below 1e\\+30"),
-    "one row": (GOOD[:1], "has 1 rows; at least"),
-    "images": (np.ones((5, 8, 8, 3)), r"shape \(5, 8, 8, 3\); it must be \(samples, features\)"),
-    "no columns": (np.ones((5, 0)), r"must be \(samples, features\)"),
-    "text": (np.full((5, 4), "a"), "must be real numbers"),
-    "complex": (GOOD + 1j, "must be real numbers"),
-    "ragged": (np.array([None, 3.0]), "must be real numbers"),
-    "other width": (np.ones((30, 5)), "columns.*same embedding"),
+    "NaN": (with_value(np.nan), "1 of 30 rows"),
+    "infinite": (with_value(np.inf), "1 of 30 rows"),
+    "diverged": (with_value(-1e31), r"1e\+31"),
+    "one row": (GOOD[:1], "1 rows"),
+    "images": (np.ones((5, 8, 8, 3)), r"\(5, 8, 8, 3\)"),
+    "no columns": (np.ones((5, 0)), r"\(5, 0\)"),
+    "text": (np.full((5, 4), "a"), "<U1"),
+    "complex": (GOOD + 1j, "complex128"),
+    "ragged": (np.array([None, 3.0]), "object"),
+    "other embedding": (np.ones((30, 5)), "5 columns|has 5;"),
 }
 
 
-def refused(call, message):
-    with pytest.raises(ValueError, match=message) as caught:
+def check_error(call, value):
+    with pytest.raises(ValueError, match=value) as caught:
         call()
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -53,23 +53,23 @@ def refused(call, message):
 @pytest.mark.parametrize("bad", BAD_ROWS)
 @pytest.mark.parametrize("place", [0, 1])
 def test_features(metric, bad, place):
-    rows, message = BAD_ROWS[bad]
+    rows, value = BAD_ROWS[bad]
     sets = [GOOD, GOOD]
     sets[place] = rows
-    text = refused(lambda: getattr(metrics, metric)(*sets), message)
-    assert SETS[metric][place] in text
+    message = check_error(lambda: getattr(metrics, metric)(*sets), value)
+    assert SETS[metric][place] in message
 
 
-def test_one_dimension_is_for_the_mmd_only():
+def test_only_the_mmd_accepts_one_dimension():
     for metric in SETS:
         if metric != "polynomial_mmd2":
-            refused(lambda m=metric: getattr(metrics, m)(GOOD[:, 0], GOOD), "must be")
+            check_error(lambda m=metric: getattr(metrics, m)(GOOD[:, 0], GOOD), r"\(30,\)")
 
 
 @pytest.mark.parametrize(
-    ("metric", "keywords", "message"),
+    ("metric", "keywords", "value"),
     [
-        ("kernel_distance", {"subsets": 0}, "subsets is 0; it must be an integer at least 1"),
+        ("kernel_distance", {"subsets": 0}, "subsets is 0"),
         ("kernel_distance", {"subset_size": 1}, "subset_size is 1"),
         ("kernel_distance", {"seed": -1}, "seed is -1"),
         ("kernel_distance", {"seed": 0.5}, "seed is 0.5"),
@@ -78,9 +78,9 @@ def test_one_dimension_is_for_the_mmd_only():
         ("prd_curve", {"num_runs": 0}, "num_runs is 0"),
         ("prd_curve", {"seed": -1}, "seed is -1"),
         ("improved_precision_recall", {"k": 0}, "k is 0"),
-        ("improved_precision_recall", {"k": 30}, "k must be at most 29"),
+        ("improved_precision_recall", {"k": 30}, "k is 30.* 29"),
         ("improved_precision_recall", {"k": True}, "k is True"),
-        ("density_coverage", {"k": 30}, "k must be at most 29"),
+        ("density_coverage", {"k": 30}, "k is 30.* 29"),
         ("extrapolated_frechet_distance", {"num_points": 1}, "num_points is 1"),
         ("extrapolated_frechet_distance", {"seed": None}, "seed is None"),
         ("polynomial_mmd2", {"degree": 0}, "degree is 0"),
@@ -88,36 +88,36 @@ def test_one_dimension_is_for_the_mmd_only():
         ("polynomial_mmd2", {"gamma": 0.0}, "gamma is 0"),
         ("polynomial_mmd2", {"gamma": np.nan}, "gamma is nan"),
         ("polynomial_mmd2", {"coef0": -1.0}, "coef0 is -1"),
-        ("polynomial_mmd2", {"degree": 5000}, "too large for a kernel of degree 5000"),
+        ("polynomial_mmd2", {"degree": 5000}, "degree 5000"),
     ],
 )
-def test_numbers(metric, keywords, message):
-    refused(lambda: getattr(metrics, metric)(GOOD, GOOD + 9, **keywords), message)
+def test_numbers(metric, keywords, value):
+    check_error(lambda: getattr(metrics, metric)(GOOD, GOOD + 9, **keywords), value)
 
 
 PROBABILITIES = np.full((20, 4), 0.25)
 BAD_PROBABILITIES = {
-    "logits": (PROBABILITIES - 1, "negative values down to -0.75.*softmax"),
-    "sums": (PROBABILITIES * 0.9, "a row with sum 0.9; every row must sum to 1"),
-    "one sum": (np.vstack([PROBABILITIES, [1, 0, 0, 0.1]]), "a row with sum 1.1"),
-    "NaN": (np.full((20, 4), np.nan), "NaN or infinite"),
-    "vector": (np.ones(20), r"must be \(samples, classes\)"),
-    "one class": (np.ones((20, 1)), "2 classes"),
-    "none": (np.ones((0, 4)), "at least 1 sample"),
-    "text": (np.full((20, 4), "a"), "must be real numbers"),
+    "logits": (PROBABILITIES - 1, "-0.75"),
+    "every sum": (PROBABILITIES * 0.9, "sum 0.9"),
+    "one sum": (np.vstack([PROBABILITIES, [1, 0, 0, 0.1]]), "sum 1.1"),
+    "NaN": (np.full((20, 4), np.nan), "NaN"),
+    "vector": (np.ones(20), r"\(20,\)"),
+    "one class": (np.ones((20, 1)), r"\(20, 1\)"),
+    "no samples": (np.ones((0, 4)), r"\(0, 4\)"),
+    "text": (np.full((20, 4), "a"), "<U1"),
 }
 
 
 @pytest.mark.parametrize("bad", BAD_PROBABILITIES)
 def test_probabilities(bad):
-    rows, message = BAD_PROBABILITIES[bad]
-    refused(lambda: metrics.inception_score(rows), message)
-    refused(lambda: metrics.class_histogram(rows), message)
-    refused(lambda: metrics.split_shares(rows, [0], [1]), message)
+    rows, value = BAD_PROBABILITIES[bad]
+    check_error(lambda: metrics.inception_score(rows), value)
+    check_error(lambda: metrics.class_histogram(rows), value)
+    check_error(lambda: metrics.split_shares(rows, [0], [1]), value)
 
 
-def test_extrapolation_needs_a_few_samples():
-    refused(lambda: metrics.extrapolated_frechet_distance(GOOD[:3], GOOD), "at least 4 samples")
+def test_extrapolation_needs_four_samples():
+    check_error(lambda: metrics.extrapolated_frechet_distance(GOOD[:3], GOOD), "3 rows")
     assert np.isfinite(metrics.extrapolated_frechet_distance(GOOD[:4], GOOD))
 
 
@@ -126,7 +126,7 @@ def test_notes():
     for n in (2, 2048):
         note = metrics.small_sample_note(n, 2048)
         assert f"{n} samples in 2048 dimensions" in note and "\n" not in note
-    refused(lambda: metrics.small_sample_note(0, 5), "n is 0")
+    check_error(lambda: metrics.small_sample_note(0, 5), "n is 0")
     assert metrics.constant_set_note(GOOD) is None
     assert "all 6 rows" in metrics.constant_set_note(np.ones((6, 3)))
     almost = np.ones((6, 3))
@@ -134,7 +134,7 @@ def test_notes():
     assert metrics.constant_set_note(almost) is None
 
 
-def test_metrics_need_arrays_only():
+def test_metrics_only_use_numerical_libraries_and_do_no_io():
     allowed = {"math", "collections", "typing", "numpy", "scipy", "threadpoolctl", "rumi_tf"}
     files = sorted((ROOT / "rumi_tf" / "metrics").glob("*.py"))
     assert len(files) > 5
@@ -154,13 +154,5 @@ def test_metrics_need_arrays_only():
 
 def test_import_loads_no_tensorflow():
     code = "import sys, rumi_tf.metrics; sys.exit('tensorflow' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_public_names_are_documented_with_their_errors():
-    for name in metrics.__all__:
-        thing = getattr(metrics, name)
-        assert thing.__doc__, name
-        if callable(thing) and not isinstance(thing, type):
-            assert "Raises:" in thing.__doc__ and "Args:" in thing.__doc__, name
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

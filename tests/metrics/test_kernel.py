@@ -31,21 +31,21 @@ def test_mmd_is_the_double_sum(d, degree, gamma, coef0, sizes):
     assert polynomial_mmd2(x, y, degree, gamma, coef0) == pytest.approx(expected, rel=1e-9)
 
 
-def test_mmd_of_one_dimension_takes_vectors_and_columns():
+def test_one_dimensional_mmd_accepts_vectors_and_columns():
     x, y = rng(1).standard_normal(6), rng(2).standard_normal(8) + 1
     expected = by_loops(x[:, None], y[:, None], 2, 1, 1)
     assert polynomial_mmd2(x, y) == pytest.approx(expected, rel=1e-10)
     assert polynomial_mmd2(x[:, None], y) == polynomial_mmd2(x, y)
 
 
-def test_power_sums_lose_no_digits_to_a_large_mean():
-    # Integers, so that the double sum in Python is exact; its terms are about 1e12.
+def test_one_dimensional_mmd_is_precise_for_a_large_mean():
+    # Integers make the double sum in Python exact; its terms are about 1e12.
     x, y = rng(1).integers(1000, 1010, 30), rng(2).integers(1000, 1010, 20)
     exact = by_loops([[int(v)] for v in x], [[int(v)] for v in y], 2, 1, 1)
     assert polynomial_mmd2(x, y) == pytest.approx(exact, rel=1e-8)
 
 
-def test_blocks_do_not_change_the_result(monkeypatch):
+def test_block_size_does_not_change_the_result(monkeypatch):
     x, y = rng(1).standard_normal((23, 3)), rng(2).standard_normal((17, 3)) + 0.4
     whole = polynomial_mmd2(x, y, degree=3)
     monkeypatch.setattr("rumi_tf.metrics.kernel.BLOCK_VALUES", 40)
@@ -60,13 +60,13 @@ def test_mmd_of_gaussians_approaches_its_expectation():
 
 
 def test_mmd_and_kid_are_unbiased():
-    """Over many draws of equal distributions the mean is 0 within its error."""
+    """The mean over many draws from equal distributions is 0 within its standard error."""
     values = {"kid": [], "mmd": [], "biased": []}
     for seed in range(400):
         x, y = rng([1, seed]).standard_normal((15, 4)), rng([2, seed]).standard_normal((25, 4))
         values["kid"].append(kernel_distance(x, y)[0])
         values["mmd"].append(polynomial_mmd2(x[:, 0], y[:, 0]))
-        # With the diagonals left in; shows that the bound below would notice.
+        # The biased estimate includes the diagonals and must fail the bound below.
         kernels = ((a @ b.T / 4 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
         xx, yy, xy = (k.mean() for k in kernels)
         values["biased"].append(xx + yy - 2 * xy)
@@ -74,7 +74,7 @@ def test_mmd_and_kid_are_unbiased():
     assert abs(score["kid"]) < 4
     assert abs(score["mmd"]) < 4
     assert score["biased"] > 20
-    assert min(values["kid"]) < 0  # so it is not clipped
+    assert min(values["kid"]) < 0  # not clipped
 
 
 def test_kid_of_whole_sets_is_the_cubic_mmd():
@@ -85,7 +85,7 @@ def test_kid_of_whole_sets_is_the_cubic_mmd():
 
 
 def test_kid_draws_subsets_without_replacement():
-    # All but one row of x: whichever is left out, the value is one of nine.
+    # Subsets omit one of nine rows of x, so there are nine possible values.
     x, y = rng(1).standard_normal((9, 3)), rng(2).standard_normal((8, 3)) + 0.5
     possible = np.array([by_loops(np.delete(x, i, axis=0), y, 3, 1 / 3, 1) for i in range(9)])
     for seed in range(5):
@@ -97,17 +97,17 @@ def test_kid_draws_subsets_without_replacement():
     assert deviation == pytest.approx(possible.std(), rel=0.1)
 
 
-def test_kid_grows_with_the_shift_and_is_symmetric_over_whole_sets():
+def test_kid_grows_with_the_shift_and_is_symmetric_for_whole_sets():
     x, y = rng(1).standard_normal((200, 8)), rng(2).standard_normal((200, 8))
     values = [kernel_distance(x, y + shift)[0] for shift in (0, 0.2, 0.5, 1)]
     assert abs(values[0]) < 0.05 < values[1] < values[2] < values[3]
     assert kernel_distance(y, x)[0] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_kid_does_not_change_under_rotation():
-    turn = np.linalg.qr(rng(3).standard_normal((6, 6)))[0]
+def test_kid_is_invariant_to_rotation():
+    rotation = np.linalg.qr(rng(3).standard_normal((6, 6)))[0]
     x, y = rng(1).standard_normal((40, 6)), rng(2).standard_normal((50, 6)) + 0.3
-    assert kernel_distance(x @ turn, y @ turn, subsets=4, subset_size=20) == pytest.approx(
+    assert kernel_distance(x @ rotation, y @ rotation, subsets=4, subset_size=20) == pytest.approx(
         kernel_distance(x, y, subsets=4, subset_size=20), rel=1e-9
     )
 
@@ -119,7 +119,7 @@ def test_kid_is_a_function_of_its_seed():
     assert kernel_distance(x, y, subsets=3, subset_size=10, seed=2) != first
 
 
-def test_a_set_of_equal_rows_has_a_kernel_distance():
+def test_kid_of_a_set_of_equal_rows():
     x, y = np.full((5, 2), 0.5), rng(1).standard_normal((6, 2))
     assert kernel_distance(x, y)[0] == pytest.approx(by_loops(x, y, 3, 1 / 2, 1), rel=1e-10)
     assert kernel_distance(x, x)[0] == pytest.approx(0, abs=1e-14)

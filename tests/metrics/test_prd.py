@@ -10,7 +10,7 @@ def rng(seed=0):
 
 
 def curve_by_loops(p, q, num_angles):
-    """Precision and recall at evenly spaced angles; p the reference, q the generated shares."""
+    """Precision and recall at evenly spaced angles of reference shares p and generated shares q."""
     precision, recall = [], []
     for angle in np.linspace(1e-10, np.pi / 2 - 1e-10, num_angles):
         slope = np.tan(angle)
@@ -19,7 +19,7 @@ def curve_by_loops(p, q, num_angles):
     return np.array(precision), np.array(recall)
 
 
-def plain(generated, reference, seed, clusters=20, angles=101, runs=10):
+def published(generated, reference, seed, clusters=20, angles=101, runs=10):
     """The published procedure with scikit-learn."""
     union = np.concatenate([generated, reference])
     curves = []
@@ -32,21 +32,21 @@ def plain(generated, reference, seed, clusters=20, angles=101, runs=10):
 
 
 def modes(shares, n, seed, spread=0.1):
-    """Samples of well separated modes, with exactly these shares."""
+    """Samples of well-separated modes with exactly these shares."""
     counts = (np.array(shares) * n).round().astype(int)
     centres = rng(99).standard_normal((len(shares), 8)) * 20
     return np.repeat(centres, counts, axis=0) + rng(seed).standard_normal((n, 8)) * spread
 
 
-def test_separated_modes_give_the_curve_of_their_shares():
+def test_curve_of_separated_modes_is_that_of_their_shares():
     p, q = [0.5, 0.3, 0.2, 0.0], [0.1, 0.4, 0.0, 0.5]
     generated, reference = modes(q, 700, 1), modes(p, 400, 2)
     precision, recall = prd_curve(generated, reference, num_clusters=4, num_angles=51, num_runs=3)
     expected = curve_by_loops(p, q, 51)
     np.testing.assert_allclose(precision, expected[0], atol=1e-9)
     np.testing.assert_allclose(recall, expected[1], atol=1e-9)
-    assert precision.max() == pytest.approx(0.5)  # shares of q where p is, and of p where q is
-    assert recall.max() == pytest.approx(0.8)
+    assert precision.max() == pytest.approx(0.5)  # share of q in the modes of p
+    assert recall.max() == pytest.approx(0.8)  # share of p in the modes of q
 
 
 def blobs(weights, n, d, seed, spread):
@@ -62,14 +62,14 @@ PAIRS = {
     "blobs": (blobs(UNEVEN, 2500, 32, 1, 0.8), blobs(EVEN, 1500, 32, 2, 1.0)),
     "shifted noise": (rng(1).standard_normal((2500, 32)) + 0.2, rng(2).standard_normal((1500, 32))),
     "equal": (blobs(EVEN, 1500, 16, 1, 1.0), blobs(EVEN, 2500, 16, 2, 1.0)),
-    # Outliers become centres of their own, and are moved back among the others.
+    # Outliers become centres and must be reassigned.
     "heavy tails": (rng(1).standard_t(1.5, (2000, 8)), rng(2).standard_t(1.5, (2000, 8)) * 1.3),
 }
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_curve_is_that_of_the_plain_loop(name):
-    expected = plain(*PAIRS[name], seed=0, runs=30)
+def test_curve_is_that_of_the_published_procedure(name):
+    expected = published(*PAIRS[name], seed=0, runs=30)
     for dtype in (np.float32, np.float64):
         generated, reference = (x.astype(dtype) for x in PAIRS[name])
         ours = prd_curve(generated, reference, num_angles=101, num_runs=30)
@@ -85,13 +85,13 @@ def test_identical_sets_have_the_ideal_curve():
     assert prd_f_scores(precision, recall) == pytest.approx((1, 1))
 
 
-def test_disjoint_sets_have_none():
+def test_disjoint_sets_have_zero_precision_and_recall():
     precision, recall = prd_curve(modes([1.0], 300, 1), modes([1.0], 300, 2) + 500)
     assert precision.max() == recall.max() == 0
     assert prd_f_scores(precision, recall) == (0, 0)
 
 
-def test_shape_range_and_direction():
+def test_shape_range_and_monotonicity():
     precision, recall = prd_curve(*PAIRS["blobs"], num_angles=7, num_runs=2)
     assert precision.shape == recall.shape == (7,)
     assert precision.dtype == recall.dtype == np.float64
@@ -100,7 +100,7 @@ def test_shape_range_and_direction():
         assert values.min() >= 0 and 0.5 < values.max() <= 1
 
 
-def test_exchanging_the_sets_exchanges_precision_and_recall():
+def test_swapping_the_sets_swaps_precision_and_recall():
     a, b = modes([0.7, 0.3], 200, 1), modes([0.2, 0.8], 300, 2)
     precision, recall = prd_curve(a, b, num_clusters=2, num_angles=11)
     swapped = prd_curve(b, a, num_clusters=2, num_angles=11)
@@ -108,7 +108,7 @@ def test_exchanging_the_sets_exchanges_precision_and_recall():
     np.testing.assert_allclose(swapped[1], precision[::-1], atol=1e-9)
 
 
-def test_a_generator_that_lost_modes_has_precision_and_no_recall():
+def test_mode_dropping_gives_high_precision_and_low_recall():
     reference = modes([0.2] * 5, 1000, 1)
     generated = modes([1.0, 0, 0, 0, 0], 1000, 2)
     precision, recall = prd_curve(generated, reference, num_clusters=5)
@@ -117,7 +117,7 @@ def test_a_generator_that_lost_modes_has_precision_and_no_recall():
     assert f_1_8 > 0.9 > 0.3 > f_8
 
 
-def test_a_generator_with_noise_has_recall_and_no_precision():
+def test_noise_gives_high_recall_and_low_precision():
     reference = modes([0.2, 0.2, 0.2, 0.2, 0.2, 0.0], 1000, 1)
     generated = modes([0.06, 0.06, 0.06, 0.06, 0.06, 0.7], 1000, 2)
     precision, recall = prd_curve(generated, reference, num_clusters=6)
@@ -126,7 +126,7 @@ def test_a_generator_with_noise_has_recall_and_no_precision():
     assert f_8 > 0.9 > 0.4 > f_1_8
 
 
-def test_a_collapsed_generator_is_a_result_not_an_error():
+def test_a_collapsed_generator_is_not_an_error():
     reference = blobs(EVEN, 600, 6, 1, 1.0)
     precision, recall = prd_curve(np.tile(reference[0], (600, 1)), reference)
     assert precision.max() > 0.99 > 0.15 > recall.max()
@@ -134,12 +134,12 @@ def test_a_collapsed_generator_is_a_result_not_an_error():
     assert f_1_8 > 0.5 > 0.15 > f_8
 
 
-def test_shift_and_scale_do_not_matter():
+def test_curve_is_invariant_to_shift_and_scale():
     generated, reference = PAIRS["shifted noise"]
-    first = np.array(prd_curve(generated, reference, num_angles=21, num_runs=5))
-    for change in (lambda x: 1e12 * x, lambda x: 1e-12 * x, lambda x: x + 1e4):
-        changed = np.array(prd_curve(change(generated), change(reference), 20, 21, 5))
-        np.testing.assert_allclose(changed, first, atol=0.02)
+    expected = np.array(prd_curve(generated, reference, num_angles=21, num_runs=5))
+    for transform in (lambda x: 1e12 * x, lambda x: 1e-12 * x, lambda x: x + 1e4):
+        curve = np.array(prd_curve(transform(generated), transform(reference), 20, 21, 5))
+        np.testing.assert_allclose(curve, expected, atol=0.02)
 
 
 def test_curve_is_a_function_of_its_seed():
@@ -151,22 +151,22 @@ def test_curve_is_a_function_of_its_seed():
     assert np.abs(np.array(first) - other).max() > 1e-4
 
 
-def test_runs_are_different_clusterings_and_averaged():
+def test_curve_is_the_average_over_different_clusterings():
     generated, reference = (x[:800] for x in PAIRS["shifted noise"])
-    one, two = (np.array(prd_curve(generated, reference, 20, 21, runs)) for runs in (1, 2))
-    second = 2 * two - one  # what the second run must have been
-    assert np.abs(second - one).max() > 1e-4
+    first, mean = (np.array(prd_curve(generated, reference, 20, 21, runs)) for runs in (1, 2))
+    second = 2 * mean - first
+    assert np.abs(second - first).max() > 1e-4
     assert second.min() >= -1e-12 and second.max() <= 1 + 1e-12
 
 
-def test_arguments_are_not_changed():
+def test_arguments_are_not_modified():
     generated, reference = (x.copy() for x in PAIRS["equal"])
     prd_curve(generated, reference, num_runs=1)
     np.testing.assert_array_equal(generated, PAIRS["equal"][0])
     np.testing.assert_array_equal(reference, PAIRS["equal"][1])
 
 
-def test_f_scores_are_the_best_points_of_the_curve():
+def test_f_scores_are_the_maxima_over_the_curve():
     precision, recall = np.array([0.0, 0.3, 0.6, 0.9]), np.array([0.8, 0.7, 0.3, 0.0])
 
     def best(beta):
@@ -180,23 +180,23 @@ def test_f_scores_are_the_best_points_of_the_curve():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "value"),
     [
-        (([0.5], [0.5, 0.6]), "both must be"),
-        (([], []), "both must be"),
-        (([0.5], [1.5]), r"in \[0, 1\]"),
-        (([np.nan], [0.5]), r"in \[0, 1\]"),
+        (([0.5], [0.5, 0.6]), r"\(1,\).*\(2,\)"),
+        (([], []), r"\(0,\)"),
+        (([0.5], [1.5]), r"\[0, 1\]"),
+        (([np.nan], [0.5]), r"\[0, 1\]"),
         (([0.5], [0.5], 0), "beta is 0"),
     ],
 )
-def test_f_scores_check_their_input(arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_f_scores_check_their_arguments(arguments, value):
+    with pytest.raises(ValueError, match=value):
         prd_f_scores(*arguments)
 
 
-def test_fewer_different_rows_than_clusters():
+def test_clusters_are_limited_by_the_number_of_distinct_rows():
     x = np.repeat(rng().standard_normal((6, 3)), 10, axis=0)
-    with pytest.raises(ValueError, match="6 different rows together; num_clusters = 7"):
+    with pytest.raises(ValueError, match=r"6 distinct rows.*num_clusters = 7"):
         prd_curve(x, x, num_clusters=7)
     precision, _ = prd_curve(x, x, num_clusters=6, num_runs=1)
     assert precision[-1] == pytest.approx(1, abs=1e-12)
