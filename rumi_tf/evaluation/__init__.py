@@ -1,1 +1,1 @@
-"""Evaluation: embeddings, protocols, and results as rows."""
+"""Evaluation of generated images: embeddings, protocols, metrics, and rows of results."""

@@ -1,4 +1,4 @@
-"""Compares generated with real images under a protocol: features once, then every metric."""
+"""Evaluates generated images against real ones under a protocol: features, then all metrics."""
 
 import dataclasses
 import functools
@@ -18,42 +18,42 @@ from rumi_tf.evaluation.protocols import Protocol, protocol_for
 from rumi_tf.evaluation.results import Row
 from rumi_tf.utils.errors import InvalidInput
 
-KID_SUBSET = 1000  # images of either side in a subset
+KID_SUBSET = 1000  # generated and real images per subset
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """A metric's value.
+    """Value of a metric.
 
     Attributes:
-        metric: its name.
-        value: the number; `None` if it could not be computed, which `note` explains.
-        std: over subsets or parts of the samples, if the metric has one.
-        note: what a reader must know to read the number rightly.
-        by_classes: whether it is about the data set's own classes, as told by the classifier.
-        n_generated, n_reference: images on either side that it was computed from.
+        metric: name of the metric.
+        value: the number; `None` if it cannot be computed, with the reason in `note`.
+        std: standard deviation over subsets or splits, if the metric has one.
+        note: caveats for the reader.
+        by_classifier: computed from the classifier's predictions of the data set's classes.
+        n_generated, n_reference: number of generated and real images used.
     """
 
     metric: str
     value: float | None
     std: float | None = None
     note: str = ""
-    by_classes: bool = False
+    by_classifier: bool = False
     n_generated: int = 0
     n_reference: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What one set of images was measured to be.
+    """Metrics of one set of images.
 
     Attributes:
         measurements: one per metric.
-        prd: precision and recall, each (num_angles,); `None` if they were not asked for.
-        shares: (K,) shares of generated images by class, and `real_shares` of the reference; empty
-            without classes.
-        n_generated, n_reference: images on either side; some metrics use fewer.
-        seconds: that it took.
+        prd: precision and recall, each (num_angles,); `None` if not computed.
+        shares, real_shares: (K,) shares of the classes among the generated and the real images;
+            empty without classes.
+        n_generated, n_reference: number of generated and real images; some metrics use fewer.
+        seconds: duration.
     """
 
     measurements: tuple[Measurement, ...]
@@ -65,25 +65,25 @@ class Evaluation:
     seconds: float
 
     def __getitem__(self, metric: str) -> float | None:
-        """Value of a metric; `KeyError` if it was not measured."""
-        for found in self.measurements:
-            if found.metric == metric:
-                return found.value
+        """Value of a metric; `KeyError` if it was not computed."""
+        for measurement in self.measurements:
+            if measurement.metric == metric:
+                return measurement.value
         raise KeyError(metric)
 
 
 class Evaluator:
-    """Measures generators against the real images of one protocol.
+    """Evaluates generators against the real images of one protocol.
 
-    The embedding and the features of the real images are made once; nothing of one evaluation is
-    carried over to the next.
+    The embedding and the features of the real images are computed once. Evaluations do not affect
+    each other.
 
     Args:
-        protocol: counts and seed.
+        protocol: sample counts and seed.
         embedding: the network.
         reference: features of the real images.
-        split: which classes are wanted; `None` without a data set.
-        reference_name: what the real images are.
+        split: positive and negative classes; `None` without a data set.
+        reference_name: name of the set of real images.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Evaluator:
     def for_run(
         cls, config: RunConfig, images: LabelledImages, split: Split, refresh: bool = False
     ) -> "Evaluator":
-        """The evaluator that a resolved configuration asks for.
+        """Creates the evaluator of a resolved configuration.
 
         Raises:
             InvalidInput: weights, data or the cache directory cannot be used.
@@ -113,7 +113,7 @@ class Evaluator:
         indices = protocol.reference_indices(images.labels, split)
         if len(indices) < 2:
             raise InvalidInput(
-                "protocol", f"{protocol.name} needs at least 2 real images, there is {len(indices)}"
+                "protocol", f"{protocol.name} needs at least 2 real images, got {len(indices)}"
             )
         embedding = load_embedding(config, images, protocol.embedding, refresh)
         reference = reference_features(
@@ -133,22 +133,22 @@ class Evaluator:
         complete: bool = True,
         extrapolate: bool = False,
     ) -> Evaluation:
-        """Measures a stream of images.
+        """Evaluates a stream of images.
 
         Args:
             batches: arrays (n, H, W, C) in [-1, 1], in random order.
-            total: images in all, for the progress bar.
-            labels: the classes that a conditional generator was asked for, which take turns.
-            complete: whether precision and recall, and the distances within each of `labels`, are
-                measured too, which takes longest.
+            total: total number of images, for the progress bar.
+            labels: classes requested from a conditional generator, in turn.
+            complete: also computes precision and recall, and the distances within each of
+                `labels`, which take longest.
             extrapolate: adds the Frechet distance extrapolated to infinitely many images.
 
         Raises:
             ValueError: images that cannot be embedded; see `features.extract`.
         """
-        began = time.monotonic()
+        started = time.monotonic()
         generated = extract(self.embedding, batches, total, "features of the generated images")
-        return self._judge(generated, began, labels, complete, extrapolate)
+        return self._evaluate(generated, started, labels, complete, extrapolate)
 
     def of_outputs(
         self,
@@ -157,49 +157,51 @@ class Evaluator:
         labels: Sequence[int] | None = None,
         complete: bool = True,
     ) -> Evaluation:
-        """Measures images that have gone through the embedding, in random order.
+        """Evaluates images from their outputs of the embedding, in random order.
 
         Args:
             outputs: see `features.collect`.
-            labels, complete: as of a call.
+            labels, complete: see `__call__`.
 
         Raises:
             ValueError: see `features.collect`.
         """
-        began = time.monotonic()
-        return self._judge(collect(outputs), began, labels, complete, False)
+        started = time.monotonic()
+        return self._evaluate(collect(outputs), started, labels, complete, False)
 
-    def _judge(
+    def _evaluate(
         self,
         generated: Features,
-        began: float,
+        started: float,
         labels: Sequence[int] | None,
         complete: bool,
         extrapolate: bool,
     ) -> Evaluation:
-        found, prd = compare(
+        measurements, prd = compare(
             generated, self.reference, seed=self.protocol.seed, complete=complete,
             extrapolate=extrapolate,
         )  # fmt: skip
         if complete and labels is not None:
-            found += distance_measurements(generated.kept, labels, self.embedding.class_names)
-        found += class_measurements(generated.classes, self.split, self.embedding)
+            measurements += _intra_class_measurements(
+                generated.kept, labels, self.embedding.class_names
+            )
+        measurements += _class_measurements(generated.classes, self.split, self.embedding)
         return Evaluation(
-            tuple(found),
+            tuple(measurements),
             prd,
             _shares(generated.classes),
             _shares(self.reference.classes),
             len(generated),
             len(self.reference),
-            time.monotonic() - began,
+            time.monotonic() - started,
         )
 
     def rows(self, evaluation: Evaluation, **provenance: Any) -> list[Row]:
-        """The evaluation as rows of results.
+        """Converts an evaluation to rows of results.
 
         Args:
-            evaluation: made by this evaluator.
-            provenance: what the images are: `provenance_of` a run, and its `iteration`.
+            evaluation: result of this evaluator.
+            provenance: columns that describe the images: `provenance_of` a run, and `iteration`.
         """
         return [
             Row(
@@ -207,7 +209,7 @@ class Evaluator:
                 reference=self.reference_name,
                 protocol=self.protocol.name,
                 embedding=(
-                    self.embedding.class_identity if m.by_classes else self.embedding.identity
+                    self.embedding.class_identity if m.by_classifier else self.embedding.identity
                 ),
                 metric=m.metric,
                 value=m.value,
@@ -222,19 +224,19 @@ class Evaluator:
 
 
 def wanted_classes(protocol: Protocol, split: Split) -> list[int]:
-    """The classes that a conditional generator is asked for, in turn."""
+    """Classes requested from a conditional generator, in turn."""
     if protocol.reference == "positive":
         return list(split.positive_classes)
     return sorted({*split.positive_classes, *split.negative_classes})
 
 
 def provenance_of(config: RunConfig) -> dict[str, Any]:
-    """Columns of a row of results that a run's resolved configuration knows."""
-    named = ",".join(config.positive_classes)
+    """Columns of a row of results that follow from a run's resolved configuration."""
+    positive_classes = ",".join(config.positive_classes)
     return {
         "dataset": config.dataset,
         "split": config.split,
-        "target": config.minority_class or named or config.attribute or config.split,
+        "target": config.minority_class or positive_classes or config.attribute or config.split,
         "objective": config.objective,
         "config_hash": config.hash(),
         "seed": config.seed,
@@ -249,70 +251,71 @@ def compare(
     complete: bool = True,
     extrapolate: bool = False,
 ) -> tuple[list[Measurement], tuple[np.ndarray, np.ndarray] | None]:
-    """Every metric that needs features alone, and the PRD curve.
+    """Computes all metrics of features, and the PRD curve.
 
-    A metric without a value for these images, such as a score of fewer images than parts, has
-    `None` and the reason as its note: one of them does not end a training run.
+    A metric that is undefined for these images, such as a score of fewer images than splits, has
+    the value `None` and the reason as its note. It does not raise, so it cannot stop training.
 
     Args:
-        generated, reference: of the same embedding.
+        generated, reference: features of the same embedding.
         seed, complete, extrapolate: see `Evaluator`.
     """
     x, y = generated.kept, reference.kept
-    all_images, kept = (len(generated), len(reference)), (len(x), len(y))
+    all_images, stored = (len(generated), len(reference)), (len(x), len(y))
     target = reference.statistics
-    found = _measured(
+    measurements = _measure(
         ("fid",),
         lambda: [metrics.frechet_distance_from_statistics(generated.statistics, target)],
         all_images,
         "; ".join(_size_notes(generated, reference)),
     )
     if extrapolate:
-        found += _measured(
+        measurements += _measure(
             ("fid_infinity",),
             lambda: [metrics.extrapolated_frechet_distance(x, target, seed=seed)],
             (len(x), len(reference)),
             "an extrapolation: of too few images it is rough and may be negative",
         )
-    found += _measured(("kid",), lambda: [_kid(x, y, seed)], kept)
+    measurements += _measure(("kid",), lambda: [_kid(x, y, seed)], stored)
     if generated.scores.shape[1]:
         score = metrics.inception_score
-        found += _measured(("inception_score",), lambda: [score(generated.scores)], (len(x), 0))
+        measurements += _measure(
+            ("inception_score",), lambda: [score(generated.scores)], (len(x), 0)
+        )
     if not complete:
-        return found, None
-    # Sajjadi et al. cluster equally many images of either side.
-    equal, curves = min(kept), []
+        return measurements, None
+    # Sajjadi et al. cluster equal numbers of generated and real images.
+    equal, curves = min(stored), []
 
     def prd() -> tuple[float, float]:
         curves.append(metrics.prd_curve(x[:equal], y[:equal], seed=seed))
         return metrics.prd_f_scores(*curves[0])
 
-    found += _measured(("prd_f8", "prd_f1/8"), prd, (equal, equal))
+    measurements += _measure(("prd_f8", "prd_f1/8"), prd, (equal, equal))
     for names, metric in (
         (("precision", "recall"), metrics.improved_precision_recall),
         (("density", "coverage"), metrics.density_coverage),
     ):
-        own = functools.partial(metric, x, y)
-        found += _measured(names, own, kept)
-    return found, curves[0] if curves else None
+        measurements += _measure(names, functools.partial(metric, x, y), stored)
+    return measurements, curves[0] if curves else None
 
 
 def _kid(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float | None]:
     value, deviation = metrics.kernel_distance(x, y, subset_size=KID_SUBSET, seed=seed)
-    # Sets that are used whole have one subset, and so no deviation.
+    # Sets of at most KID_SUBSET images form a single subset, without a deviation.
     return value, deviation if max(len(x), len(y)) > KID_SUBSET else None
 
 
-def _measured(
+def _measure(
     names: Sequence[str], metric: Callable[[], Sequence], counts: tuple[int, int], note: str = ""
 ) -> list[Measurement]:
-    """One measurement per name.
+    """Computes a metric with one measurement per name.
 
     Args:
-        names: of the values.
-        metric: () -> for every name a value, or a pair of a value and its deviation.
-        counts: generated and real images.
-        note: to all of them.
+        names: names of the values.
+        metric: () -> a value per name, or a pair of a value and its standard deviation.
+        counts: number of generated and real images.
+        note: note of all measurements.
     """
     sides: dict[str, Any] = dict(zip(("n_generated", "n_reference"), counts, strict=True))
     try:
@@ -334,46 +337,46 @@ def _size_notes(generated: Features, reference: Features) -> Iterator[str]:
             yield f"{side}: {note}"
 
 
-def class_measurements(
+def _class_measurements(
     classes: np.ndarray, split: Split | None, embedding: Embedding
 ) -> list[Measurement]:
-    """Shares of generated images by class, and by side of the split."""
+    """Shares of the classes, and of the sides of the split, among the generated images."""
     if not classes.shape[1]:
         return []
     note = "; ".join(embedding.notes)
     shares = dict(zip(embedding.class_names, _shares(classes), strict=True))
-    found = {f"class_{name}": share for name, share in shares.items()}
+    values = {f"class_{name}": share for name, share in shares.items()}
     if split is not None:
         sides = metrics.split_shares(classes, split.positive_classes, split.negative_classes)
-        found = {**{f"share_{name}": share for name, share in sides.items()}, **found}
+        values = {**{f"share_{name}": share for name, share in sides.items()}, **values}
     return [
-        Measurement(name, float(value), note=note, by_classes=True, n_generated=len(classes))
-        for name, value in found.items()
+        Measurement(name, float(value), note=note, by_classifier=True, n_generated=len(classes))
+        for name, value in values.items()
     ]
 
 
-def distance_measurements(
+def _intra_class_measurements(
     features: np.ndarray, labels: Sequence[int], class_names: Sequence[str]
 ) -> list[Measurement]:
-    """How different the images are that a conditional generator makes of one class.
+    """Distances between generated images of the same class, a measure of their diversity.
 
     Args:
-        features: (n, d) of generated images.
-        labels: the classes it was asked for, which took turns.
-        class_names: name of each label; where there are none, the label is the name.
+        features: (n, d) features of generated images.
+        labels: requested classes, in turn.
+        class_names: name of each label; a label without a name is its own name.
 
     Returns:
-        `intra_class_distance`, the mean over the classes, and that of every class.
+        `intra_class_distance`, the mean over the classes, and the distance of each class.
     """
-    asked = np.resize(np.asarray(labels), len(features))
-    distances = metrics.intra_class_distances(features, asked)
+    label_of_image = np.resize(np.asarray(labels), len(features))
+    distances = metrics.intra_class_distances(features, label_of_image)
     if not distances:
         return []
-    found = {"intra_class_distance": float(np.mean(list(distances.values())))}
+    values = {"intra_class_distance": float(np.mean(list(distances.values())))}
     for label, distance in distances.items():
         name = class_names[label] if label < len(class_names) else label
-        found[f"intra_class_distance_{name}"] = distance
-    return [Measurement(name, value, n_generated=len(features)) for name, value in found.items()]
+        values[f"intra_class_distance_{name}"] = distance
+    return [Measurement(name, value, n_generated=len(features)) for name, value in values.items()]
 
 
 def _shares(classes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Features of a set of images: extracted in one pass, and for real images kept in a cache."""
+"""Features of a set of images, extracted in one pass; those of real images are cached."""
 
 import dataclasses
 import hashlib
@@ -17,22 +17,21 @@ from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, is_foreseen, read_npz, remove_temporaries
 from rumi_tf.utils.progress import tracked
 
-# Features beyond so many enter the statistics of the Frechet distance and are not kept, so that
-# memory does not grow with the number of images. The other metrics use those that were kept.
-KEPT = 10_240
+# Number of feature vectors that are stored, which bounds memory. The statistics of the Frechet
+# distance use all images, the other metrics only the stored ones.
+MAX_STORED = 10_240
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What the metrics need to know about a set of images.
+    """Features and class probabilities of a set of images.
 
     Attributes:
         statistics: mean and covariance of the features of all images.
-        kept: (m, D) float32, features of the first `KEPT` images.
+        kept: (m, D) float32, features of the first `MAX_STORED` images.
         scores: (m, S) float32, class probabilities of the same images for the Inception score; S
-            is 0 where there are none.
-        classes: (m, K) float32, probabilities of the data set's own classes; K is 0 where there
-            are none.
+            may be 0.
+        classes: (m, K) float32, probabilities of the data set's classes; K may be 0.
     """
 
     statistics: GaussianStatistics
@@ -47,40 +46,40 @@ class Features:
 def extract(
     embedding: Embedding, batches: Iterable[np.ndarray], total: int = 0, title: str = "features"
 ) -> Features:
-    """Features of a stream of images, in the memory of a batch, the statistics and `KEPT` rows.
+    """Extracts features of a stream of images, in bounded memory.
 
     Args:
         embedding: the network.
         batches: arrays (n, H, W, C) in [-1, 1], in random order.
-        total: images in all, for the progress bar.
-        title: of the progress bar.
+        total: total number of images, for the progress bar.
+        title: title of the progress bar.
 
     Raises:
-        ValueError: fewer than two images, images that are not numbers in [-1, 1] or of another
-            shape than the embedding takes, or features that are not finite.
+        ValueError: fewer than two images, values outside [-1, 1] or NaN, a shape that the
+            embedding does not take, or features that are not finite.
     """
     checked = (_checked(batch, embedding) for batch in tracked(batches, total, title, "image"))
     return collect(embedding.stream(checked))
 
 
 def collect(outputs: Iterable[Mapping[str, np.ndarray]]) -> Features:
-    """Features of images that went through an embedding, in the same memory as `extract`.
+    """Collects the features of images from outputs of an embedding, in bounded memory.
 
     Args:
-        outputs: of an embedding, by name and batch by batch, as `Embedding.stream` has them.
+        outputs: outputs of an embedding, by name, in batches, as from `Embedding.stream`.
 
     Raises:
         ValueError: fewer than two images, or features that are not finite.
     """
     statistics = GaussianStatistics()
-    parts, kept = [], 0
+    parts, count = [], 0
     for batch in outputs:
         statistics.update(batch["features"])
-        if kept < KEPT:
-            parts.append({name: rows[: KEPT - kept] for name, rows in batch.items()})
-            kept += len(parts[-1]["features"])
+        if count < MAX_STORED:
+            parts.append({name: rows[: MAX_STORED - count] for name, rows in batch.items()})
+            count += len(parts[-1]["features"])
     if statistics.count < 2:
-        raise ValueError(f"there are {statistics.count} images; at least 2 are needed")
+        raise ValueError(f"at least 2 images are needed, got {statistics.count}")
     features, scores, classes = (
         np.concatenate([part[name] for part in parts]) for name in ("features", "scores", "classes")
     )
@@ -90,23 +89,21 @@ def collect(outputs: Iterable[Mapping[str, np.ndarray]]) -> Features:
 def _checked(images: np.ndarray, embedding: Embedding) -> np.ndarray:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"images have shape {images.shape}; needs (images, height, width, 1 or 3)")
+    expected = embedding.image_shape
+    if expected is not None and images.shape[1:] != tuple(expected):
         raise ValueError(
-            f"images have shape {images.shape}; they must be (images, height, width, 1 or 3)"
+            f"images are {describe(images.shape[1:])}, but the classifier of the data set takes "
+            f"{describe(expected)}"
         )
-    wanted = embedding.image_shape
-    if wanted is not None and images.shape[1:] != tuple(wanted):
-        raise ValueError(
-            f"images are {describe(images.shape[1:])}, the classifier of the data set takes "
-            f"{describe(wanted)}"
-        )
-    # One comparison that is false for NaN as well; bfloat16 may round tanh up to 1.
+    # The comparison is false for NaN too. The margin allows for rounding.
     if not (np.abs(images).max(initial=0) <= 1.0001):
-        raise ValueError("images have values outside [-1, 1], or NaN")
+        raise ValueError("images have values outside [-1, 1] or NaN")
     return images
 
 
 def describe(shape: Sequence[int]) -> str:
-    """An image shape, (H, W, C), in words."""
+    """Text of an image shape (H, W, C)."""
     height, width, channels = shape
     return f"{height}x{width} pixels in {'grey' if channels == 1 else 'colour'}"
 
@@ -120,29 +117,29 @@ def reference_features(
     cache_dir: Path,
     refresh: bool = False,
 ) -> Features:
-    """Features of the real images of a protocol, from the cache if they are in it unharmed.
+    """Features of the real images of a protocol, from the cache if possible.
 
     Args:
         embedding: the network.
         images: the data set.
-        indices: (n,) which of them, from `Protocol.reference_indices`.
-        protocol: names the file in the cache.
-        cache_dir: the cache; entries are found by the content of the images, the weights of the
-            network and the protocol, so a change of any makes a new entry.
-        refresh: computes them anew in any case.
+        indices: (n,) indices of the images, from `Protocol.reference_indices`.
+        protocol: the protocol.
+        cache_dir: the cache. Entries are identified by the content of the images, the weights of
+            the network and the protocol.
+        refresh: ignores the cached features and overwrites them.
     """
-    names = [embedding.identity, embedding.class_identity, images.fingerprint, KEPT]
+    names = [embedding.identity, embedding.class_identity, images.fingerprint, MAX_STORED]
     text = json.dumps([*names, protocol.name, protocol.seed])
     key = hashlib.sha256(text.encode() + indices.tobytes()).hexdigest()
     path = cache_dir / f"reference-{protocol.name}-{key[:16]}.npz"
-    with locks.held(path.with_suffix(".lock")):  # of two processes, one waits and reuses
-        found = None if refresh else _read(path, key)
-        if found is None:
+    with locks.held(path.with_suffix(".lock")):  # a second process waits and reuses
+        features = None if refresh else _read(path, key)
+        if features is None:
             remove_temporaries(path.parent, path.name)
             batches = image_batches(images, indices)
-            found = extract(embedding, batches, len(indices), "features of the real images")
-            _write(path, key, found)
-    return found
+            features = extract(embedding, batches, len(indices), "features of the real images")
+            _write(path, key, features)
+    return features
 
 
 def _arrays(features: Features) -> dict[str, np.ndarray]:
@@ -177,7 +174,7 @@ def _write(path: Path, key: str, features: Features) -> None:
 
 
 def _read(path: Path, key: str) -> Features | None:
-    """What was cached under this key; `None` if it is absent, damaged, or about something else."""
+    """Cached features; `None` if the file is missing, damaged or has another key."""
     try:
         arrays = read_npz(path)
         if str(arrays.pop("digest")) != _digest(key, arrays):

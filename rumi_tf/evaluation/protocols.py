@@ -1,4 +1,4 @@
-"""Named bundles of embedding, sample counts and reference set: what a number was measured on."""
+"""Evaluation protocols: embedding, sample counts and set of real images."""
 
 import dataclasses
 from typing import Any
@@ -12,17 +12,17 @@ from rumi_tf.utils.rng import numpy_generator
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How generated images are compared with real ones.
+    """An evaluation protocol.
 
     Attributes:
-        name: stands in every row of results.
+        name: name in the rows of results.
         embedding: `inception`, `inception_299`, `classifier`, or `none` for points in space.
-        num_generated: images to generate.
-        num_reference: real images at most; `None` takes all.
-        reference: which real images: `positive`, all of the positive classes, those that were
-            held out of training included; or `all`, the whole training part of the data set.
-        seed: of the choice of real images, of subsets and of clusterings. The noise follows the
-            seed of the run.
+        num_generated: number of generated images.
+        num_reference: maximum number of real images; `None` for all.
+        reference: `positive` uses all real images of the positive classes, including images held
+            out of training; `all` uses the whole training part of the data set.
+        seed: seed of the choice of real images, subsets and clusterings. The noise depends on the
+            seed of the run instead.
     """
 
     name: str
@@ -33,57 +33,55 @@ class Protocol:
     seed: int = 0
 
     def reference_indices(self, labels: np.ndarray, split: Split) -> np.ndarray:
-        """(n,) int64 indices of the real images, in random order, so that any first part of them
-        is a fair sample.
-        """
-        chosen = np.arange(len(labels))
+        """(n,) int64 indices of the real images, in random order."""
+        indices = np.arange(len(labels))
         if self.reference == "positive":
-            chosen = np.flatnonzero(np.isin(labels, split.positive_classes))
-        chosen = numpy_generator(self.seed, "reference").permutation(chosen)
-        return chosen[: self.num_reference].astype(np.int64)
+            indices = np.flatnonzero(np.isin(labels, split.positive_classes))
+        indices = numpy_generator(self.seed, "reference").permutation(indices)
+        return indices[: self.num_reference].astype(np.int64)
 
 
 def rumi_unbalanced(embedding: str = "inception", dataset: str = "mnist") -> Protocol:
-    """Section 5 of the Rumi-GAN paper: 10,000 generated against the entire parent class.
+    """Section 5 of the Rumi-GAN paper: 10,000 generated images against the minority class.
 
-    That is all images of the minority class, not only those that were trained on; of CelebA's
-    10,000 of them.
+    The real images are all images of the class, not only the training images; for CelebA, 10,000
+    of them.
     """
     return Protocol("rumi_unbalanced", embedding, 10_000, 10_000 if dataset == "celeba" else None)
 
 
 def rumi_subset(embedding: str = "inception", dataset: str = "mnist") -> Protocol:
-    """Section 4.2 of the Rumi-GAN paper: 10,000 generated against the positive classes."""
+    """Section 4.2 of the Rumi-GAN paper: 10,000 generated images against the positive classes."""
     return Protocol("rumi_subset", embedding, 10_000, 10_000 if dataset == "celeba" else None)
 
 
 def uac_images(embedding: str = "inception_299", dataset: str = "mnist") -> Protocol:
-    """Table 2 of the UAC-GAN paper: 10,240 of all classes against all training images."""
-    del dataset  # the same for all
+    """Table 2 of the UAC-GAN paper: 10,240 images of all classes against all training images."""
+    del dataset
     return Protocol("uac_images", embedding, 10_240, None, reference="all")
 
 
 def uac_mixture() -> Protocol:
-    """Table 1 of the UAC-GAN paper: 10,000 points per class, compared as they are by MMD^2."""
+    """Table 1 of the UAC-GAN paper: MMD^2 of 10,000 points per class, without an embedding."""
     return Protocol("uac_mixture", "none", 10_000, 10_000)
 
 
-OF_IMAGES = {"rumi_unbalanced": rumi_unbalanced, "rumi_subset": rumi_subset,
-             "uac_images": uac_images}  # fmt: skip
+IMAGE_PROTOCOLS = {"rumi_unbalanced": rumi_unbalanced, "rumi_subset": rumi_subset,
+                   "uac_images": uac_images}  # fmt: skip
 
 
 def protocol_for(config: RunConfig) -> Protocol:
-    """The protocol of a resolved configuration: the one it names, or that of its split.
+    """Protocol of a resolved configuration; `auto` selects it by the split.
 
-    Where the configuration names an embedding or a number of samples, they take the place of the
-    protocol's own. A protocol that was not named has the embedding that needs no download.
+    An embedding or a number of samples in the configuration overrides the protocol's. The default
+    embedding of `auto` is `classifier`, which needs no download.
     """
     name, embedding = config.protocol, config.embedding
     if name == "auto":
         name = "rumi_unbalanced" if config.split == "unbalanced" else "rumi_subset"
         embedding = embedding or "classifier"
-    chosen: dict[str, Any] = {"embedding": embedding, "num_generated": config.eval_samples}
+    overrides: dict[str, Any] = {"embedding": embedding, "num_generated": config.eval_samples}
     return dataclasses.replace(
-        OF_IMAGES[name](dataset=config.dataset),
-        **{field: value for field, value in chosen.items() if value is not None},
+        IMAGE_PROTOCOLS[name](dataset=config.dataset),
+        **{field: value for field, value in overrides.items() if value is not None},
     )

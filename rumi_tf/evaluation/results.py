@@ -1,4 +1,4 @@
-"""Measured numbers as rows with their provenance, kept in CSV files."""
+"""Results with their provenance as rows of CSV files."""
 
 import dataclasses
 import os
@@ -14,23 +14,23 @@ from rumi_tf.utils.io import read_csv, read_header, remove_temporaries, seal_of,
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One measured number.
+    """Value of one metric.
 
     Attributes:
-        dataset, split, target: what was to be learnt; `target` names the positive classes.
-        objective: what was trained, or what the images are.
-        config_hash: of the run; for images from elsewhere, the start of their fingerprint.
-        seed: of the run; 0 for images from elsewhere.
-        iteration: generator updates before the measurement.
+        dataset, split, target: the learning task; `target` names the positive classes.
+        objective: objective of the run, or a description of the images.
+        config_hash: hash of the run's config; for other images, the start of their fingerprint.
+        seed: seed of the run; 0 for other images.
+        iteration: number of generator updates.
         reference: the real images, with the start of their fingerprint.
-        protocol: named bundle of embedding, sample counts and reference.
-        embedding: identity of the network behind the features.
-        metric: e.g. `fid`.
-        value: the number, `None` if it has none, which `note` explains; `std` its standard
-            deviation over subsets or splits, if it has one.
-        n_generated, n_reference: images on either side.
-        seconds: that the evaluation took, for all its metrics together.
-        note: what a reader must know to read the number rightly.
+        protocol: name of the protocol.
+        embedding: identity of the embedding network.
+        metric: name of the metric, e.g. `fid`.
+        value: the number; `None` if undefined, with the reason in `note`.
+        std: standard deviation over subsets or splits, if the metric has one.
+        n_generated, n_reference: number of generated and real images.
+        seconds: duration of the whole evaluation.
+        note: caveats for the reader.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ RowType = TypeVar("RowType", bound=Row)
 
 
 def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
-    """Rows as they stand in a CSV file; floats keep all their digits."""
+    """Rows as text for a CSV file; floats keep all digits."""
     return [
         {
             name: "" if value is None else str(value)
@@ -67,21 +67,21 @@ def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
 
 
 def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
-    """Raises `ValueError` unless the file has rows of a kind and no others, or does not exist."""
+    """Raises `ValueError` if the file exists and has other columns or rows than `kind`."""
     header = read_header(path)
     if header not in ([], [field.name for field in dataclasses.fields(kind)]):
-        raise ValueError(f"{path} is a table of something else; its columns are not those of a row")
+        raise ValueError(f"{path} is not a file of results: it has other columns")
     read_rows(path, kind)
 
 
 def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = True) -> None:
     """Adds rows to a CSV file, which several processes may do at once.
 
-    Rows that are all there already, but for their seconds, give way to the new ones, so that a
-    command that was killed after it had added rows does not add them twice.
+    If the file already contains all of the rows, ignoring `seconds`, they are replaced. So a
+    command that is repeated after it was killed does not add its rows twice.
 
     Args:
-        path: of the file.
+        path: the file.
         rows: to be added.
         sealed: see `write_csv`; a file that people keep may be edited, and has no seal.
 
@@ -111,17 +111,17 @@ def write_curve(path: str | os.PathLike, prd: tuple[np.ndarray, np.ndarray]) -> 
 
 
 def read_curve(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
-    """Reads precision and recall, each (n,), of a file that `write_curve` wrote.
+    """Reads precision and recall, each (n,), from a file of `write_curve`.
 
     Raises:
-        ValueError: there is no such curve.
+        ValueError: the file is missing or is not such a curve.
     """
     try:
         pairs = np.array([(row["precision"], row["recall"]) for row in read_csv(path)], np.float64)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a precision-recall curve") from error
     if not len(pairs) or not np.isfinite(pairs).all():
-        raise ValueError(f"{path} is not a whole precision-recall curve")
+        raise ValueError(f"{path} is not a complete precision-recall curve")
     return pairs[:, 0], pairs[:, 1]
 
 
@@ -129,10 +129,10 @@ def read_rows(
     path: str | os.PathLike,
     kind: type[RowType] = Row,  # type: ignore[assignment]  # a default of a type variable
 ) -> list[RowType]:
-    """Reads a file of rows of a kind.
+    """Reads a file of rows.
 
     Raises:
-        ValueError: naming the line that is not a row, or the file if it is damaged otherwise.
+        ValueError: the file is damaged; names the line that is not a row.
     """
     kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(kind)}
     rows = []
@@ -145,14 +145,14 @@ def read_rows(
 
 
 def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
-    """Rows divided into evaluations, in their order; every evaluation starts with `fid`."""
-    found: list[list[RowType]] = []
+    """Groups rows by evaluation, in order; every evaluation starts with `fid`."""
+    evaluations: list[list[RowType]] = []
     for row in rows:
         if row.metric == "fid":
-            found.append([])
-        if found:
-            found[-1].append(row)
-    return found
+            evaluations.append([])
+        if evaluations:
+            evaluations[-1].append(row)
+    return evaluations
 
 
 def _parsed(kind: type, text: str) -> Any:

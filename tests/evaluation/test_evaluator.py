@@ -1,4 +1,4 @@
-"""Evaluation with an embedding whose features are known, against NumPy, SciPy and the metrics."""
+"""Evaluation with pixels as features, against NumPy, SciPy and the metrics."""
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ class Array(np.ndarray):
         return np.asarray(self)
 
 
-PIXELS = Embedding("pixels", "pixels-1", embed, (2, 2, 1), ("bright", "dark"), "judge-2")
+PIXELS = Embedding("pixels", "pixels-1", embed, (2, 2, 1), ("bright", "dark"), "classifier-2")
 
 
 def evaluator():
-    return Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [REAL]), SPLIT, "the real ones")
+    return Evaluator(PROTOCOL, PIXELS, extract(PIXELS, [REAL]), SPLIT, "the real images")
 
 
 def sqrtm_distance(a, b):
@@ -60,131 +60,135 @@ def cubic_mmd2(x, y):
     return off(k(x, x)) + off(k(y, y)) - 2 * k(x, y).mean()
 
 
-def test_beyond_the_kept_images_every_row_says_how_many_it_used(monkeypatch):
-    monkeypatch.setattr(features, "KEPT", 120)
-    found = evaluator()([FAKE], extrapolate=True)
-    counts = {m.metric: (m.n_generated, m.n_reference) for m in found.measurements}
+def test_metrics_report_the_number_of_images_they_use(monkeypatch):
+    monkeypatch.setattr(features, "MAX_STORED", 120)
+    evaluation = evaluator()([FAKE], extrapolate=True)
+    counts = {m.metric: (m.n_generated, m.n_reference) for m in evaluation.measurements}
     assert counts["fid"] == (300, 400) and counts["fid_infinity"] == (120, 400)
     assert counts["kid"] == counts["precision"] == counts["prd_f8"] == (120, 120)
     assert counts["inception_score"] == counts["class_dark"] == (120, 0)
-    assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    assert evaluation["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
     x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE[:120], REAL))
     limit = metrics.extrapolated_frechet_distance(x, y, seed=4)  # against all real images
-    assert found["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    assert evaluation["fid_infinity"] == pytest.approx(limit, rel=1e-9)
 
 
-def test_values_are_those_of_the_metrics():
-    found = evaluator()([FAKE[:130], FAKE[130:]], extrapolate=True)
+def test_values_equal_the_metrics():
+    evaluation = evaluator()([FAKE[:130], FAKE[130:]], extrapolate=True)
     x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE, REAL))
-    assert found["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    assert evaluation["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
     limit = metrics.extrapolated_frechet_distance(x, y, seed=4)
-    assert found["fid_infinity"] == pytest.approx(limit, rel=1e-9)
-    kid = next(m for m in found.measurements if m.metric == "kid")
+    assert evaluation["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    kid = next(m for m in evaluation.measurements if m.metric == "kid")
     assert kid.value == pytest.approx(cubic_mmd2(x, y), rel=1e-6) and kid.std is None
-    score = next(m for m in found.measurements if m.metric == "inception_score")
+    score = next(m for m in evaluation.measurements if m.metric == "inception_score")
     assert 1 < score.value < 2 and score.std > 0
-    precision, recall = metrics.prd_curve(x, y[:300], seed=4)  # equally many of either side
-    np.testing.assert_array_equal(found.prd[0], precision)
-    np.testing.assert_array_equal(found.prd[1], recall)
-    assert (found["prd_f8"], found["prd_f1/8"]) == metrics.prd_f_scores(precision, recall)
-    assert (found["precision"], found["recall"]) == metrics.improved_precision_recall(x, y)
-    assert (found["density"], found["coverage"]) == metrics.density_coverage(x, y)
+    precision, recall = metrics.prd_curve(
+        x, y[:300], seed=4
+    )  # equal numbers of generated and real images
+    np.testing.assert_array_equal(evaluation.prd[0], precision)
+    np.testing.assert_array_equal(evaluation.prd[1], recall)
+    assert (evaluation["prd_f8"], evaluation["prd_f1/8"]) == metrics.prd_f_scores(precision, recall)
+    assert (evaluation["precision"], evaluation["recall"]) == metrics.improved_precision_recall(
+        x, y
+    )
+    assert (evaluation["density"], evaluation["coverage"]) == metrics.density_coverage(x, y)
     dark = (FAKE.mean(axis=(1, 2, 3)) < 0).mean()
-    assert found["class_dark"] == found["share_negative_only"] == pytest.approx(dark)
-    assert found["share_positive_only"] == pytest.approx(1 - dark)
-    np.testing.assert_allclose(found.shares, [1 - dark, dark])
-    assert (found.n_generated, found.n_reference) == (300, 400)
+    assert evaluation["class_dark"] == evaluation["share_negative_only"] == pytest.approx(dark)
+    assert evaluation["share_positive_only"] == pytest.approx(1 - dark)
+    np.testing.assert_allclose(evaluation.shares, [1 - dark, dark])
+    assert (evaluation.n_generated, evaluation.n_reference) == (300, 400)
     with pytest.raises(KeyError):
-        found["inception"]
+        evaluation["inception"]
 
 
-def test_distances_within_the_classes_that_were_asked_for():
-    found = evaluator()([FAKE], labels=[1, 0, 1])
-    asked = np.resize([1, 0, 1], len(FAKE))
+def test_distances_within_the_requested_classes():
+    evaluation = evaluator()([FAKE], labels=[1, 0, 1])
+    labels = np.resize([1, 0, 1], len(FAKE))
     flat = FAKE.reshape(len(FAKE), 4).astype(np.float32)
-    expected = metrics.intra_class_distances(flat, asked)
-    assert found["intra_class_distance_bright"] == expected[0]
-    assert found["intra_class_distance_dark"] == expected[1]
-    assert found["intra_class_distance"] == pytest.approx((expected[0] + expected[1]) / 2)
+    expected = metrics.intra_class_distances(flat, labels)
+    assert evaluation["intra_class_distance_bright"] == expected[0]
+    assert evaluation["intra_class_distance_dark"] == expected[1]
+    assert evaluation["intra_class_distance"] == pytest.approx((expected[0] + expected[1]) / 2)
     source = provenance_of(resolve(RunConfig(objective="acgan")))
-    rows = {r.metric: r for r in evaluator().rows(found, **source, iteration=1)}
-    row = rows["intra_class_distance"]  # of the embedding's features, not of its classes
+    rows = {r.metric: r for r in evaluator().rows(evaluation, **source, iteration=1)}
+    row = rows["intra_class_distance"]  # from features, not from predicted classes
     assert (row.embedding, row.n_generated, row.n_reference) == ("pixels-1", 300, 0)
-    with pytest.raises(KeyError):  # nobody was asked for a class
+    with pytest.raises(KeyError):  # no classes were requested
         evaluator()([FAKE])["intra_class_distance"]
     with pytest.raises(KeyError):
         evaluator()([FAKE], labels=[0], complete=False)["intra_class_distance"]
 
 
-def test_an_evaluation_leaves_nothing_behind_for_the_next():
-    one = evaluator()
-    first = one([FAKE])
-    one([-FAKE])
-    again = one([FAKE])
-    assert first.measurements == again.measurements
+def test_evaluations_do_not_affect_each_other():
+    pixels = evaluator()
+    first = pixels([FAKE])
+    pixels([-FAKE])
+    repeated = pixels([FAKE])
+    assert first.measurements == repeated.measurements
 
 
-def test_a_short_evaluation_has_no_precision_and_recall():
-    found = evaluator()([FAKE], complete=False)
-    assert found.prd is None and found["fid"] > 0 and found["kid"] > 0
+def test_an_incomplete_evaluation_has_no_precision_and_recall():
+    evaluation = evaluator()([FAKE], complete=False)
+    assert evaluation.prd is None and evaluation["fid"] > 0 and evaluation["kid"] > 0
     with pytest.raises(KeyError):
-        found["precision"]
+        evaluation["precision"]
 
 
-def test_a_metric_without_a_value_says_why_and_the_others_have_theirs():
-    found = evaluator()([np.zeros((3, 2, 2, 1))])
-    notes = {m.metric: (m.value, m.note) for m in found.measurements}
+def test_undefined_metrics_have_a_note_and_do_not_affect_others():
+    evaluation = evaluator()([np.zeros((3, 2, 2, 1))])
+    notes = {m.metric: (m.value, m.note) for m in evaluation.measurements}
     assert notes["fid"][0] > 0
-    assert notes["inception_score"][0] is None and "splits is 10" in notes["inception_score"][1]
-    assert notes["precision"][0] is None and "k is 3" in notes["precision"][1]
+    assert notes["inception_score"][0] is None and "10" in notes["inception_score"][1]
+    assert notes["precision"][0] is None and "3" in notes["precision"][1]
     assert notes["density"][0] is not None
 
 
-def test_few_or_equal_images_are_pointed_out_beside_the_fid():
-    found = evaluator()([np.zeros((4, 2, 2, 1))])
-    note = next(m.note for m in found.measurements if m.metric == "fid")
-    assert "generated: 4 samples in 4 dimensions" in note and "collapsed" in note
+def test_note_of_fid_for_few_or_equal_images():
+    evaluation = evaluator()([np.zeros((4, 2, 2, 1))])
+    note = next(m.note for m in evaluation.measurements if m.metric == "fid")
+    assert "generated: 4 samples" in note and "collapsed" in note
     assert not next(m.note for m in evaluator()([FAKE]).measurements if m.metric == "fid")
 
 
 def test_embeddings_without_scores_or_classes_have_fewer_metrics():
     empty = {name: Array(np.zeros((300, 0))) for name in ("scores", "classes")}
-    bare = Embedding("p", "p-1", lambda images: {**embed(images), **empty})
-    found = Evaluator(PROTOCOL, bare, extract(bare, [REAL[:300]]), None)([FAKE])
-    names = [m.metric for m in found.measurements]
+    features_only = Embedding("p", "p-1", lambda images: {**embed(images), **empty})
+    reference = extract(features_only, [REAL[:300]])
+    evaluation = Evaluator(PROTOCOL, features_only, reference, None)([FAKE])
+    names = [m.metric for m in evaluation.measurements]
     assert names == ["fid", "kid", "prd_f8", "prd_f1/8", "precision", "recall", "density",
                      "coverage"]  # fmt: skip
-    assert len(found.shares) == 0
+    assert len(evaluation.shares) == 0
 
 
-def test_orientation_a_collapsed_generator_is_precise_and_a_noisy_one_is_not():
+def test_collapse_lowers_recall_and_noise_lowers_precision():
     near = np.repeat(REAL[:1] * 0.1, 300, axis=0) + DRAW.normal(size=(300, 2, 2, 1)) * 0.02
     collapsed = evaluator()([near])
-    spread = DRAW.choice([-1.0, 1.0], (300, 2, 2, 1)) * DRAW.uniform(0.9, 1, (300, 2, 2, 1))
-    half = np.concatenate([REAL[:150], spread[:150]])
-    noisy = evaluator()([half])
+    noise = DRAW.choice([-1.0, 1.0], (300, 2, 2, 1)) * DRAW.uniform(0.9, 1, (300, 2, 2, 1))
+    noisy = evaluator()([np.concatenate([REAL[:150], noise[:150]])])
     assert collapsed["precision"] > 0.9 and collapsed["recall"] < 0.1
     assert collapsed["prd_f1/8"] > 3 * collapsed["prd_f8"]
     assert noisy["precision"] < collapsed["precision"] and noisy["recall"] > collapsed["recall"]
     assert noisy["prd_f8"] > collapsed["prd_f8"] and collapsed["coverage"] < noisy["coverage"]
 
 
-def test_rows_carry_their_provenance():
+def test_rows_contain_their_provenance():
     config = resolve(RunConfig(dataset="digits", minority_class="5", seed=3))
-    one = evaluator()
-    found = one([FAKE])
-    rows = {r.metric: r for r in one.rows(found, **provenance_of(config), iteration=70)}
+    pixels = evaluator()
+    evaluation = pixels([FAKE])
+    rows = {r.metric: r for r in pixels.rows(evaluation, **provenance_of(config), iteration=70)}
     fid = rows["fid"]
     assert (fid.dataset, fid.split, fid.target) == ("digits", "unbalanced", "5")
     assert (fid.objective, fid.config_hash, fid.seed) == ("rumi_lsgan", config.hash(), 3)
     assert (fid.iteration, fid.protocol, fid.embedding) == (70, "p", "pixels-1")
-    assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, found["fid"])
-    assert fid.reference == "the real ones"
-    assert rows["class_dark"].embedding == "judge-2"
+    assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, evaluation["fid"])
+    assert fid.reference == "the real images"
+    assert rows["class_dark"].embedding == "classifier-2"
     assert rows["inception_score"].std >= 0 and fid.std is None and fid.seconds >= 0
 
 
-def test_comparison_of_a_set_with_itself_is_perfect():
+def test_a_set_compared_with_itself_has_optimal_values():
     reference = extract(PIXELS, [REAL])
     values = {m.metric: m.value for m in compare(reference, reference)[0]}
     assert abs(values["fid"]) < 1e-6

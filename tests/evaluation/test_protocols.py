@@ -13,7 +13,7 @@ def split(**values):
     return make_split(RunConfig(dataset="mnist", **values), LABELS, NAMES)
 
 
-def test_reference_of_an_unbalanced_run_is_the_whole_class_with_what_was_held_out():
+def test_reference_of_an_unbalanced_run_includes_held_out_images():
     parts = split(split="unbalanced", minority_class="3", minority_size=20)
     chosen = protocols.rumi_unbalanced().reference_indices(LABELS, parts)
     assert len(chosen) == 500 and set(LABELS[chosen]) == {3}
@@ -25,7 +25,7 @@ def test_reference_of_a_subset_run_is_the_positive_classes():
     assert set(LABELS[chosen]) == {1, 2, 4, 5, 7, 9} and len(chosen) == 3000
 
 
-def test_the_papers_counts():
+def test_sample_counts_of_the_papers():
     assert protocols.rumi_unbalanced().num_generated == 10_000
     assert protocols.rumi_unbalanced(dataset="celeba").num_reference == 10_000
     assert protocols.uac_images().num_generated == 10_240
@@ -33,31 +33,31 @@ def test_the_papers_counts():
     assert protocols.uac_mixture().num_generated == 10_000
 
 
-def test_a_limited_reference_is_random_reproducible_and_without_repeats():
-    one = protocols.Protocol("p", "classifier", 10, 100, reference="all")
-    other = protocols.Protocol("p", "classifier", 10, 100, reference="all", seed=1)
+def test_a_limited_reference_is_a_reproducible_random_sample_without_repeats():
+    protocol = protocols.Protocol("p", "classifier", 10, 100, reference="all")
+    other_seed = protocols.Protocol("p", "classifier", 10, 100, reference="all", seed=1)
     parts = split(split="even")
-    chosen = one.reference_indices(LABELS, parts)
+    chosen = protocol.reference_indices(LABELS, parts)
     assert len(set(chosen)) == 100 and set(LABELS[chosen]) == set(range(10))
-    np.testing.assert_array_equal(chosen, one.reference_indices(LABELS, parts))
-    assert set(chosen) != set(other.reference_indices(LABELS, parts))
+    np.testing.assert_array_equal(chosen, protocol.reference_indices(LABELS, parts))
+    assert set(chosen) != set(other_seed.reference_indices(LABELS, parts))
 
 
-def chosen(**values):
+def protocol_of(**values):
     return protocols.protocol_for(resolve(RunConfig(**values)))
 
 
-def test_a_split_has_its_protocol_with_the_embedding_that_needs_no_download():
-    unbalanced = chosen(minority_class="3")
+def test_auto_protocol_follows_the_split_and_needs_no_download():
+    unbalanced = protocol_of(minority_class="3")
     assert (unbalanced.name, unbalanced.embedding) == ("rumi_unbalanced", "classifier")
-    subset = chosen(split="even", embedding="inception", eval_samples=500)
+    subset = protocol_of(split="even", embedding="inception", eval_samples=500)
     assert (subset.name, subset.embedding) == ("rumi_subset", "inception")
     assert subset.num_generated == 500
 
 
-def test_a_named_protocol_has_its_own_embedding_unless_another_is_named():
-    own = chosen(split="even", protocol="uac_images")
-    assert (own.embedding, own.num_generated) == ("inception_299", 10_240)
-    assert chosen(split="even", protocol="rumi_subset").embedding == "inception"
-    other = chosen(split="even", protocol="uac_images", embedding="classifier")
-    assert other.embedding == "classifier"
+def test_embedding_of_a_named_protocol_can_be_overridden():
+    default = protocol_of(split="even", protocol="uac_images")
+    assert (default.embedding, default.num_generated) == ("inception_299", 10_240)
+    assert protocol_of(split="even", protocol="rumi_subset").embedding == "inception"
+    overridden = protocol_of(split="even", protocol="uac_images", embedding="classifier")
+    assert overridden.embedding == "classifier"

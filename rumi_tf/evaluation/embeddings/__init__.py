@@ -1,4 +1,4 @@
-"""Networks that turn images into features and class probabilities, for the metrics."""
+"""Networks that map images to features and class probabilities for the metrics."""
 
 from rumi_tf.evaluation.embeddings.base import Embedding, image_batches
 from rumi_tf.evaluation.embeddings.classifier import Accuracy, load_classifier

@@ -1,4 +1,4 @@
-"""What every embedding offers: features and class probabilities of a stream of images."""
+"""Embeddings: features and class probabilities of a stream of images."""
 
 import dataclasses
 import hashlib
@@ -16,19 +16,18 @@ OUTPUTS = ("features", "scores", "classes")
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
-    """A network for the metrics.
+    """A network that maps images to features for the metrics.
 
     Attributes:
         name: `inception`, `inception_299` or `classifier`.
-        identity: changes when the network's weights do.
+        identity: name and digest of the weights.
         embed: (B, H, W, C) float32 images in [-1, 1] -> by name, (B, ...) float32: `features`
-            (B, D); `scores` (B, S), the class probabilities that the Inception score is
-            made of; `classes` (B, K), probabilities of the data set's own classes. S or K is 0
-            where there are none.
-        image_shape: the only shape of images it takes; `None` where it takes any.
-        class_names: of the classes in `classes`.
-        class_identity: `identity` of the network that gives `classes`.
-        notes: what a reader of its numbers must know.
+            (B, D); `scores` (B, S), class probabilities for the Inception score; `classes` (B, K),
+            probabilities of the data set's classes. S and K may be 0.
+        image_shape: required image shape; `None` for any.
+        class_names: names of the K classes.
+        class_identity: `identity` of the network that computes `classes`.
+        notes: caveats for readers of the metrics.
     """
 
     name: str
@@ -42,26 +41,26 @@ class Embedding:
     def stream(
         self, batches: Iterable[np.ndarray], batch_size: int = BATCH
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Outputs for a stream of images, whatever the sizes of its batches.
+        """Yields outputs for a stream of images with batches of any size.
 
         Args:
             batches: arrays (n, H, W, C) in [-1, 1].
-            batch_size: images that the network takes at once; does not change the result.
+            batch_size: batch size of the network; does not change the result.
         """
-        for images in _regrouped(batches, batch_size):
+        for images in _rebatch(batches, batch_size):
             count = len(images)
-            if count < batch_size:  # one shape for all calls: no second compilation
+            if count < batch_size:  # one shape avoids a second compilation
                 padding = np.repeat(images[-1:], batch_size - count, axis=0)
                 images = np.concatenate([images, padding])
             outputs = self.embed(tf.constant(images, tf.float32))
             yield {name: outputs[name].numpy()[:count] for name in OUTPUTS}
 
     def with_classes_of(self, other: "Embedding") -> "Embedding":
-        """This embedding, with the class probabilities of another one beside its features."""
-        own, others = self.embed, other.embed
+        """Returns this embedding with the class probabilities of another one."""
+        embed, classify = self.embed, other.embed
         return dataclasses.replace(
             self,
-            embed=lambda images: {**own(images), "classes": others(images)["classes"]},
+            embed=lambda images: {**embed(images), "classes": classify(images)["classes"]},
             image_shape=other.image_shape,
             class_names=other.class_names,
             class_identity=other.identity,
@@ -69,31 +68,32 @@ class Embedding:
         )
 
 
-def _regrouped(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    waiting: list[np.ndarray] = []
+def _rebatch(batches: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Splits batches of any size into batches of `size`; the last one may be smaller."""
+    pending: list[np.ndarray] = []
     count = 0
     for batch in batches:
-        waiting.append(np.asarray(batch, np.float32))
+        pending.append(np.asarray(batch, np.float32))
         count += len(batch)
         if count >= size:
-            pool = np.concatenate(waiting)
-            whole = count // size * size
-            yield from np.split(pool[:whole], whole // size)
-            waiting, count = [pool[whole:]], count - whole
+            pool = np.concatenate(pending)
+            end = count // size * size
+            yield from np.split(pool[:end], end // size)
+            pending, count = [pool[end:]], count - end
     if count:
-        yield np.concatenate(waiting)
+        yield np.concatenate(pending)
 
 
 def image_batches(
     images: LabelledImages, indices: np.ndarray, batch_size: int = BATCH
 ) -> Iterator[np.ndarray]:
-    """Yields the images at `indices`, in their order, as (n, H, W, C) float32 in [-1, 1].
+    """Yields the images at `indices`, in this order, as (n, H, W, C) float32 in [-1, 1].
 
     Raises:
-        InvalidInput: an image that cannot be decoded, when its turn comes.
+        InvalidInput: an image cannot be decoded.
     """
-    chosen = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64)).batch(batch_size)
-    loaded = chosen.map(images.gather, tf.data.AUTOTUNE, deterministic=True)
+    batches = tf.data.Dataset.from_tensor_slices(np.asarray(indices, np.int64)).batch(batch_size)
+    loaded = batches.map(images.gather, tf.data.AUTOTUNE, deterministic=True)
     try:
         yield from loaded.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
     except tf.errors.OpError as error:
@@ -101,7 +101,7 @@ def image_batches(
 
 
 def weights_digest(network: keras.Model) -> str:
-    """Sixteen hexadecimal digits that change when a weight does."""
+    """Digest of all weights, 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(np.ascontiguousarray(weight))

@@ -1,6 +1,6 @@
-"""A small classifier of a data set's own classes: an embedding that needs no download.
+"""A small classifier of the data set's classes, as an embedding that needs no download.
 
-Its scores are of another scale than Inception's and cannot be compared with published ones.
+Its scores are on a different scale than Inception's and cannot be compared with published ones.
 """
 
 import dataclasses
@@ -34,23 +34,22 @@ from rumi_tf.utils.rng import initializer_seeds, numpy_generator
 
 FEATURES = 128
 BATCH = 64
-# Passes over the training images. Small sets are gone through more often, large ones in part.
+# Epochs by data set, 1 for others, within the limits of UPDATES.
 EPOCHS = {"mnist": 3, "fashion_mnist": 5, "cifar10": 6}
-UPDATES = (500, 8000)  # at least, at most
-HELD_OUT = 0.2  # share of each class, where the data set has no test part
-# Of the network and its training: a change makes every classifier in a cache a stale one.
-VERSION = 1
-POOR = 0.5  # below this recall a class's share of the generated images says little
+UPDATES = (500, 8000)  # minimum, maximum
+HELD_OUT = 0.2  # share of each class that is held out if the data set has no test part
+VERSION = 1  # of the network and its training; a new version invalidates cached classifiers
+MIN_RECALL = 0.5  # a class with lower recall gets a warning
 
 
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
-    """How well a classifier knows real images that it was not trained on.
+    """Accuracy of a classifier on real images that it was not trained on.
 
     Attributes:
-        images: how many were judged.
-        accuracy: share that was put in the right class.
-        recall: the same, by class; `None` for a class without such images.
+        images: number of images.
+        accuracy: share of correctly classified images.
+        recall: accuracy by class; `None` for a class without images.
     """
 
     images: int
@@ -67,34 +66,34 @@ def load_classifier(
     seed: int = 0,
     refresh: bool = False,
 ) -> tuple[Embedding, Accuracy]:
-    """The embedding and its accuracy; trained here, or taken from the cache.
+    """Loads the classifier from the cache, or trains it; returns the embedding and its accuracy.
 
-    Features are the units before the class scores, after their ReLU.
+    Features are the activations of the last hidden layer, after ReLU.
 
     Args:
         train: labelled images to train on.
         test: images to measure the accuracy on; `None` holds out a fifth of `train`.
-        dataset: its name, which decides the number of epochs.
-        cache_dir: where trained classifiers are kept, by the content of `train` and `test`.
-        seed: of initial weights, dropout and order.
-        refresh: trains anew even if there is a cached one.
+        dataset: name of the data set, which determines the number of epochs.
+        cache_dir: cache of trained classifiers, by the content of `train` and `test`.
+        seed: seed of initial weights, dropout and order.
+        refresh: trains again even if there is a cached classifier.
     """
-    judged = test.fingerprint if test else "held out"
-    text = json.dumps([VERSION, train.fingerprint, judged, train.image_shape, dataset, seed])
+    tested = test.fingerprint if test else "held out"
+    text = json.dumps([VERSION, train.fingerprint, tested, train.image_shape, dataset, seed])
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
     network = classifier_network(train, seed)
-    with locks.held(path.with_suffix(".lock")):  # of two processes, one waits and reuses
-        found = None if refresh else _from_cache(network, path)
-        if found is None:
+    with locks.held(path.with_suffix(".lock")):  # a second process waits and reuses
+        accuracy = None if refresh else _from_cache(network, path)
+        if accuracy is None:
             for file in (path, path.with_suffix(".json")):
                 remove_temporaries(path.parent, file.name)
-            found = _train(network, train, test, dataset, seed)
+            accuracy = _train(network, train, test, dataset, seed)
             with atomic_path(path) as temporary:
                 size = sum(weight.nbytes for weight in network.get_weights())
                 reserve(temporary, 2 * size + 100_000)
                 network.save_weights(temporary)
-            write_json(path.with_suffix(".json"), _record(path, found))
+            write_json(path.with_suffix(".json"), _record(path, accuracy))
 
     @tf.function(reduce_retracing=True)
     def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -110,15 +109,15 @@ def load_classifier(
         image_shape=train.image_shape,
         class_names=train.class_names,
         class_identity=identity,
-        notes=_notes(found, train.class_names),
-    ), found
+        notes=_notes(accuracy, train.class_names),
+    ), accuracy
 
 
-def _notes(found: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:
+def _notes(accuracy: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:
     poor = [
         name
-        for name, recall in zip(class_names, found.recall, strict=True)
-        if recall is not None and recall < POOR
+        for name, recall in zip(class_names, accuracy.recall, strict=True)
+        if recall is not None and recall < MIN_RECALL
     ]
     if not poor:
         return ()
@@ -129,56 +128,56 @@ def _notes(found: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _record(path: Path, found: Accuracy) -> dict:
-    """What stands beside the weights, with a digest of both."""
-    record = json.loads(json.dumps(dataclasses.asdict(found)))
+def _record(path: Path, accuracy: Accuracy) -> dict:
+    """Content of the JSON file of the weights: the accuracy, and a digest of both."""
+    record = json.loads(json.dumps(dataclasses.asdict(accuracy)))
     text = json.dumps(record, sort_keys=True) + digest_of(path)
     return {"sha256": hashlib.sha256(text.encode()).hexdigest(), **record}
 
 
 def _from_cache(network: keras.Model, path: Path) -> Accuracy | None:
-    """Loads the weights and returns their record; `None` if they are absent or damaged."""
+    """Loads cached weights and returns their accuracy; `None` if missing or damaged."""
     try:
         record = read_json(path.with_suffix(".json"))
         fields = {f.name: record[f.name] for f in dataclasses.fields(Accuracy)}
-        found = Accuracy(**{**fields, "recall": tuple(fields["recall"])})
-        if record != _record(path, found):
+        accuracy = Accuracy(**{**fields, "recall": tuple(fields["recall"])})
+        if record != _record(path, accuracy):
             return None
         load_weights(network, path)
-        return found
+        return accuracy
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def classifier_network(images: LabelledImages, seed: int) -> keras.Model:
-    """Blocks of two convolutions and pooling, then `FEATURES` units, then class scores.
+    """Blocks of two convolutions and pooling, a dense layer of `FEATURES` units, and class logits.
 
     Args:
-        images: whose shape and classes it is for.
-        seed: of the initial weights and of dropout.
+        images: data set that determines the image shape and the classes.
+        seed: seed of the initial weights and of dropout.
 
     Returns:
-        (B, H, W, C) float32 in [-1, 1] -> the features, (B, `FEATURES`), and the scores, (B, K).
+        (B, H, W, C) float32 in [-1, 1] -> features (B, `FEATURES`) and logits (B, K).
     """
     seeds = iter(initializer_seeds(seed, "classifier", 32))
 
-    def weights(layer, *args, **keywords):
-        start = keras.initializers.HeNormal(seed=next(seeds))
-        return layer(*args, kernel_initializer=start, **keywords)
+    def seeded(layer, *args, **keywords):
+        initializer = keras.initializers.HeNormal(seed=next(seeds))
+        return layer(*args, kernel_initializer=initializer, **keywords)
 
     x = inputs = keras.Input(images.image_shape)
     size, filters = images.image_shape[0], 16 if images.image_shape[2] == 1 else 32
     while size > 4:
         for _ in range(2):
-            x = weights(layers.Conv2D, filters, 3, padding="same", use_bias=False)(x)
+            x = seeded(layers.Conv2D, filters, 3, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization(momentum=0.9)(x)
             x = layers.ReLU()(x)
         x = layers.MaxPooling2D(2)(x)
         size, filters = size // 2, min(2 * filters, 128)
     x = layers.Flatten()(x)
-    features = weights(layers.Dense, FEATURES, activation="relu")(x)
+    features = seeded(layers.Dense, FEATURES, activation="relu")(x)
     x = layers.Dropout(0.4, seed=next(seeds))(features)
-    return keras.Model(inputs, [features, weights(layers.Dense, len(images.class_names))(x)])
+    return keras.Model(inputs, [features, seeded(layers.Dense, len(images.class_names))(x)])
 
 
 def _train(
@@ -191,19 +190,19 @@ def _train(
     """Trains in place; returns the accuracy on images that were not trained on."""
     chosen = np.arange(len(train))
     if test is None:
-        judged, index = train, _held_out(train.labels, seed)
+        tested, index = train, _held_out(train.labels, seed)
         chosen = np.setdiff1d(chosen, index)
     else:
-        judged, index = test, np.arange(len(test))
+        tested, index = test, np.arange(len(test))
     fit_classifier(
         network, train, chosen, updates=num_updates(dataset, len(chosen)), seed=seed,
         title=f"training the classifier of {dataset}",
     )  # fmt: skip
-    return _judge(network, judged, index)
+    return _accuracy(network, tested, index)
 
 
 def num_updates(dataset: str, num: int) -> int:
-    """How many updates a classifier of `num` images of a data set is trained for."""
+    """Number of updates for a classifier trained on `num` images of a data set."""
     return int(np.clip(EPOCHS.get(dataset, 1) * num // BATCH, *UPDATES))
 
 
@@ -220,44 +219,44 @@ def fit_classifier(
     """Trains a `classifier_network` in place: Adam with cosine decay, batches of `BATCH`.
 
     Args:
-        network: with its initial weights.
+        network: network with its initial weights.
         images: the data set.
-        chosen: (n,) indices of the images to train on; one may occur several times.
-        updates: how many.
-        seed: of the order.
-        title: of the progress bar.
-        class_weights: (K,) factors of the loss of an image, by its class; `None` for 1.
+        chosen: (n,) indices of the images to train on; may repeat.
+        updates: number of updates.
+        seed: seed of the order.
+        title: title of the progress bar.
+        class_weights: (K,) weight of the loss by class; `None` for 1.
 
     Raises:
-        InvalidInput: an image that cannot be decoded.
+        InvalidInput: an image cannot be decoded.
     """
     batches = batch_stream(
         images, {"all": chosen}, ({"all": "all"},), batch_size=BATCH, seed=seed, stop=updates
     )
-    scores = keras.Model(network.input, network.outputs[1])
-    scores.compile(
+    classifier = keras.Model(network.input, network.outputs[1])
+    classifier.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, updates)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,  # Keras's own choice, XLA, takes twice as long on a CPU
+        jit_compile=False,  # XLA, the default, takes twice as long on a CPU
     )
 
-    def pair(update: Mapping[str, Mapping[str, tf.Tensor]]) -> tuple[tf.Tensor, ...]:
+    def inputs(update: Mapping[str, Mapping[str, tf.Tensor]]) -> tuple[tf.Tensor, ...]:
         image, label = update["all"]["image"], update["all"]["label"]
         if class_weights is None:
             return image, label
         return image, label, tf.gather(tf.constant(class_weights, tf.float32), label)
 
     try:
-        scores.fit(
-            batches.map(pair), steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
-            callbacks=[_Bar(updates, title)],
+        classifier.fit(
+            batches.map(inputs), steps_per_epoch=updates, epochs=1, verbose=0, shuffle=False,
+            callbacks=[_ProgressBar(updates, title)],
         )  # fmt: skip
     except tf.errors.OpError as error:
         explain(error, images)
 
 
 def predicted_labels(network: keras.Model, images: LabelledImages, index: np.ndarray) -> np.ndarray:
-    """(n,) labels that a `classifier_network` gives the images at (n,) indices."""
+    """(n,) labels that a `classifier_network` predicts for the images at (n,) indices."""
 
     @tf.function(reduce_retracing=True)
     def label(batch: tf.Tensor) -> tf.Tensor:
@@ -267,32 +266,34 @@ def predicted_labels(network: keras.Model, images: LabelledImages, index: np.nda
 
 
 def _held_out(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Indices of a fifth of every class, at random; at least one in all."""
-    held = stratified(labels, HELD_OUT, seed, "held out")
-    return held if len(held) else numpy_generator(seed, "held out").permutation(len(labels))[:1]
+    """Random indices of a fifth of every class, at least one in total."""
+    indices = stratified(labels, HELD_OUT, seed, "held out")
+    return (
+        indices if len(indices) else numpy_generator(seed, "held out").permutation(len(labels))[:1]
+    )
 
 
-class _Bar(keras.callbacks.Callback):
-    """Shows how much of the training is done, on a terminal."""
+class _ProgressBar(keras.callbacks.Callback):
+    """Progress bar of the training."""
 
     def __init__(self, updates: int, title: str):
         super().__init__()
         self._steps: Any = tracked(range(updates), updates, title, "it")
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts."""
+        """Advances the bar."""
         next(self._steps, None)
 
     def on_train_end(self, logs=None):
-        """Takes the bar away."""
+        """Closes the bar."""
         self._steps.close()
 
 
-def _judge(network: keras.Model, images: LabelledImages, index: np.ndarray) -> Accuracy:
+def _accuracy(network: keras.Model, images: LabelledImages, index: np.ndarray) -> Accuracy:
     labels = images.labels[index]
-    right = predicted_labels(network, images, index) == labels
+    correct = predicted_labels(network, images, index) == labels
     recall = [
-        float(np.mean(right[labels == k])) if np.any(labels == k) else None
+        float(np.mean(correct[labels == k])) if np.any(labels == k) else None
         for k in range(len(images.class_names))
     ]
-    return Accuracy(len(index), float(np.mean(right)), tuple(recall))
+    return Accuracy(len(index), float(np.mean(correct)), tuple(recall))

@@ -1,4 +1,4 @@
-"""Keras's InceptionV3 with ImageNet weights, the embedding of both papers."""
+"""InceptionV3 of Keras with ImageNet weights, the embedding of both papers."""
 
 from pathlib import Path
 
@@ -10,25 +10,26 @@ from rumi_tf.evaluation.embeddings.weights import load_weights
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.progress import has_terminal
 
-# Images are resized to squares of so many pixels. `inception`: Section 4.1 of the Rumi-GAN paper,
-# without the top. `inception_299`: the UAC-GAN paper's protocol, with ImageNet's class scores.
+# Side of the resized images in pixels. `inception`: Section 4.1 of the Rumi-GAN paper, without the
+# top. `inception_299`: the UAC-GAN paper's protocol, with ImageNet's class probabilities.
 SIZES = {"inception": 80, "inception_299": 299}
-VERSION = 1  # of what is done to images before the network; a change makes cached features stale
+VERSION = 1  # of the preprocessing; a new version invalidates cached features
 
 
 def load_inception(name: str, weights: str | None = None) -> Embedding:
-    """InceptionV3, average pooled.
+    """InceptionV3 with average pooling.
 
-    Images are resized bilinearly; grey is copied to three channels; the range is [-1, 1].
+    Images are resized bilinearly, and greyscale is copied to three channels. Their range is
+    [-1, 1].
 
     Args:
         name: key of `SIZES`.
-        weights: path of a file of weights of `keras.applications.InceptionV3`, without its top
-            for `inception` and with it for `inception_299`; `None` downloads Keras's own.
+        weights: path of a weights file of `keras.applications.InceptionV3`, without its top for
+            `inception` and with its top for `inception_299`; `None` downloads Keras's weights.
 
     Raises:
-        InvalidInput: the weights are not there, do not fit, or cannot be downloaded. Random
-            weights are never used.
+        InvalidInput: the weights are missing, do not fit, or cannot be downloaded. Random weights
+            are never used.
     """
     network = _load(name, weights)
     size = SIZES[name]
@@ -46,7 +47,7 @@ def load_inception(name: str, weights: str | None = None) -> Embedding:
 
 
 def _load(name: str, weights: str | None) -> keras.Model:
-    """The network with the outputs: features, and class probabilities or nothing."""
+    """The network, with the outputs features and class probabilities (or an empty tensor)."""
     size, top = SIZES[name], name == "inception_299"
     if weights and not Path(weights).is_file():
         raise InvalidInput("inception_weights", f"{weights} is not a file")
@@ -60,7 +61,7 @@ def _load(name: str, weights: str | None) -> keras.Model:
         if weights:
             load_weights(network, weights)
     except Exception as error:
-        # Keras, h5py and urllib raise many types here; for the user it is one of two situations.
+        # Keras, h5py and urllib raise many types here; there are two cases for the user.
         if weights:
             raise InvalidInput(
                 "inception_weights",

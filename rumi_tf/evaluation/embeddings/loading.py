@@ -1,4 +1,4 @@
-"""The embedding that a configuration asks for."""
+"""Loads the embedding of a configuration."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ from rumi_tf.utils.errors import InvalidInput, NoSuchPart
 
 
 def cache_directory(config: RunConfig) -> Path:
-    """Where classifiers and statistics of real images are kept.
+    """Directory of cached classifiers and features of real images; created if missing.
 
     Raises:
-        InvalidInput: nothing can be written there.
+        InvalidInput: the directory is not writable.
     """
     path = Path(os.path.expanduser(config.cache_dir))
     try:
@@ -31,40 +31,39 @@ def cache_directory(config: RunConfig) -> Path:
 def load_embedding(
     config: RunConfig, images: LabelledImages | None, name: str, refresh: bool = False
 ) -> Embedding:
-    """The embedding `name`, with the classes of the data set if there is one.
+    """Loads the embedding `name`, with the class probabilities of the data set's classifier.
 
-    Inception knows nothing of the classes of a data set: beside its features, the classifier
-    tells which classes generated images belong to.
+    Inception's features are combined with the classifier's class probabilities, because Inception
+    does not know the classes of the data set.
 
     Args:
-        config: resolved; names the weights, the data set and the cache.
-        images: labelled training images of the data set; `None` if there is none.
+        config: resolved config with the weights, the data set and the cache.
+        images: labelled training images; `None` without a data set, and thus without classes.
         name: `inception`, `inception_299` or `classifier`.
-        refresh: trains the classifier anew.
+        refresh: trains the classifier again.
 
     Raises:
         InvalidInput: the weights of Inception, or labelled images for a classifier, are missing.
     """
-    plain = None
+    inception = None
     if name != "classifier":
-        plain = load_inception(name, os.path.expanduser(config.inception_weights) or None)
+        inception = load_inception(name, os.path.expanduser(config.inception_weights) or None)
         if images is None:
-            return plain
+            return inception
     if images is None:
         raise InvalidInput(
             "embedding",
-            "classifier needs a data set with classes to learn from; name one with --dataset, or "
-            "use --embedding=inception",
+            "classifier needs a data set with classes; set --dataset or use --embedding=inception",
         )
-    learnt, _ = load_classifier(
+    classifier, _ = load_classifier(
         images, test_part(config), dataset=config.dataset, cache_dir=cache_directory(config),
         refresh=refresh,
     )  # fmt: skip
-    return plain.with_classes_of(learnt) if plain else learnt
+    return inception.with_classes_of(classifier) if inception else classifier
 
 
 def test_part(config: RunConfig) -> LabelledImages | None:
-    """The test part of a data set; `None` where it has none."""
+    """Test part of a data set; `None` if it has no test part."""
     try:
         return load_images(config, "test")
     except NoSuchPart:

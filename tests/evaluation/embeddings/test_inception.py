@@ -1,4 +1,4 @@
-"""With locally made random weights: what is tested is everything around them."""
+"""Tests with random weights: preprocessing, outputs and errors."""
 
 import keras
 import numpy as np
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow
 GREY = np.random.default_rng(0).uniform(-1, 1, (5, 28, 28, 1)).astype(np.float32)
 
 
-def saved(path, **arguments):
-    """The bare network of Keras with random weights, and the file it was saved to."""
+def save_random(path, **arguments):
+    """Saves and returns Keras's InceptionV3 with random weights."""
     keras.utils.set_random_seed(3)
     network = keras.applications.InceptionV3(weights=None, **arguments)
     network.save_weights(path)
@@ -23,56 +23,56 @@ def saved(path, **arguments):
 @pytest.fixture(scope="module")
 def without_top(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "notop.weights.h5"
-    return saved(path, include_top=False, pooling="avg", input_shape=(80, 80, 3)), path
+    return save_random(path, include_top=False, pooling="avg", input_shape=(80, 80, 3)), path
 
 
-def by_hand(images, size):
-    """Bilinear resizing with pixel centres at halves, in NumPy."""
+def resize_numpy(images, size):
+    """Bilinear resizing with pixel centres at half-integers."""
     n = images.shape[1]
-    place = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
-    low = np.minimum(place.astype(int), n - 2)
-    share = place - low
+    position = np.clip((np.arange(size) + 0.5) * n / size - 0.5, 0, n - 1)
+    low = np.minimum(position.astype(int), n - 2)
+    share = position - low
     matrix = np.zeros((size, n))
     matrix[np.arange(size), low], matrix[np.arange(size), low + 1] = 1 - share, share
     return np.einsum("yi,nijc,xj->nyxc", matrix, images, matrix)
 
 
-def test_features_are_those_of_the_network_at_80_pixels_in_any_batches(without_top):
+def test_features_at_80_pixels_equal_keras_for_any_batch_size(without_top):
     network, path = without_top
     embedding = load_inception("inception", str(path))
     out = next(embedding.stream([GREY], batch_size=5))
-    large = np.repeat(by_hand(GREY, 80), 3, axis=-1)
+    large = np.repeat(resize_numpy(GREY, 80), 3, axis=-1)
     expected = network(tf.constant(large, tf.float32), training=False).numpy()
     assert out["features"].shape == (5, 2048) and out["scores"].shape == (5, 0)
     np.testing.assert_allclose(out["features"], expected, rtol=1e-3, atol=1e-5)
-    apart = np.concatenate([o["features"] for o in embedding.stream([GREY], batch_size=2)])
-    np.testing.assert_allclose(apart, expected, rtol=1e-3, atol=1e-5)
+    small_batches = np.concatenate([o["features"] for o in embedding.stream([GREY], batch_size=2)])
+    np.testing.assert_allclose(small_batches, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_at_299_pixels_there_are_class_probabilities(tmp_path):
+def test_class_probabilities_at_299_pixels_equal_keras(tmp_path):
     path = tmp_path / "top.weights.h5"
-    network = saved(path)
+    network = save_random(path)
     out = next(load_inception("inception_299", str(path)).stream([GREY[:2]], batch_size=2))
-    large = np.repeat(by_hand(GREY[:2], 299), 3, axis=-1)
+    large = np.repeat(resize_numpy(GREY[:2], 299), 3, axis=-1)
     expected = network(tf.constant(large, tf.float32), training=False).numpy()
     assert out["features"].shape == (2, 2048)
     np.testing.assert_allclose(out["scores"], expected, rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(out["scores"].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_weights_that_cannot_be_had_are_one_line_and_never_random(without_top, tmp_path):
+def test_missing_or_wrong_weights_raise_a_one_line_error(without_top, tmp_path):
     (tmp_path / "text.weights.h5").write_text("not weights")
-    for name, path, words in (
-        ("inception", tmp_path / "absent.h5", "is not a file"),
-        ("inception", tmp_path / "text.weights.h5", "does not hold weights"),
-        ("inception_299", without_top[1], "with its top"),
+    for name, path in (
+        ("inception", tmp_path / "absent.h5"),
+        ("inception", tmp_path / "text.weights.h5"),
+        ("inception_299", without_top[1]),
     ):
-        with pytest.raises(InvalidInput, match=words) as caught:
+        with pytest.raises(InvalidInput, match=path.name) as error:
             load_inception(name, str(path))
-        assert caught.value.flag == "inception_weights" and "\n" not in str(caught.value)
+        assert error.value.flag == "inception_weights" and "\n" not in str(error.value)
 
 
-def test_a_failed_download_names_both_ways_out(monkeypatch):
+def test_error_of_a_failed_download_names_the_alternatives(monkeypatch):
     def offline(*_, **__):
         raise OSError("no network\nand a second line")
 
