@@ -26,7 +26,7 @@ from rumi_tf.utils.console import tracked
 
 LEASE = 60.0  # seconds; must be the same in every process that shares a directory
 _first_seen: dict[str, tuple[Any, float]] = {}  # lock -> its last heartbeat, and when it was seen
-_owned: dict[str, bytes] = {}  # lock acquired by `held_alone` -> content of its file
+_owned: dict[str, bytes] = {}  # lock acquired by `held_nowait` -> content of its file
 
 
 class LockHeld(Exception):
@@ -57,7 +57,7 @@ def held(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held_alone(path: str | os.PathLike) -> Iterator[None]:
+def held_nowait(path: str | os.PathLike) -> Iterator[None]:
     """Holds a lock, or raises if another process holds it.
 
     Does not wait for a living holder. A holder on another machine is watched until its next
@@ -88,7 +88,7 @@ def held_alone(path: str | os.PathLike) -> Iterator[None]:
 
 
 def check_ownership() -> None:
-    """Makes sure, before a write, that this process still holds its `held_alone` locks.
+    """Makes sure, before a write, that this process still holds its `held_nowait` locks.
 
     A process that stood still would otherwise notice only at its next heartbeat, seconds later.
 
