@@ -18,15 +18,12 @@ from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import explain
 from rumi_tf.data.loaders import load_images
 from rumi_tf.evaluation.embeddings import load_inception
-from rumi_tf.evaluation.results import rows_as_text
-from rumi_tf.experiments import gaussians
 from rumi_tf.runs import directories, resolve
 from rumi_tf.training import build, train
 from rumi_tf.training.callbacks import StopOnNaN
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils import distribute
 from rumi_tf.utils.errors import RumiError
-from rumi_tf.utils.io import write_csv, write_json
 from tests import pages
 from tests.conftest import ROOT, holder
 from tests.data import test_celeba
@@ -245,19 +242,6 @@ def lost_worker(place, patch):
     return trained(place)
 
 
-def changed_table(place, patch):
-    runs = gaussians.config_for("acgan", num_runs=1, eval_samples=10, runs_dir=str(place))
-    points = gaussians.perfect_points(runs)
-    runs.directory.mkdir(parents=True)
-    np.savez(runs.directory / "points.npz", points=points)
-    table = runs.directory / "metrics.csv"
-    write_csv(table, rows_as_text(gaussians.evaluate(runs, points)), sealed=True)
-    table.write_text(table.read_text().replace("acgan", "uacgan"))
-    iterations = runs.epochs * runs.iterations
-    write_json(runs.directory / "summary.json", {"seconds": 1.0, "iterations": iterations})
-    return gaussians.train(runs)
-
-
 def forgotten_dataset(place, patch):
     values = flags.FlagValues()
     define_flags(values)
@@ -281,7 +265,6 @@ CASES = {
     "images in <directory> cannot be read": (broken_image, 2),
     "--image_size": (odd_size, 2),
     "memory ran out": (no_memory, 7),
-    "is not as it was written": (changed_table, 4),
     "NaN or infinite": (diverging, 5),
     "another process": (busy, 3),
     "other settings": (other_settings, 4),
