@@ -340,7 +340,10 @@ def test_damaged_table_is_rejected_before_rows_are_added(rows, cuts):
             for table in (read_csv(path), rows_as_text(rows))
         )
         before = read_rows(path, ArmRow)
-        kept = [row for row, text in zip(before, old, strict=True) if text not in new]
+        repeated = all(row in old for row in new)  # then new rows replace the old ones
+        kept = [
+            row for row, text in zip(before, old, strict=True) if not (repeated and text in new)
+        ]
         append_rows(path, rows)
         assert all(math.isnan(a.seconds) or a == b for a, b in
                    zip(read_rows(path, ArmRow), [*kept, *rows], strict=True)

@@ -61,7 +61,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
     temporary = target.with_name(f".tmp-{writer}-{target.name}")
     try:
         yield temporary
-        locks.check_ownership()
+        locks.check()
         if temporary.is_dir() and target.is_dir():
             # A rename cannot replace a directory that is not empty, so move it away first.
             old = target.with_name(f".tmp-{writer}-old-{target.name}")

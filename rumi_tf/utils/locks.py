@@ -87,7 +87,7 @@ def held_nowait(path: str | os.PathLike) -> Iterator[None]:
         lease.release()
 
 
-def check_ownership() -> None:
+def check() -> None:
     """Makes sure, before a write, that this process still holds its `held_nowait` locks.
 
     A process that stood still would otherwise notice only at its next heartbeat, seconds later.

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rumi_tf.utils import tf_errors
@@ -89,6 +90,20 @@ def test_tensorflow_file_errors_become_os_errors():
     with pytest.raises(OSError) as caught, tf_errors.refusals_as_os_errors("x/ckpt-1"):
         raise tf.errors.ResourceExhaustedError(None, None, "a/b.data; No space left on device")
     assert (caught.value.errno, caught.value.filename) == (28, "x/ckpt-1")
+
+
+def test_classifier_is_not_cached_on_a_full_disk(tmp_path, monkeypatch):
+    from rumi_tf.data.dataset import from_memory
+    from rumi_tf.evaluation.embeddings import classifier
+
+    monkeypatch.setattr(classifier, "UPDATES", (1, 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 0))
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    images = from_memory(pixels, np.arange(40) % 2, ("a", "b"))
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        classifier.load_classifier(images, None, dataset="x", cache_dir=tmp_path)
+    assert caught.value.filename.startswith(str(tmp_path))
+    assert not list(tmp_path.glob("*.h5"))
 
 
 def test_file_size_limit_is_one_line(quick_command, tmp_path):
