@@ -31,9 +31,9 @@ from figures._few_images import (
 from rumi_tf.config.flags import define_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown
 
 FILES = (
     "few_images.csv",

@@ -20,8 +20,8 @@ from reproduce import uac_table2
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned
 from rumi_tf.utils.io import write_csv
-from rumi_tf.utils.tables import aligned
 
 METRIC = "intra_class_distance"
 

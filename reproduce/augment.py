@@ -25,9 +25,9 @@ from rumi_tf.config.flags import define_flags, define_recipe_flag, describe_reci
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown, printable
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown, printable
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
 define_recipe_flag("few_images")

@@ -37,9 +37,9 @@ from absl import flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv
-from rumi_tf.utils.tables import aligned
 
 _SECTION: dict[str, Any] = {"module_name": "Benchmark"}
 flags.DEFINE_enum(

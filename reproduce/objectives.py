@@ -17,8 +17,8 @@ from absl import flags
 from rumi_tf.config.flags import define_flags, given_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown
 from rumi_tf.utils.io import write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown
 
 define_flags(omit=("objective",))
 _SECTION: dict[str, Any] = {"module_name": "Comparison"}

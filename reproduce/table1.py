@@ -25,9 +25,9 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.experiments.paper_table1 import summarise
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown
 
 FILES = ("cells.csv", "table1.csv", "table1.md")
 

@@ -17,7 +17,7 @@ from absl import flags
 from rumi_tf.config.flags import define_flags, define_recipe_flag, describe_recipe
 from rumi_tf.config.run import RunConfig
 from rumi_tf.utils import cli
-from rumi_tf.utils.tables import printable
+from rumi_tf.utils.console import printable
 
 define_flags()
 define_recipe_flag("paper")

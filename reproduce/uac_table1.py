@@ -24,9 +24,9 @@ from rumi_tf.config.flags import define_flags
 from rumi_tf.config.mixture import MixtureConfig
 from rumi_tf.evaluation.results import Row
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv, write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown
 
 if TYPE_CHECKING:
     from rumi_tf.experiments.gaussians import MixtureRuns

@@ -25,8 +25,8 @@ from reproduce.uac_table1 import MODELS, check_models
 from rumi_tf.config.flags import FLAGFILES, define_flags, flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
+from rumi_tf.utils.console import aligned, markdown
 from rumi_tf.utils.io import read_csv, write_csv, write_text
-from rumi_tf.utils.tables import aligned, markdown
 
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
 PAPERS_MODELS = ("acgan", "tacgan", "uacgan")

@@ -1,7 +1,7 @@
-"""Runs a command until it would read data, train or load a model, and ends it there.
+"""Runs a command until it would read data, train or load a model, and stops it there.
 
-`python -m tests.accepting MODULE flags...` prints the place that the command came to. If it comes
-to none of them, it ends as the command does: by itself, or because it refuses its flags.
+`python -m tests.accepting MODULE flags...` prints the function that was reached. If none is
+reached, it ends like the command, for instance because a flag is rejected.
 """
 
 import functools
@@ -9,9 +9,9 @@ import importlib
 import runpy
 import sys
 
-# Until here a command looks at its flags alone. Of functions that are imported by name, the name
-# in the importing module counts.
-PLACES = (
+# Until it calls one of these, a command only checks its flags. Functions that are imported by name
+# must be replaced in the importing module.
+STOPS = (
     "rumi_tf.data.loaders:load_images",
     "rumi_tf.training.build:load_images",
     "rumi_tf.export.sampler:load_sampler",
@@ -34,24 +34,24 @@ PLACES = (
 )
 
 
-def _ending_at(place: str):
-    def end(*_, **__):
-        print(f"came to {place}", flush=True)
+def _stop_at(target: str):
+    def stop(*_, **__):
+        print(f"reached {target}", flush=True)
         sys.exit(0)
 
-    return end
+    return stop
 
 
 def load() -> list:
-    """Imports the modules of the places; returns them."""
-    return [importlib.import_module(place.split(":")[0]) for place in PLACES]
+    """Imports and returns the modules of `STOPS`."""
+    return [importlib.import_module(target.split(":")[0]) for target in STOPS]
 
 
 def main() -> None:
-    """Replaces the places, and runs the command."""
-    for place, module in zip(PLACES, load(), strict=True):
-        *owners, name = place.split(":")[1].split(".")
-        setattr(functools.reduce(getattr, owners, module), name, _ending_at(place))
+    """Replaces the functions and runs the command."""
+    for target, module in zip(STOPS, load(), strict=True):
+        *owners, name = target.split(":")[1].split(".")
+        setattr(functools.reduce(getattr, owners, module), name, _stop_at(target))
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

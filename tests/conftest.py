@@ -1,4 +1,4 @@
-"""Fixtures that the tests share."""
+"""Shared fixtures and helpers that run commands."""
 
 import contextlib
 import json
@@ -14,14 +14,14 @@ from rumi_tf.utils import locks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
-# Prepared TFDS directories that stand in for downloads; tests that need them skip without.
+# Prepared TFDS data in place of downloads; tests that need it are skipped without it.
 TFDS = Path(os.environ.get("RUMI_TF_TFDS_DIR", ROOT.parent / "shared" / "datasets" / "tfds"))
 
 
 @pytest.fixture
 def tfds_dir() -> str:
     if not TFDS.is_dir():
-        pytest.skip(f"no prepared TFDS data at {TFDS}; name another with RUMI_TF_TFDS_DIR")
+        pytest.skip(f"no prepared TFDS data at {TFDS}; set RUMI_TF_TFDS_DIR")
     return str(TFDS)
 
 
@@ -38,7 +38,7 @@ def start(module: str, *flags: str, cwd=ROOT) -> subprocess.Popen:
 
 
 def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
-    """Runs `python -m module flags...` to its end."""
+    """Runs `python -m module flags...` and waits for it."""
     process = start(module, *flags, cwd=cwd)
     out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -46,9 +46,9 @@ def command(module: str, *flags: str, cwd=ROOT) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def quick_command(tmp_path_factory):
-    """Like `command`, for many commands that end soon: see tests/forks.py.
+    """Like `command`, but forks a process that has already imported the libraries.
 
-    They run in `quick_command.home`, which is also their home directory, unless told otherwise.
+    See tests/forks.py. The default working directory is the home directory, `quick_command.home`.
     """
     home = tmp_path_factory.mktemp("home")
     server = subprocess.Popen(
@@ -69,7 +69,7 @@ def quick_command(tmp_path_factory):
         return subprocess.CompletedProcess(words, *json.loads(server.stdout.readline()))
 
     run.home = home
-    run("reproduce.sample", "--help")  # now it has written what libraries write when they start
+    run("reproduce.sample", "--help")  # libraries write files at their first start
     yield run
     server.stdin.close()
     server.wait(timeout=60)
@@ -77,10 +77,10 @@ def quick_command(tmp_path_factory):
 
 HOLDER = """
 import socket, sys
-from rumi_tf import leases
-leases.LEASE, host = float(sys.argv[2]), sys.argv[3]
+from rumi_tf.utils import locks
+locks.LEASE, host = float(sys.argv[2]), sys.argv[3]
 socket.gethostname = lambda: host
-with leases.held_alone(sys.argv[1]):
+with locks.held_nowait(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -88,11 +88,18 @@ with leases.held_alone(sys.argv[1]):
 
 @contextlib.contextmanager
 def holder(lock, host=None, lease=locks.LEASE):
-    """A process that holds a claim, on a machine of that name."""
-    words = [sys.executable, "-c", HOLDER, str(lock), str(lease), host or socket.gethostname()]
+    """Starts a process that holds a lock, on a machine called `host`."""
+    command_line = [
+        sys.executable,
+        "-c",
+        HOLDER,
+        str(lock),
+        str(lease),
+        host or socket.gethostname(),
+    ]
     lock.parent.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         assert process.stdout.readline() == "held\n"

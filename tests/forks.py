@@ -1,10 +1,9 @@
-"""Runs commands in forks of one process that has imported the libraries once.
+"""Runs commands in forks of a process that has already imported TensorFlow.
 
-Importing TensorFlow takes most of the time of a command that refuses its flags. A fork is a process
-of its own with the command's arguments and output; it has only been spared the import.
+The import takes most of the time of a command that rejects its flags.
 
-Reads lines [[module, argument, ...], directory, environment] as JSON from stdin, answers each with
-[exit code, stdout, stderr] as JSON.
+Reads one JSON line [[module, argument, ...], directory, environment] per command from stdin, and
+writes [exit code, stdout, stderr] as a JSON line to stdout.
 """
 
 import json
@@ -16,7 +15,7 @@ import traceback
 
 
 def forked(words: list[str], cwd: str, environment: dict[str, str]) -> tuple[int, str, str]:
-    """Exit code and output of `python -m words...` in a directory, with more in the environment."""
+    """Exit code and output of `python -m words...` in a directory, with additional variables."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
@@ -40,7 +39,7 @@ def _command(module: str, arguments: list[str], out: int, err: int) -> int:
 
 
 def run(module: str, arguments: list[str]) -> int:
-    """Exit code of `python -m module arguments...`, run in this process, which then should end."""
+    """Exit code of `python -m module arguments...`, run in this process, which should then end."""
     sys.argv = [module, *arguments]
     code = 0
     try:
@@ -56,9 +55,9 @@ def run(module: str, arguments: list[str]) -> int:
 
 
 def main() -> None:
-    """Serves until stdin ends."""
+    """Runs commands until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
-    # Imported, but nothing is computed: TensorFlow's threads would not survive a fork.
+    # Import, but compute nothing: TensorFlow's threads do not survive a fork.
     import tensorflow_datasets  # noqa: F401
 
     from rumi_tf import plotting  # noqa: F401

@@ -1,4 +1,4 @@
-"""Properties of whatever hypothesis thinks of: few examples in `make test`, many apart."""
+"""Property-based tests with few examples in `make test` and many when marked exhaustive."""
 
 import json
 
@@ -15,9 +15,9 @@ JSON_TEXT = st.one_of(JSON.map(json.dumps), st.text(), st.just("[" * 100_000))
 
 
 def holds(few: int = 25, many: int = 2000, **strategies):
-    """Decorates a check of examples: a test of `few` of them, and an exhaustive one of `many`.
+    """Turns a function into a test of `few` examples and an exhaustive test of `many`.
 
-    The examples are the same at every run.
+    Every run tests the same examples.
     """
 
     def decorate(check):

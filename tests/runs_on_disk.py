@@ -1,4 +1,4 @@
-"""Run directories as training leaves them, made without training."""
+"""Writes run directories as training does, without training."""
 
 import dataclasses
 
@@ -27,16 +27,16 @@ def make_run(
     """Writes a run; returns its directory.
 
     Args:
-        runs_dir: where.
+        runs_dir: parent directory.
         fids: iteration -> FID of the evaluations.
-        finished: whether it has a summary.
-        embedding, target, note: of the rows.
-        name: of the directory; by default that of the settings.
-        log_rows: lines of log.csv.
-        fields: of `RunConfig`.
+        finished: writes a summary.
+        embedding, target, note: columns of metrics.csv.
+        name: name of the directory; by default that of the config.
+        log_rows: number of rows in log.csv.
+        fields: fields of `RunConfig`.
     """
-    given = {"minority_class": "5", "iterations": 100, "eval_every": 50, **fields}
-    config = RunConfig(runs_dir=str(runs_dir), **given)
+    fields = {"minority_class": "5", "iterations": 100, "eval_every": 50, **fields}
+    config = RunConfig(runs_dir=str(runs_dir), **fields)
     if "<" not in str(config.minority_class):
         config = resolve.resolve(config)
     directory = runs_dir / (name or config.name())
@@ -63,12 +63,12 @@ def make_run(
             reference="digits 5 ab", protocol="rumi_unbalanced", embedding=embedding, metric="fid",
             value=fid, std=None, n_generated=1000, n_reference=143, seconds=1.5, note=note,
         )  # fmt: skip
-        others = [dataclasses.replace(row, metric=m, value=v) for m, v in METRICS.items()]
-        append_rows(directory / "metrics.csv", [row, *others])
-    noise = generator.integers(0, 256, (300, 500), np.uint8)
+        other_rows = [dataclasses.replace(row, metric=m, value=v) for m, v in METRICS.items()]
+        append_rows(directory / "metrics.csv", [row, *other_rows])
+    pixels = generator.integers(0, 256, (300, 500), np.uint8)
     (directory / "samples").mkdir()
-    picture = Image.fromarray(noise)
-    picture.save(directory / "samples" / f"iteration_{int(steps[-1]):06d}.png")
+    grid = Image.fromarray(pixels)
+    grid.save(directory / "samples" / f"iteration_{int(steps[-1]):06d}.png")
     if finished:
         summary = {"iterations": config.iterations, "milliseconds_per_iteration": 12.5,
                    "seconds_evaluating": 3.0, "positives": 50, "negatives": 1292}  # fmt: skip

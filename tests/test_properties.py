@@ -1,4 +1,4 @@
-"""Input of every kind is either taken or refused with one line: nothing else may come out."""
+"""Any input is either accepted or rejected with a one-line error."""
 
 import contextlib
 import dataclasses
@@ -37,7 +37,7 @@ from tests.properties import JSON, JSON_TEXT, holds
 
 FIELDS = {field.name: field for field in dataclasses.fields(RunConfig)}
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-# Words that survive the list syntax of a flag, which strips them and splits at commas.
+# Words that survive the list syntax of flags, which splits at commas and strips spaces.
 WORD = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=8)
 
 
@@ -45,8 +45,8 @@ def one_line(error: Exception) -> bool:
     return len(str(error).splitlines()) == 1
 
 
-def admissible(field: dataclasses.Field) -> st.SearchStrategy:
-    """Values that the bounds of a field admit."""
+def valid_values(field: dataclasses.Field) -> st.SearchStrategy:
+    """Values within the bounds of a field."""
     limits, kind = field.metadata, str(field.type).replace("<class '", "")
     if kind.startswith("tuple"):
         words = st.sampled_from(limits["choices"]) if limits["choices"] else WORD
@@ -72,29 +72,29 @@ def admissible(field: dataclasses.Field) -> st.SearchStrategy:
 
 
 CONFIGS = st.fixed_dictionaries(
-    {}, optional={name: admissible(field) for name, field in FIELDS.items()}
+    {}, optional={name: valid_values(field) for name, field in FIELDS.items()}
 )
 
 
 # ----- configurations -----------------------------------------------------------------------------
 
 
-def as_word(value) -> str:
+def as_flag(value) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @holds(values=CONFIGS)
-def test_an_admissible_config_survives_json_and_flags(values):
+def test_valid_config_survives_json_and_flags(values):
     config = RunConfig(**values)
     assert RunConfig.from_json(config.to_json()) == config
     parsed = flags.FlagValues()
     define_flags(parsed)
-    words = [f"--{name}={as_word(v)}" for name, v in values.items() if v is not None]
-    parsed(["program", *words])
+    arguments = [f"--{name}={as_flag(v)}" for name, v in values.items() if v is not None]
+    parsed(["program", *arguments])
     if config.data_dir and values.get("dataset") is None:
-        with pytest.raises(InvalidInput, match="--data_dir: has no effect"):
+        with pytest.raises(InvalidInput, match="--data_dir"):
             RunConfig.from_flags(parsed)
     else:
         assert RunConfig.from_flags(parsed) == config
@@ -103,7 +103,7 @@ def test_an_admissible_config_survives_json_and_flags(values):
 
 
 @holds(few=40, many=5000, name=st.sampled_from(list(FIELDS)), value=JSON)
-def test_any_value_of_any_field_is_taken_or_refused_by_its_name(name, value):
+def test_any_value_of_a_field_is_accepted_or_rejected_by_its_name(name, value):
     try:
         config = RunConfig(**{name: value})
     except InvalidInput as error:
@@ -113,13 +113,13 @@ def test_any_value_of_any_field_is_taken_or_refused_by_its_name(name, value):
 
 
 @holds(text=JSON_TEXT, kind=st.sampled_from([RunConfig, MixtureConfig]))
-def test_any_text_is_a_config_or_a_value_error(text, kind):
+def test_any_text_is_a_config_or_an_error(text, kind):
     with contextlib.suppress(ValueError, InvalidInput):
         assert isinstance(kind.from_json(text), Config)
 
 
 @holds(values=CONFIGS)
-def test_what_the_bounds_admit_is_resolved_or_refused_by_a_flags_name(values):
+def test_values_within_bounds_are_resolved_or_rejected_by_a_flag(values):
     try:
         config = resolve(RunConfig(**{**values, "data_dir": ""}))
     except InvalidInput as error:
@@ -133,13 +133,13 @@ def test_what_the_bounds_admit_is_resolved_or_refused_by_a_flags_name(values):
 
 @holds(few=100, name=TEXT | st.integers().map(str) | st.just("9" * 5000),
        names=st.lists(TEXT, min_size=1, max_size=5))  # fmt: skip
-def test_a_class_is_found_by_its_name_or_index_or_refused(name, names):
+def test_class_is_identified_by_name_or_index_or_rejected(name, names):
     try:
-        found = class_index("minority_class", name, names)
+        index = class_index("minority_class", name, names)
     except InvalidInput as error:
         assert name not in names and error.flag == "minority_class" and one_line(error)
     else:
-        assert name.lower() == names[found].lower() or int(name) == found
+        assert name.lower() == names[index].lower() or int(name) == index
 
 
 @holds(
@@ -156,7 +156,7 @@ def test_a_class_is_found_by_its_name_or_index_or_refused(name, names):
         }
     ),
 )
-def test_a_split_of_any_labels_keeps_its_promises(labels, values):
+def test_split_of_any_labels_is_consistent(labels, values):
     labels, names = np.array(labels), "abcd"
     try:
         split = make_split(RunConfig(dataset="folder", **values), labels, names)
@@ -179,7 +179,7 @@ NAMES = ["0.png", "a b.png", "ü.PNG", "名前 .jpeg", "-rf.jpg", "x\ny.png", "%
 
 @st.composite
 def image_files(draw) -> tuple[bytes, tuple[int, int]]:
-    """An image file, and the width and height of what is in it."""
+    """Content of an image file, and the width and height of the upright image."""
     mode = draw(st.sampled_from(MODES))
     width, height = (draw(st.integers(1, 20)) for _ in range(2))
     draws = np.random.default_rng(draw(st.integers(0, 99)))
@@ -190,30 +190,30 @@ def image_files(draw) -> tuple[bytes, tuple[int, int]]:
         image, kind = Image.fromarray(pixels, "CMYK"), "JPEG"
     else:
         image = Image.fromarray(pixels, "RGBA").convert(mode)
-    how = {}
+    options = {}
     if mode in ("L", "RGB") and draw(st.booleans()):
         kind = "JPEG"
         exif = Image.Exif()
         exif[0x0112] = draw(st.sampled_from([1, 3, 6, 8, 99]))
         exif[0x010E] = "a description"
-        how = {"exif": exif, "progressive": draw(st.booleans())}
+        options = {"exif": exif, "progressive": draw(st.booleans())}
         if exif[0x0112] in (6, 8):
             width, height = height, width
     elif mode == "P" and draw(st.booleans()):
-        how = {"transparency": draw(st.integers(0, 255))}
+        options = {"transparency": draw(st.integers(0, 255))}
     elif mode in ("RGB", "RGBA", "L") and draw(st.booleans()):
-        how = {"save_all": True, "append_images": [image.rotate(180)] * draw(st.integers(1, 3))}
+        options = {"save_all": True, "append_images": [image.rotate(180)] * draw(st.integers(1, 3))}
     file = io.BytesIO()
-    image.save(file, kind, **how)
+    image.save(file, kind, **options)
     return file.getvalue(), (width, height)
 
 
 @holds(file=image_files(), size=st.none() | st.sampled_from([1, 16, 33]),
        channels=st.sampled_from([1, 3]), name=st.sampled_from(NAMES))  # fmt: skip
-def test_an_image_of_any_kind_is_decoded_to_its_size(file, size, channels, name):
+def test_image_of_any_mode_is_decoded_to_its_size(file, size, channels, name):
     content, (width, height) = file
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / name
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / name
         path.write_bytes(content)
         pixels = decode(path, size, channels)
     assert pixels.dtype == np.uint8
@@ -222,41 +222,41 @@ def test_an_image_of_any_kind_is_decoded_to_its_size(file, size, channels, name)
 
 @st.composite
 def damaged(draw) -> bytes:
-    """An image file with bytes changed, cut out, or put in."""
+    """An image file with bytes changed, deleted or inserted."""
     content = bytearray(draw(image_files())[0])
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, len(content)))
-        what = draw(st.sampled_from(["change", "cut", "insert", "end"]))
-        if what == "change":
-            content[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
-        elif what == "cut":
-            del content[place : place + draw(st.integers(1, 9))]
-        elif what == "insert":
-            content[place:place] = draw(st.binary(max_size=9))
+        start = draw(st.integers(0, len(content)))
+        damage = draw(st.sampled_from(["change", "delete", "insert", "truncate"]))
+        if damage == "change":
+            content[start : start + 1] = draw(st.binary(min_size=1, max_size=1))
+        elif damage == "delete":
+            del content[start : start + draw(st.integers(1, 9))]
+        elif damage == "insert":
+            content[start:start] = draw(st.binary(max_size=9))
         else:
-            del content[place:]
+            del content[start:]
     return bytes(content)
 
 
 @holds(few=60, many=20_000, content=damaged() | st.binary(max_size=60))
-def test_a_damaged_image_is_decoded_or_found_to_be_unreadable(content):
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "0.png"
+def test_damaged_image_is_decoded_or_reported_as_unreadable(content):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "0.png"
         path.write_bytes(content)
-        ((_, found),) = checked([path], lambda p: decode(p, 16, 3))
-        assert found is None or found.shape == (16, 16, 3)
+        ((_, pixels),) = checked([path], lambda p: decode(p, 16, 3))
+        assert pixels is None or pixels.shape == (16, 16, 3)
 
 
 @holds(few=15, many=500, names=st.lists(st.sampled_from(NAMES), min_size=1, unique=True),
        lazy=st.booleans())  # fmt: skip
-def test_a_folder_whatever_its_files_are_called(names, lazy):
-    with tempfile.TemporaryDirectory() as place:
+def test_folder_with_any_file_names_is_loaded(names, lazy):
+    with tempfile.TemporaryDirectory() as directory:
         for label in ("klasse ä", "$(x); 'y'"):
-            (Path(place) / label).mkdir()
+            (Path(directory) / label).mkdir()
             for name in names:
                 kind = "PNG" if name.lower().endswith("png") else "JPEG"
-                Image.new("L", (3, 3), 7).save(Path(place) / label / name, kind)
-        config = RunConfig(dataset="folder", data_dir=place, image_size=16)
+                Image.new("L", (3, 3), 7).save(Path(directory) / label / name, kind)
+        config = RunConfig(dataset="folder", data_dir=directory, image_size=16)
         images = load_folder(config, memory_limit=0 if lazy else 2**20)
         assert len(images) == 2 * len(names) and images.class_names == ("$(x); 'y'", "klasse ä")
         assert np.allclose(images.gather([0]), 7 / 127.5 - 1, atol=1e-6)
@@ -278,16 +278,16 @@ KINDS = st.one_of(
     image_range=st.none() | st.sampled_from(list(RANGES)),
     channels=st.sampled_from([None, 1, 3]),
 )
-def test_an_array_of_any_kind_is_taken_for_images_or_refused(images, image_range, channels):
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "a.npz"
+def test_any_array_is_loaded_as_images_or_rejected(images, image_range, channels):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "a.npz"
         np.savez(path, images=images)
         try:
-            found = load_unlabelled("images", path, image_range, channels)
+            loaded = load_unlabelled("images", path, image_range, channels)
         except InvalidInput as error:
             assert error.flag in ("images", "image_range") and one_line(error)
             return
-        pixels = found.gather(np.arange(len(found))).numpy()
+        pixels = loaded.gather(np.arange(len(loaded))).numpy()
         assert pixels.shape[0] == len(images) and np.abs(pixels).max() <= 1
         low, high = RANGES[image_range if images.dtype.kind == "f" else "bytes"]
         levels = (np.float64(images).ravel() - low) / (high - low) * 2 - 1
@@ -307,9 +307,9 @@ def row_values(kind) -> st.SearchStrategy:
 
 
 @holds(rows=st.lists(row_values(Row), min_size=1, max_size=3))
-def test_rows_of_any_values_survive_the_file(rows):
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "r.csv"
+def test_rows_of_any_values_survive_writing_and_reading(rows):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "r.csv"
         append_rows(path, rows)
         assert read_rows(path) == rows
         check_rows(path)
@@ -321,13 +321,13 @@ def test_rows_of_any_values_survive_the_file(rows):
     rows=st.lists(row_values(ArmRow), min_size=1, max_size=3),
     cuts=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 9), st.text(max_size=3))),
 )
-def test_a_damaged_table_is_refused_before_anything_is_added(rows, cuts):
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "r.csv"
+def test_damaged_table_is_rejected_before_rows_are_added(rows, cuts):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "r.csv"
         append_rows(path, rows)
         text = path.read_text(encoding="utf-8")
-        for start, length, other in cuts:
-            text = text[:start] + other + text[start + length :]
+        for start, length, replacement in cuts:
+            text = text[:start] + replacement + text[start + length :]
         assume("\r" not in text)
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         try:
@@ -335,12 +335,15 @@ def test_a_damaged_table_is_refused_before_anything_is_added(rows, cuts):
         except ValueError as error:
             assert one_line(error)
             return
-        told, new = (
-            [{**row, "seconds": ""} for row in found]
-            for found in (read_csv(path), rows_as_text(rows))
+        old, new = (
+            [{**row, "seconds": ""} for row in table]
+            for table in (read_csv(path), rows_as_text(rows))
         )
         before = read_rows(path, ArmRow)
-        kept = [row for row, text in zip(before, told, strict=True) if text not in new]
+        repeated = all(row in old for row in new)  # then new rows replace the old ones
+        kept = [
+            row for row, text in zip(before, old, strict=True) if not (repeated and text in new)
+        ]
         append_rows(path, rows)
         assert all(math.isnan(a.seconds) or a == b for a, b in
                    zip(read_rows(path, ArmRow), [*kept, *rows], strict=True)
@@ -348,15 +351,15 @@ def test_a_damaged_table_is_refused_before_anything_is_added(rows, cuts):
 
 
 @holds(text=JSON_TEXT)
-def test_json_beside_a_run_is_understood_or_refused(text):
-    with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "assets.extra").mkdir()
+def test_any_json_of_a_run_is_read_or_rejected(text):
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "assets.extra").mkdir()
         for path in ("summary.json", "assets.extra/rumi_tf.json"):
-            (Path(place) / path).write_text(text, encoding="utf-8", errors="surrogatepass")
-        found = read_summary(Path(place), 5)
-        assert found is None or isinstance(found["iterations"], int)
+            (Path(directory) / path).write_text(text, encoding="utf-8", errors="surrogatepass")
+        summary = read_summary(Path(directory), 5)
+        assert summary is None or isinstance(summary["iterations"], int)
         try:
-            assert isinstance(read_metadata(place), dict)
+            assert isinstance(read_metadata(directory), dict)
         except ValueError as error:
             assert "rumi_tf.json" in str(error)
 
@@ -381,10 +384,10 @@ def celeba_table(kind: str, rows: list[list[str]]) -> str:
     ),
     change=st.sampled_from(["nothing", "missing", "extra", "value", "path", "quote"]),
     line=st.integers(0, 5),
-    other=TEXT,
+    replacement=TEXT,
 )
-def test_a_list_of_attributes_with_any_columns_is_read_or_named_by_its_line(
-    kind, values, change, line, other
+def test_attribute_list_with_any_columns_is_read_or_rejected(
+    kind, values, change, line, replacement
 ):
     rows = [[f"{k:06d}.jpg", *row] for k, row in enumerate(values)]
     line %= len(rows)
@@ -393,27 +396,27 @@ def test_a_list_of_attributes_with_any_columns_is_read_or_named_by_its_line(
     elif change == "extra":
         rows[line].append("1")
     elif change == "value":
-        rows[line][2] = other
+        rows[line][2] = replacement
     elif change == "path":
-        rows[line][0] = f"../{other}"
+        rows[line][0] = f"../{replacement}"
     elif change == "quote":
         rows[line][1] = '"'
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / f"list_attr_celeba.{kind}"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / f"list_attr_celeba.{kind}"
         path.write_text(celeba_table(kind, rows), encoding="utf-8")
         try:
-            files, names, found = read_attributes(path)
+            files, names, attributes = read_attributes(path)
         except InvalidInput as error:
             assert change != "nothing" and error.flag == "data_dir" and one_line(error)
             return
-    assert change in ("nothing", "value") or other.strip()
+    assert change in ("nothing", "value") or replacement.strip()
     if change == "nothing":
         assert names == ATTRIBUTES and files == [row[0] for row in rows]
-        assert (found == (np.array(values) == "1")).all()
+        assert (attributes == (np.array(values) == "1")).all()
 
 
 @holds(word=st.text())
-def test_a_word_from_outside_becomes_the_name_of_a_file_here(word):
+def test_any_word_becomes_a_safe_file_name(word):
     name = file_name(word.encode("utf-8", "replace").decode())
     assert len(name.encode()) <= 120 and "/" not in name and "." not in name
     assert json.loads(json.dumps(name)) == name

@@ -1,8 +1,8 @@
-"""Trains runs on several logical CPUs, which have to be made before TensorFlow begins.
+"""Trains runs on several logical CPUs, which must be created before TensorFlow starts.
 
-They are evaluated by `small_embedding`, which takes no training.
+Evaluations use `small_embedding`, which needs no training.
 
-Usage: python -m tests.train_on DEVICES RUN.json ... ; each file holds the JSON of a `RunConfig`.
+Usage: python -m tests.train_on DEVICES RUN.json ... ; each file is the JSON of a `RunConfig`.
 """
 
 import sys
@@ -14,19 +14,19 @@ from keras import layers
 
 
 def make_devices(count: int) -> None:
-    """Divides the CPU into so many."""
+    """Divides the CPU into `count` logical devices."""
     (cpu,) = tf.config.list_physical_devices("CPU")
     logical = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
     tf.config.set_logical_device_configuration(cpu, logical)
 
 
 def small_embedding():
-    """A network for digits whose weights are random, and the same in every process."""
+    """A classifier of digits with random weights, which are the same in every process."""
     from rumi_tf.evaluation.embeddings import Embedding
 
     def seeded(layer, *args, seed, **keywords):
-        start = keras.initializers.HeNormal(seed=seed)
-        return layer(*args, kernel_initializer=start, **keywords)
+        initializer = keras.initializers.HeNormal(seed=seed)
+        return layer(*args, kernel_initializer=initializer, **keywords)
 
     x = inputs = keras.Input((28, 28, 1))
     x = seeded(layers.Conv2D, 8, 5, strides=3, activation="relu", seed=0)(x)

@@ -8,9 +8,9 @@ from PIL import Image
 
 from rumi_tf.data.dataset import LabelledImages, from_memory
 from rumi_tf.data.folder import GREY_MODES, checked, decode, is_image
+from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_npz
-from rumi_tf.utils.progress import tracked
 
 CLASS = ("images",)
 # Lowest and highest value of floating-point pixels.

@@ -14,9 +14,9 @@ from PIL import ExifTags, Image
 
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_loader, from_memory
+from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import digest_of, is_text
-from rumi_tf.utils.tables import printable
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # Largest data set kept decoded in memory, in bytes; larger ones are decoded per batch.

@@ -13,9 +13,9 @@ from rumi_tf.evaluation.embeddings import Embedding, image_batches
 from rumi_tf.evaluation.protocols import Protocol
 from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.utils import locks
+from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, is_foreseen, read_npz, remove_temporaries
-from rumi_tf.utils.progress import tracked
 
 # Number of feature vectors that are stored, which bounds memory. The statistics of the Frechet
 # distance use all images, the other metrics only the stored ones.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rumi_tf.utils import locks
-from rumi_tf.utils.io import read_csv, read_header, remove_temporaries, seal_of, write_csv
+from rumi_tf.utils.io import read_csv, read_header, remove_temporaries, write_csv
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
     read_rows(path, kind)
 
 
-def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = True) -> None:
+def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
     """Adds rows to a CSV file, which several processes may do at once.
 
     If the file already contains all of the rows, ignoring `seconds`, they are replaced. So a
@@ -83,7 +83,6 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = Tru
     Args:
         path: the file.
         rows: to be added.
-        sealed: see `write_csv`; a file that people keep may be edited, and has no seal.
 
     Raises:
         ValueError: what is there is damaged.
@@ -91,13 +90,12 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row], sealed: bool = Tru
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locks.held(path.with_name(f".{path.name}.lock")):
-        for name in (path.name, seal_of(path).name):
-            remove_temporaries(path.parent, name)
+        remove_temporaries(path.parent, path.name)
         new = rows_as_text(rows)
         old, results = read_csv(path), [_result(row) for row in new]
         if all(result in map(_result, old) for result in results):
             old = [row for row in old if _result(row) not in results]
-        write_csv(path, old + new, sealed)
+        write_csv(path, old + new)
 
 
 def _result(row: dict[str, str]) -> dict[str, str]:

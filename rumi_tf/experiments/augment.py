@@ -26,9 +26,9 @@ from rumi_tf.evaluation.results import Row, append_rows, check_rows, read_rows
 from rumi_tf.export.sampler import to_bytes
 from rumi_tf.runs import outputs
 from rumi_tf.training.train import train
+from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, remove_leftovers
-from rumi_tf.utils.progress import tracked
 from rumi_tf.utils.rng import numpy_generator
 
 # Default share of each class to hold out. The test parts of the other data sets are large enough.

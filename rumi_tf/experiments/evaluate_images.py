@@ -21,10 +21,10 @@ from rumi_tf.evaluation.results import Row, append_rows, check_rows, write_curve
 from rumi_tf.export.sampler import Sampler, evaluation_batches, load_sampler
 from rumi_tf.runs import resolve
 from rumi_tf.training import build
+from rumi_tf.utils.console import aligned
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import digest_of, remove_leftovers, write_csv
 from rumi_tf.utils.rng import numpy_generator
-from rumi_tf.utils.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -314,7 +314,7 @@ def write(report: EvaluationReport, out: Path) -> list[Path]:
         OSError: `out` is not writable.
     """
     remove_leftovers(out)
-    append_rows(out / "metrics.csv", report.rows, sealed=False)
+    append_rows(out / "metrics.csv", report.rows)
     written = [out / "metrics.csv"]
     first = report.rows[0]
     name, label = first.config_hash, Path(first.objective).name[-40:]

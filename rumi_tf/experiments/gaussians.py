@@ -259,7 +259,7 @@ def train(
         rows = evaluate(config, points)
         with atomic_path(directory / "points.npz") as path:
             np.savez(path, points=points)
-        write_csv(directory / "metrics.csv", rows_as_text(rows), sealed=True)
+        write_csv(directory / "metrics.csv", rows_as_text(rows))
         summary = {"seconds": float(spent), "iterations": int(training.iteration)}
         write_json(directory / "summary.json", summary)
     return MixtureRuns(config, rows, points, float(spent), reused=False)

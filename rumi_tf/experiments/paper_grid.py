@@ -12,8 +12,8 @@ from absl import flags
 from rumi_tf.config.flags import given_flags
 from rumi_tf.data.class_names import class_index
 from rumi_tf.experiments.paper_settings import hyperparameters
+from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.tables import printable
 
 MODELS = {
     "lsgan": "LSGAN", "acgan": "ACGAN", "tacgan": "TAC-GAN", "cgan_pd": "CGAN-PD",

@@ -11,8 +11,8 @@ import tensorflow as tf
 from rumi_tf.data.class_names import class_index
 from rumi_tf.export.safety import check_saved_model, read_metadata
 from rumi_tf.utils import replicas
+from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.progress import tracked
 from rumi_tf.utils.rng import normal
 
 # Images are generated in chunks of this size and truncated, so image k of a seed does not depend on

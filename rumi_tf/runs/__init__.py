@@ -1,1 +1,1 @@
-"""Run directories: resolving a configuration, locking, reading outputs."""
+"""Runs: complete a configuration, lock the run directory, read its outputs."""

@@ -1,4 +1,4 @@
-"""The directory of a run: where it is, whose it is, who works in it, whether it is finished."""
+"""Locates and locks run directories."""
 
 import contextlib
 import os
@@ -16,50 +16,50 @@ from rumi_tf.utils.io import is_foreseen, read_json, write_json, write_text
 
 
 def run_directory(config: RunConfig) -> Path:
-    """Where the run of a resolved configuration lives."""
+    """Run directory of a resolved config."""
     return Path(config.runs_dir) / config.name()
 
 
 def check_writable(runs_dir: str) -> None:
-    """Raises `InvalidInput` before long work that could not be written down."""
+    """Raises `InvalidInput` unless runs can be written to `runs_dir`; writes nothing."""
     if not runs_dir:
-        raise InvalidInput("runs_dir", "is empty; name a directory, . for this one")
-    place = Path(runs_dir).resolve()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK) or place.is_relative_to("/proc"):
-        raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {place} is not writable")
+        raise InvalidInput("runs_dir", "is empty; use . for the current directory")
+    parent = Path(runs_dir).resolve()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InvalidInput("runs_dir", f"cannot write to {runs_dir}: {parent} is not writable")
 
 
 def is_busy(config: RunConfig) -> bool:
-    """Whether a process is working on the run of a resolved configuration right now."""
-    return locks.is_taken(run_directory(config) / "lock")
+    """True while a process works on the run of a resolved config."""
+    return locks.is_held(run_directory(config) / "lock")
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Makes the directory and holds its lock; one whose holder has ended is free again (`leases`).
+    """Creates and locks a run directory; a lock whose holder has ended is taken over.
 
     Raises:
-        RunBusy: another process holds it, or has taken it from this one.
-        InvalidInput: it cannot be written to.
+        RunBusy: another process holds the lock, or has taken it over from this process.
+        InvalidInput: the directory cannot be written to.
     """
     try:
         with contextlib.ExitStack() as stack:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locks.held_alone(directory / "lock"))
+                stack.enter_context(locks.held_nowait(directory / "lock"))
             except OSError as error:
                 if not is_foreseen(error):
                     raise
                 reason = f"cannot write to {directory}: {error.strerror}"
                 raise InvalidInput("runs_dir", reason) from error
             yield
-    except locks.Taken:
+    except locks.LockHeld:
         raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
-    except locks.Lost:
+    except locks.LockLost:
         raise RunBusy(
-            f"another process has taken over {directory}, since this one stood still for "
+            f"another process has taken over {directory}, because this one stood still for "
             f"{locks.LEASE:g} seconds"
         ) from None
 
@@ -68,23 +68,24 @@ def locked(directory: Path) -> Iterator[None]:
 def working_place(
     config: RunConfig, images: LabelledImages, strategy: tf.distribute.Strategy
 ) -> Iterator[Path]:
-    """Where this process writes: the run's directory, claimed; if it is not the chief, elsewhere.
+    """Yields the directory that this process writes to.
 
-    All processes of a run do the same, since they compute some of what they write together.
+    It is the locked run directory for the chief, and a temporary one for other workers, which
+    take the same steps, since all workers compute outputs together.
 
     Args:
         config: resolved.
-        images: that the run is trained on.
-        strategy: of the run; tells which process is the chief.
+        images: training images.
+        strategy: strategy of the run.
 
     Raises:
         RunBusy, InvalidInput: see `locked`.
-        RunDamaged: see `claim`.
+        RunDamaged: see `check_identity`.
     """
     directory = run_directory(config)
     if distribute.is_chief(strategy):
         with locked(directory):
-            claim(config, directory, images)
+            check_identity(config, directory, images)
             distribute.wait_for_all(strategy)
             yield directory
             distribute.wait_for_all(strategy)
@@ -95,21 +96,22 @@ def working_place(
             distribute.wait_for_all(strategy)
 
 
-def claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
-    """Writes what a run is into its directory, or makes sure that it stands there already.
+def check_identity(config: RunConfig, directory: Path, images: LabelledImages) -> None:
+    """Writes config.json and data.json, or compares them with those of an earlier start.
 
     Args:
         config: resolved.
-        directory: of the run; its lock is held.
-        images: that the run is trained on.
+        directory: the locked run directory.
+        images: training images.
 
     Raises:
-        RunDamaged: the directory holds another run, or one of other images, or it cannot be told.
+        RunDamaged: the directory belongs to a run with other settings or images, or its files
+            cannot be read.
     """
     data = {"fingerprint": images.fingerprint, "images": len(images)}
     try:
-        before = read_json(directory / "data.json")
-        known = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
+        stored_data = read_json(directory / "data.json")
+        stored = RunConfig.from_json((directory / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         write_text(directory / "config.json", config.to_json())
         write_json(directory / "data.json", data)
@@ -119,9 +121,9 @@ def claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
             f"config.json or data.json in {directory} is damaged: {error}; delete that directory "
             "to train anew"
         ) from error
-    if known.identity() != config.identity():
+    if stored.identity() != config.identity():
         raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
-    if before != data:
+    if stored_data != data:
         raise RunDamaged(
             f"the images have changed since {directory} was begun; train with another --runs_dir, "
             "or delete that directory"
@@ -129,12 +131,14 @@ def claim(config: RunConfig, directory: Path, images: LabelledImages) -> None:
 
 
 def read_summary(directory: Path, iterations: int) -> dict | None:
-    """What a run of so many iterations says of itself; `None` while it is not finished.
+    """Summary of a finished run.
 
-    A summary that is damaged is none: it is written anew by what goes on from the checkpoint.
+    Returns:
+        The content of summary.json; `None` if the run is unfinished, has another number of
+        iterations, or the file is damaged. Resuming from the checkpoint writes it again.
     """
     try:
-        found = read_json(directory / "summary.json")
-        return found if found["iterations"] == iterations else None
+        summary = read_json(directory / "summary.json")
+        return summary if summary["iterations"] == iterations else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""What a run has logged: rows up to a checkpoint, and the weights of its best evaluation."""
+"""Reads logs of a run: rows up to a checkpoint, the best evaluation and its weights."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,42 +8,43 @@ from rumi_tf.utils.io import read_csv
 
 
 def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
-    """The rows of a log up to an iteration.
+    """Rows of a log up to and including an iteration.
 
     Raises:
-        RunDamaged: the file is not such a log.
+        RunDamaged: the file cannot be read as a log.
     """
     try:
         return [row for row in read_csv(path) if int(row["iteration"]) <= iteration]
     except (KeyError, TypeError, ValueError) as error:
         problem = f" ({error})" if isinstance(error, ValueError) else ""
         raise RunDamaged(
-            f"{path} is damaged{problem}; delete it to go on without its rows"
+            f"{path} is damaged{problem}; delete it to continue without its rows"
         ) from error
 
 
 def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
-    """The iteration at which FID was lowest, the first of several; `None` if it is in no row.
+    """First iteration with the lowest FID; `None` without an FID.
 
-    Of the evaluations that were made as the newest one: others do not compare with it.
+    Only evaluations with the protocol, embedding and number of images of the newest one count,
+    since others are not comparable.
     """
-    measured = [row for row in rows if row["metric"] == "fid" and row["value"]]
-    found = [
+    fid_rows = [row for row in rows if row["metric"] == "fid" and row["value"]]
+    candidates = [
         (float(row["value"]), int(row["iteration"]))
-        for row in measured
-        if all(row[key] == measured[-1][key] for key in ("protocol", "embedding", "n_generated"))
+        for row in fid_rows
+        if all(row[key] == fid_rows[-1][key] for key in ("protocol", "embedding", "n_generated"))
     ]
-    return min(found)[1] if found else None
+    return min(candidates)[1] if candidates else None
 
 
 def kept_weights(directory: Path) -> list[int]:
-    """Iterations of which there are `best_weights`, in order."""
+    """Sorted iterations with a file `best_weights`."""
     return sorted(int(p.stem) for p in directory.glob(".best/*.npz") if p.stem.isdecimal())
 
 
 def best_weights(directory: Path, iteration: int) -> Path:
-    """Where a run keeps the generator's weights of an evaluation.
+    """File of the generator's weights at an evaluation that was the best so far.
 
-    Until it is finished there may be those of several, since a start may go back behind the best.
+    An unfinished run may have several, because resuming can go back to before the best one.
     """
     return directory / ".best" / f"{iteration}.npz"

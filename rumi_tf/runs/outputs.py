@@ -1,4 +1,4 @@
-"""What a run has left to be looked at: its evaluations, its log, its generator."""
+"""Reads a run's outputs: evaluations, log and generator."""
 
 import zipfile
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from rumi_tf.runs.log import rows_until
 from rumi_tf.utils.errors import InvalidInput, RunDamaged
 
 BEST = "saved_model_best/saved_model.pb"
-_AGAIN = "delete {}/summary.json and train once more, which exports it anew"
+_REMEDY = "delete {}/summary.json and train again, which exports it again"
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
-    """What was measured of a run, by iteration, in their order.
+    """Rows of a run's evaluations by iteration, sorted.
 
-    Evaluations under another protocol, embedding or number of samples than the configuration asks
-    for are left out; of several at one iteration the last counts. A file that is damaged has none.
+    Only evaluations with the config's protocol, embedding and number of samples count, and only
+    the last one of an iteration. Empty if metrics.csv is missing or damaged.
     """
     protocol = protocol_for(config)
     try:
         rows: list[Row] = read_rows(run_directory(config) / "metrics.csv")
     except ValueError:
         return {}
-    found: dict[int, list[Row]] = {}
+    matching: dict[int, list[Row]] = {}
     for evaluation in by_evaluation(rows):
         first = evaluation[0]
         if (
@@ -38,19 +38,19 @@ def evaluations(config: RunConfig) -> dict[int, list[Row]]:
             and first.n_generated == protocol.num_generated
             and first.embedding.startswith(f"{protocol.embedding}-")
         ):
-            found[first.iteration] = evaluation
-    return dict(sorted(found.items()))
+            matching[first.iteration] = evaluation
+    return dict(sorted(matching.items()))
 
 
 def last_rows(config: RunConfig) -> list[Row]:
-    """What `evaluations` finds of the last iteration; empty if it was not measured so."""
+    """Rows of the evaluation at the last iteration; empty without one, see `evaluations`."""
     return evaluations(config).get(config.iterations, [])
 
 
 def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
-    """Precision and recall, each (n,), that belong to `last_rows`; `None` if they are not there.
+    """Precision and recall, each (n,), of the evaluation in `last_rows`; `None` without them.
 
-    A run keeps the curve of one evaluation. Its F scores tell whether it is that of the rows.
+    A run stores only one curve, which is returned if its F scores equal those of the rows.
     """
     values = {row.metric: row.value for row in last_rows(config)}
     try:
@@ -58,15 +58,15 @@ def last_curve(config: RunConfig) -> tuple[np.ndarray, np.ndarray] | None:
         scores = prd_f_scores(*curve)
     except ValueError:
         return None
-    measured = [values.get(name) for name in ("prd_f8", "prd_f1/8")]
-    return curve if None not in measured and np.allclose(scores, measured, rtol=1e-9) else None
+    expected = [values.get(name) for name in ("prd_f8", "prd_f1/8")]
+    return curve if None not in expected and np.allclose(scores, expected, rtol=1e-9) else None
 
 
 def last_logged(config: RunConfig) -> dict[str, str]:
-    """The last row of log.csv of a finished run.
+    """Last row of log.csv of a finished run.
 
     Raises:
-        RunDamaged: there is none.
+        RunDamaged: the log has no rows.
     """
     path = run_directory(config) / "log.csv"
     rows = rows_until(path, config.iterations)
@@ -76,47 +76,47 @@ def last_logged(config: RunConfig) -> dict[str, str]:
 
 
 def sampler_of(config: RunConfig) -> Sampler:
-    """The exported generator of a finished run.
+    """Loads the exported generator of a finished run.
 
     Raises:
-        RunDamaged: it cannot be used.
+        RunDamaged: the SavedModel is missing or damaged.
     """
     directory = run_directory(config)
     try:
         return load_sampler(directory / "saved_model")
     except InvalidInput as error:
-        raise RunDamaged(f"{error.problem}; {_AGAIN.format(directory)}") from error
+        raise RunDamaged(f"{error.problem}; {_REMEDY.format(directory)}") from error
 
 
 def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
-    """Raises `RunDamaged` if what a finished run has made cannot be used any more.
+    """Raises `RunDamaged` if outputs of a finished run are missing or damaged.
 
     Args:
         config: resolved.
-        summary: what summary.json says.
+        summary: content of summary.json.
     """
     directory = run_directory(config)
     rows_until(directory / "log.csv", config.iterations)
     sampler_of(config)
     try:
         with zipfile.ZipFile(directory / "generator.keras") as archive:
-            whole = archive.testzip() is None
-    except Exception:  # of half a dozen types, by which byte is damaged
-        whole = False
-    best = not summary.get("best_iteration") or (directory / BEST).is_file()
-    if not (whole and best):
-        name = BEST if whole else "generator.keras"
-        raise RunDamaged(f"{directory / name} is missing or damaged; {_AGAIN.format(directory)}")
+            intact = archive.testzip() is None
+    except Exception:  # the type depends on the damaged byte
+        intact = False
+    has_best = not summary.get("best_iteration") or (directory / BEST).is_file()
+    if not (intact and has_best):
+        name = BEST if intact else "generator.keras"
+        raise RunDamaged(f"{directory / name} is missing or damaged; {_REMEDY.format(directory)}")
 
 
 def check_measured(config: RunConfig) -> None:
-    """Raises now what would make rows that are added to metrics.csv be of no use.
+    """Fails early if evaluations are due and metrics.csv cannot be appended to.
 
     Raises:
-        RunDamaged: the run is to be evaluated, and what is there are no rows.
+        RunDamaged: metrics.csv is damaged.
     """
     try:
         if config.eval_every:
             check_rows(run_directory(config) / "metrics.csv")
     except ValueError as error:
-        raise RunDamaged(f"{error}; delete it to go on without its rows") from error
+        raise RunDamaged(f"{error}; delete it to continue without its rows") from error

@@ -1,4 +1,4 @@
-"""The whole configuration of a run from its flags: what is filled in and checked without data."""
+"""Fills in and checks a run's config, without reading its data."""
 
 import dataclasses
 import os
@@ -12,14 +12,14 @@ from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.utils.errors import InvalidInput
 
-ON_BLACK = ("digits", "mnist", "fashion_mnist")
+BLACK_BACKGROUND = ("digits", "mnist", "fashion_mnist")
 
 
 def resolve(config: RunConfig) -> RunConfig:
-    """Fills in what the dataset and the objective decide, and checks what needs no data.
+    """Fills in defaults that depend on the data set and the objective, and checks the config.
 
     Raises:
-        InvalidInput: unknown objective, a flag that has no effect here, an impossible size.
+        InvalidInput: unknown objective, a flag that has no effect, or an unsupported size.
     """
     objective = objective_class(config)
     values: dict[str, Any] = {
@@ -28,7 +28,7 @@ def resolve(config: RunConfig) -> RunConfig:
         "data_dir": os.path.expanduser(config.data_dir),
         "runs_dir": os.path.expanduser(config.runs_dir),
     }
-    if len(objective.subsets) == 1:  # there is nothing to split
+    if len(objective.subsets) == 1:  # nothing to split
         values["d_schedule"] = "joint"
     if config.network == "auto":
         values["network"] = network_for(config.dataset, values["image_size"])
@@ -36,10 +36,10 @@ def resolve(config: RunConfig) -> RunConfig:
         values["attribute"] = config.attribute or "Male"
     if values["split"] == "unbalanced" and config.minority_size is None:
         values["minority_size"] = MINORITY_SIZES[config.dataset]
-    # The order in which they are named has no effect, so it must not change the run's name.
+    # Their order has no effect, so it must not change the run's name.
     values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
     if FILLING & set(config.d_augment) and config.d_augment_fill is None:
-        values["d_augment_fill"] = -1.0 if config.dataset in ON_BLACK else 0.0
+        values["d_augment_fill"] = -1.0 if config.dataset in BLACK_BACKGROUND else 0.0
     defaults = {"d_batch_norm": objective.d_batch_norm, **objective.defaults()}
     values |= {name: value for name, value in defaults.items() if getattr(config, name) is None}
     config = dataclasses.replace(config, **values)
@@ -48,47 +48,48 @@ def resolve(config: RunConfig) -> RunConfig:
     _check_directories(config)
     if not size_fits(config.network, config.image_size):
         raise InvalidInput(
-            "network", f"{config.network} cannot make images of {config.image_size} pixels"
+            "network", f"{config.network} does not support images of {config.image_size} pixels"
         )
     if config.network == "uac_resnet" and not objective.conditional:
         conditional = ", ".join(name for name, kind in OBJECTIVES.items() if kind.conditional)
-        raise InvalidInput("network", f"uac_resnet is for conditional objectives: {conditional}")
-    made = make_objective(config)
-    made.schedule(config.d_schedule, config.d_steps)
-    if config.d_batch_norm == "joint" and any(p.shares_trunk for p in made.players().values()):
+        raise InvalidInput("network", f"uac_resnet needs a conditional objective: {conditional}")
+    instance = make_objective(config)
+    instance.schedule(config.d_schedule, config.d_steps)
+    players = instance.players().values()
+    if config.d_batch_norm == "joint" and any(player.shares_trunk for player in players):
         raise InvalidInput(
             "d_batch_norm",
-            f"joint does not go with --objective={config.objective}: its statistics network reads "
-            "features that are normalised over generated images alone",
+            f"joint cannot be combined with --objective={config.objective}, whose statistics "
+            "network reads features that are normalised over generated images only",
         )
     return config
 
 
 def make_objective(config: RunConfig) -> Objective:
-    """The objective of a resolved configuration, with its parameters."""
+    """Creates the objective of a resolved config with its parameters."""
     kind = objective_class(config)
     return kind(**{name: getattr(config, name) for name in kind.parameters})
 
 
 def objective_class(config: RunConfig) -> type[Objective]:
-    """The class of the objective that a configuration names, resolved or not.
+    """Class of a config's objective; the config need not be resolved.
 
     Raises:
-        InvalidInput: there is no such objective.
+        InvalidInput: unknown objective.
     """
     try:
         return OBJECTIVES[config.objective]
     except KeyError:
-        known = ", ".join(OBJECTIVES)
-        raise InvalidInput("objective", f"{config.objective!r} is not one of {known}") from None
+        names = ", ".join(OBJECTIVES)
+        raise InvalidInput("objective", f"{config.objective!r} is not one of {names}") from None
 
 
 def _image_size(config: RunConfig) -> int:
     sizes = IMAGE_SIZES[config.dataset]
     size = config.image_size or sizes[0]
     if size not in sizes:
-        words = ", ".join(map(str, sorted(set(sizes))))
-        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {words}")
+        supported = ", ".join(map(str, sorted(set(sizes))))
+        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {supported}")
     return size
 
 
@@ -103,21 +104,21 @@ def _check_directories(config: RunConfig) -> None:
     ):
         raise InvalidInput(
             "runs_dir",
-            f"{config.runs_dir} lies in --data_dir, where it would be taken for a class; name "
-            "a directory elsewhere",
+            f"{config.runs_dir} is inside --data_dir, where it would be read as a class; choose "
+            "another directory",
         )
 
 
 def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
-    """Raises for a flag that was given and would have no effect."""
+    """Raises `InvalidInput` if a flag is set that has no effect."""
     used = {
         "positive_classes": config.split in ("classes", "single"),
         "negative_classes": config.split == "classes",
         "minority_class": config.split == "unbalanced",
         "minority_size": config.split == "unbalanced",
     }
-    for flag, effective in used.items():
-        if getattr(config, flag) not in (None, ()) and not effective:
+    for flag, has_effect in used.items():
+        if getattr(config, flag) not in (None, ()) and not has_effect:
             raise InvalidInput(flag, f"has no effect with --split={config.split}")
     if config.split == "all" and "negative" in objective.subsets.values():
         raise InvalidInput(
@@ -138,7 +139,7 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
 
 def _check_devices(config: RunConfig) -> None:
     if config.jit == "on" and config.strategy != "none":
-        raise InvalidInput("jit", f"XLA does not go with --strategy={config.strategy}")
+        raise InvalidInput("jit", f"XLA cannot be combined with --strategy={config.strategy}")
     if not config.sync_batch_norm and config.strategy == "none":
         raise InvalidInput("sync_batch_norm", "has no effect with --strategy=none")
     steps = config.steps_per_execution
@@ -153,7 +154,7 @@ def _check_devices(config: RunConfig) -> None:
 
 
 def check_parts(config: RunConfig, replicas: int) -> None:
-    """Raises `InvalidInput` unless the batches can be divided equally over so many devices."""
+    """Raises `InvalidInput` unless the batch size is a multiple of the number of devices."""
     if config.batch_size % replicas:
         raise InvalidInput(
             "batch_size", f"is {config.batch_size}, not a multiple of the {replicas} devices"

@@ -27,10 +27,9 @@ from rumi_tf.metrics.diversity import diversity
 from rumi_tf.plotting import save_grid
 from rumi_tf.runs.log import best_iteration, best_weights, kept_weights, rows_until
 from rumi_tf.training.checkpoints import Checkpoints
+from rumi_tf.utils.console import has_terminal, printable
 from rumi_tf.utils.errors import RunDamaged, TrainingDiverged
 from rumi_tf.utils.io import atomic_path, write_csv
-from rumi_tf.utils.progress import has_terminal
-from rumi_tf.utils.tables import printable
 from rumi_tf.utils.tf_errors import refusals_as_os_errors
 
 
@@ -206,7 +205,7 @@ class RunLog(Periodic):
         """Keeps the rows up to the checkpoint that training goes on from."""
         super().on_train_begin(logs)
         self._rows = rows_until(self._path, self.start)
-        write_csv(self._path, self._rows, sealed=True)
+        write_csv(self._path, self._rows)
         for row in self._rows:
             self._board.scalars(row)
 
@@ -216,7 +215,7 @@ class RunLog(Periodic):
         row["sample_std"] = diversity(self._sample())
         row["real_std"] = self._real_std
         self._rows.append(row)
-        write_csv(self._path, self._rows, sealed=True)
+        write_csv(self._path, self._rows)
         self._board.scalars(row)
         for tracker in self.model.trackers.values():
             tracker.reset_state()
@@ -305,7 +304,7 @@ class Evaluate(Periodic):
         super().on_train_begin(logs)
         path = self._directory / "metrics.csv"
         self._rows = rows_until(path, self.start)
-        write_csv(path, self._rows, sealed=True)
+        write_csv(path, self._rows)
         self._show(self._rows)
         for iteration in kept_weights(self._directory):
             if iteration > self.start:
@@ -323,7 +322,7 @@ class Evaluate(Periodic):
             self._keep_weights(iteration)
         if prd is not None:
             write_curve(self._directory / "prd.csv", prd)
-        write_csv(self._directory / "metrics.csv", self._rows, sealed=True)
+        write_csv(self._directory / "metrics.csv", self._rows)
         self._show(rows)
         self.seconds += time.monotonic() - began
 

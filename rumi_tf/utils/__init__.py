@@ -1,1 +1,1 @@
-"""Helpers without models: errors, files, locks, random numbers, replicas, the command line."""
+"""Utilities that know nothing of models: errors, files, locks, randomness, devices, commands."""

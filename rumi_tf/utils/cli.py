@@ -1,4 +1,4 @@
-"""What every command shares: quiet start, readable --help, one line per error."""
+"""Shared by all commands: quiet start, --help, one line per error, exit codes."""
 
 import contextlib
 import io
@@ -7,67 +7,61 @@ import signal
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput, RumiError
 from rumi_tf.utils.io import is_foreseen, is_text, remove_leftovers
-from rumi_tf.utils.tables import printable
 
 FLAGS = flags.FLAGS
-NAME_LIMIT = 200  # bytes; of 255, some are for the temporary name that it is written under
+NAME_LIMIT = 200  # bytes; file systems allow 255, of which a temporary name needs some
 
 
 def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> None:
     """Parses the flags, runs `main`, and ends the process.
 
-    Exit codes: 0 done; 1 some of many runs have no result; 2 a flag, or what it points to, cannot
-    be used; 3 another process works on the run; 4 files of a run are damaged; 5 training diverged;
-    6 another worker of the run ended; 7 memory ran out; 8 the system refused a file, or its clock
-    is wrong; 130 interrupted; 141 the output's reader went away.
+    Exit codes: 0 success; 1 some of many runs have no result; 2 a flag, or what it names, cannot
+    be used; 3 another process is working on the run; 4 files of a run are damaged; 5 training
+    diverged; 6 another worker of the run ended; 7 memory ran out; 8 a file cannot be read or
+    written, as on a full disk; 130 interrupted.
 
     Args:
-        main: takes nothing, or a topic; may raise `RumiError`.
-        usage: what `--help` starts with.
-        topics: words of which the command line must name one.
+        main: takes a topic if there are `topics`, else nothing; may raise `RumiError`.
+        usage: first paragraph of `--help`.
+        topics: subcommands, one of which the command line must name.
     """
     app.run(
-        lambda argv: _guarded(main, argv[1:]),
+        lambda argv: _report_errors(main, argv[1:]),
         flags_parser=lambda argv: _parse(argv, usage, topics),
     )
 
 
-def _guarded(main: Callable[..., None], topic: list[str]) -> None:
-    year = time.localtime().tm_year
-    if not 1980 <= year < 2108:
-        _fail(f"the clock says that it is the year {year}, which ZIP files cannot hold; set it", 8)
+def _report_errors(main: Callable[..., None], topic: list[str]) -> None:
     try:
-        _with_memory_told(main, topic)
+        _translate_out_of_memory(main, topic)
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on where it can", 130)
-    except BrokenPipeError:
-        _nobody_reads()
+        _fail("interrupted; run the same command again to resume", 130)
     except OSError as error:
-        if not error.errno:  # not the system's word
+        if not error.errno:  # not raised by the operating system
             raise
         flag = _flag_of(error)
         if flag and is_foreseen(error):
             _fail(f"--{flag}: {error.filename}: {os.strerror(error.errno)}", 2)
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{os.strerror(error.errno)}; what was complete is unharmed", 8)
+        path = f"{error.filename}: " if error.filename else ""
+        _fail(f"{path}{os.strerror(error.errno)}; completed files are intact", 8)
 
 
-def _with_memory_told(main: Callable[..., None], topic: list[str]) -> None:
+def _translate_out_of_memory(main: Callable[..., None], topic: list[str]) -> None:
     try:
         main(*topic)
     except Exception:
-        if "tensorflow" not in sys.modules:  # which takes long to import
+        if "tensorflow" not in sys.modules:  # importing it takes seconds
             raise
         from rumi_tf.utils.tf_errors import memory_told
 
@@ -76,29 +70,23 @@ def _with_memory_told(main: Callable[..., None], topic: list[str]) -> None:
 
 
 def _flag_of(error: OSError) -> str | None:
-    """The flag that led to the place that the error is about."""
+    """The flag with the longest path that contains the path of the error."""
     if not error.filename:
         return None
-    place = Path(os.path.abspath(os.fsdecode(error.filename)))
+    failed = Path(os.path.abspath(os.fsdecode(error.filename)))
     values = {name: FLAGS[name].value for name in FLAGS}
-    places = {
+    paths = {
         name: Path(os.path.abspath(path(value)))
         for name, value in values.items()
         if value and isinstance(value, str)
     }
-    leading = [name for name, each in places.items() if place.is_relative_to(each)]
-    return max(leading, key=lambda name: len(places[name].parts), default=None)
+    candidates = [name for name, parent in paths.items() if failed.is_relative_to(parent)]
+    return max(candidates, key=lambda name: len(paths[name].parts), default=None)
 
 
 def path(value: str) -> Path:
-    """The path that a flag means; `~NAME` stays as it is if there is no such user."""
+    """Expands `~` in a flag's value; `~NAME` stays as it is if there is no such user."""
     return Path(os.path.expanduser(value))
-
-
-def _nobody_reads() -> None:
-    """Ends as a process ends that writes to a closed pipe, without a second error at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
 
 
 def check_output(flag: str, *paths: str | os.PathLike) -> None:
@@ -108,29 +96,28 @@ def check_output(flag: str, *paths: str | os.PathLike) -> None:
 
 
 def _check_output(flag: str, path: str) -> None:
-    place = os.path.abspath(path)
-    if any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(place).parts):
-        raise InvalidInput(flag, f"{path} is too long to be the name of a file")
-    if os.path.isdir(place):
+    parent = os.path.abspath(path)
+    if any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(parent).parts):
+        raise InvalidInput(flag, f"{path} is too long for a file name")
+    if os.path.isdir(parent):
         raise InvalidInput(flag, f"{path} is a directory; name a file")
-    place = os.path.dirname(place)
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    # /proc and the like take no files, whoever asks.
-    if not os.path.isdir(place) or not os.access(place, os.W_OK) or place.startswith("/proc"):
-        raise InvalidInput(flag, f"cannot write {path}: {place} is not a writable directory")
+    parent = os.path.dirname(parent)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent) or not os.access(parent, os.W_OK):
+        raise InvalidInput(flag, f"cannot write {path}: {parent} is not a writable directory")
 
 
 @contextlib.contextmanager
 def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
-    """Raises `InvalidInput` if what is written inside has no place there; see `is_foreseen`.
+    """Raises `InvalidInput` if `directory` cannot be written to; see `is_foreseen`.
 
-    Removes what killed commands left there.
+    First removes temporary files that killed commands left there.
     """
     try:
         remove_leftovers(directory)
         yield
-    except BrokenPipeError:  # of the output, not of a file
+    except BrokenPipeError:  # of stdout, not of a file
         raise
     except OSError as error:
         if not is_foreseen(error):
@@ -140,7 +127,7 @@ def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
 
 
 def show(paths: Iterable[str | os.PathLike]) -> None:
-    """Prints what was written."""
+    """Prints the paths of written files, one to a line."""
     for path in paths:
         print(path, flush=True)
 
@@ -152,38 +139,35 @@ def _fail(message: str, code: int) -> None:
 
 def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        try:
-            print(_help(usage), flush=True)
-        except BrokenPipeError:
-            _nobody_reads()
+        print(_help(usage), flush=True)
         sys.exit(0)
-    remarks = io.StringIO()
+    warnings = io.StringIO()
     try:
-        with contextlib.redirect_stderr(remarks):  # absl goes on after a flagfile in circles
+        with contextlib.redirect_stderr(warnings):  # absl only warns of a recursive flagfile
             rest = FLAGS(argv)
     except flags.Error as error:
         _fail(str(error), 2)
-    except ValueError as error:  # of what absl itself does not look for
+    except ValueError as error:  # absl does not catch all of them
         _fail(f"--flagfile: {error}" if "--flagfile" in " ".join(argv) else str(error), 2)
-    if remarks.getvalue():
-        _fail(f"--flagfile: {remarks.getvalue()}", 2)
+    if warnings.getvalue():
+        _fail(f"--flagfile: {warnings.getvalue()}", 2)
     for name in FLAGS:
         value = FLAGS[name].value
-        if not all(is_text(v) for v in (value if isinstance(value, list) else [value])
-                   if isinstance(v, str)):  # fmt: skip
-            _fail(f"--{name}: {value!r} has characters that no UTF-8 text has", 2)
-    if FLAGS["verbosity"].using_default_value:  # the libraries' notes are no news to users
+        strings = value if isinstance(value, list) else [value]
+        if not all(is_text(string) for string in strings if isinstance(string, str)):
+            _fail(f"--{name}: {value!r} contains characters that are not valid in UTF-8", 2)
+    if FLAGS["verbosity"].using_default_value:  # hide what libraries log
         logging.set_verbosity(logging.ERROR)
-    words = rest[1:]
-    if topics and (len(words) != 1 or words[0] not in topics):
+    arguments = rest[1:]
+    if topics and (len(arguments) != 1 or arguments[0] not in topics):
         _fail(f"name one of: {', '.join(topics)}", 2)
-    if words and not topics:
-        _fail(f"{words[0]!r} is not a flag; flags look like --name=value", 2)
+    if arguments and not topics:
+        _fail(f"{arguments[0]!r} is not a flag; flags look like --name=value", 2)
     return rest
 
 
 def _help(usage: str) -> str:
-    """The flags under their headings, with defaults, wrapped to the terminal."""
+    """Flags under their headings, with defaults, wrapped to the terminal's width."""
     width = min(100, max(60, _columns()))
     lines = [usage.strip(), ""]
     for section, section_flags in FLAGS.flags_by_module_dict().items():
@@ -192,11 +176,11 @@ def _help(usage: str) -> str:
         lines.append(f"{section}:")
         for flag in section_flags:
             name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-            default = "" if flag.default in (None, "", []) else f" [{_shown(flag.default)}]"
+            default = "" if flag.default in (None, "", []) else f" [{_default(flag.default)}]"
             lines.append(f"  {name}{default}")
             choices = getattr(flag.parser, "enum_values", None)
             text = flag.help
-            if choices:  # absl's own way of listing them reads badly
+            if choices:  # absl lists them as <a|b|c>
                 text = f"One of {', '.join(choices)}. {text.partition('>: ')[2]}"
             lines += textwrap.wrap(text, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
         lines.append("")
@@ -204,7 +188,7 @@ def _help(usage: str) -> str:
     return "\n".join(lines)
 
 
-def _shown(default: Any) -> str:
+def _default(default: Any) -> str:
     return ",".join(default) if isinstance(default, list) else str(default)
 
 
@@ -217,31 +201,31 @@ def _columns() -> int:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Makes of SIGTERM, which schedulers send, an interrupt: else the processes would go on."""
+    """Treats SIGTERM, which schedulers send, like Ctrl-C, so that child processes end as well."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Keeps the native libraries' start-up notes off stderr while TensorFlow is imported."""
+    """Hides what native libraries print to stderr while TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if sys.stderr is None:  # it was closed before the command started
+    if sys.stderr is None:  # closed before the command started
         yield
         return
     sys.stderr.flush()
-    kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)
     try:
         yield
     finally:
         sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(sink)

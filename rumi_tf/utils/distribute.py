@@ -1,4 +1,4 @@
-"""Strategies of `tf.distribute`, and what tells several processes of one run apart."""
+"""Creates `tf.distribute` strategies and coordinates the workers of a run."""
 
 import functools
 import hashlib
@@ -16,17 +16,18 @@ from rumi_tf.utils.errors import InvalidInput
 
 @functools.cache
 def make_strategy(name: str) -> tf.distribute.Strategy:
-    """The strategy of a value of --strategy, the same one at every call.
+    """Creates the strategy for a value of --strategy, once per process.
 
-    It must be made before TensorFlow does anything else, and `multi_worker` waits here until all
-    workers are there.
+    Must be called before TensorFlow does anything else. `multi_worker` blocks until all workers
+    have started.
 
     Args:
-        name: `none`: the default device; `mirrored`: all GPUs, or all logical CPUs where there is
-            no GPU; `multi_worker`: the processes that TF_CONFIG names.
+        name: `none`: the default device; `mirrored`: all GPUs, or all logical CPUs if there is no
+            GPU; `multi_worker`: the processes listed in TF_CONFIG.
 
     Raises:
-        InvalidInput: `multi_worker` without a TF_CONFIG that names this process.
+        InvalidInput: `multi_worker`, and TF_CONFIG does not list this process, or its address
+            cannot be used.
     """
     return _STRATEGIES[name]()
 
@@ -41,7 +42,7 @@ def _multi_worker() -> tf.distribute.Strategy:
         raise InvalidInput(
             "strategy", "multi_worker needs the environment variable TF_CONFIG, see the README"
         )
-    address = _own_address(os.environ["TF_CONFIG"])
+    address = _worker_address(os.environ["TF_CONFIG"])
     if not address:
         raise InvalidInput(
             "strategy",
@@ -58,11 +59,11 @@ def _multi_worker() -> tf.distribute.Strategy:
         ) from error
 
 
-def _own_address(place: str) -> str:
-    """host:port of this process by a TF_CONFIG; empty if that is none of workers."""
+def _worker_address(tf_config: str) -> str:
+    """host:port of this process; empty if TF_CONFIG is invalid or has other jobs than workers."""
     try:
-        known = json.loads(place)
-        jobs, task = known["cluster"], known["task"]
+        config = json.loads(tf_config)
+        jobs, task = config["cluster"], config["task"]
         index = int(task["index"])
         if set(jobs) <= {"chief", "worker"} and all(map(_is_job, jobs.values())) and index >= 0:
             return jobs[task["type"]][index]
@@ -85,34 +86,34 @@ _STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one, of those of the run, that writes the run's files."""
+    """True in the one process of the run that writes its files."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return True
-    place = strategy.cluster_resolver
-    return place.task_type == "chief" or (
-        "chief" not in place.cluster_spec().jobs and place.task_id == 0
+    resolver = strategy.cluster_resolver
+    return resolver.task_type == "chief" or (
+        "chief" not in resolver.cluster_spec().jobs and resolver.task_id == 0
     )
 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
-    """Returns when every process of the run is here."""
+    """Blocks until every process of the run has called it."""
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        together = tf.function(lambda: strategy.reduce("SUM", strategy.run(_one), axis=None))
-        together().numpy()
+        barrier = tf.function(lambda: strategy.reduce("SUM", strategy.run(_one), axis=None))
+        barrier().numpy()
 
 
 def check_agreement(strategy: tf.distribute.Strategy, **values: int | str) -> None:
-    """Makes sure that all processes of the run have the same values, numbers or texts.
+    """Makes sure that all processes of the run have the same values.
 
     Raises:
-        InvalidInput: they have not; what they computed together would be of nothing.
+        InvalidInput: the workers disagree.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
-    own = tf.constant([[_number(value) for value in values.values()]], tf.int64)
-    gather = tf.function(lambda: strategy.gather(strategy.run(lambda: own), axis=0))
-    for name, found in zip(values, gather().numpy().T, strict=True):
-        if len(set(found.tolist())) > 1:
+    local = tf.constant([[_number(value) for value in values.values()]], tf.int64)
+    gather = tf.function(lambda: strategy.gather(strategy.run(lambda: local), axis=0))
+    for name, gathered in zip(values, gather().numpy().T, strict=True):
+        if len(set(gathered.tolist())) > 1:
             raise InvalidInput(
                 "strategy",
                 f"the workers differ in their {name}; start all of them with the same flags and "
@@ -121,7 +122,7 @@ def check_agreement(strategy: tf.distribute.Strategy, **values: int | str) -> No
 
 
 def _number(value: int | str) -> int:
-    """A number itself, or one of 60 bits that stands for a text."""
+    """An integer as it is; a 60-bit hash of a string."""
     if isinstance(value, int):
         return value
     return int(hashlib.sha256(value.encode()).hexdigest()[:15], 16)
@@ -132,7 +133,7 @@ def _one() -> tf.Tensor:
 
 
 def synchronise_batch_norm(network: keras.Model) -> None:
-    """Lets batch normalisation see the whole batch instead of a replica's part."""
+    """Makes batch normalisation use statistics of the whole batch, not of a replica's part."""
     for layer in network._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

@@ -1,4 +1,4 @@
-"""What a run was computed with: versions, commit, device and processors, of each of its starts."""
+"""Records versions, commit and devices at each start of a run, in `environment.json`."""
 
 import datetime
 import os
@@ -14,7 +14,7 @@ from rumi_tf.utils.io import read_json, write_json
 
 
 def environment() -> dict:
-    """Versions, commit and device, for `environment.json`."""
+    """Versions, commit and devices of this process."""
     packages = ("tensorflow", "keras", "numpy", "tensorflow-datasets")
     return {
         "rumi_tf": rumi_tf.__version__,
@@ -23,7 +23,7 @@ def environment() -> dict:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        # Sums are split by threads, so another number of them rounds differently.
+        # Sums are split over threads, so rounding depends on their number.
         "threads": os.environ.get("TF_NUM_INTRAOP_THREADS") or str(os.cpu_count()),
         "devices": [
             tf.config.experimental.get_device_details(d).get("device_name", d.name)
@@ -34,25 +34,28 @@ def environment() -> dict:
 
 
 def record_environment(path: Path, replicas: int = 1) -> list[str]:
-    """Adds this start to the list of the run's environments; returns what a resumer should know.
+    """Appends this start to a run's environments.
 
     Args:
-        path: of environment.json.
-        replicas: devices that the run is divided over.
+        path: environment.json.
+        replicas: number of devices that share a batch.
+
+    Returns:
+        A line for every entry that differs from the previous start.
     """
     starts = read_starts(path)
-    now = {**environment(), "replicas": replicas}
+    current = {**environment(), "replicas": replicas}
     changed = sorted(
         name
-        for name, value in now.items()
+        for name, value in current.items()
         if starts and name != "started" and starts[-1].get(name, value) != value
     )
-    write_json(path, {"starts": [*starts, now]})
-    return [f"resumed with another {name} than before" for name in changed]
+    write_json(path, {"starts": [*starts, current]})
+    return [f"resumed with a different {name}" for name in changed]
 
 
 def read_starts(path: Path) -> list[dict]:
-    """The environments of a run's starts; empty if they cannot be read."""
+    """Environments of all starts of a run; empty if the file cannot be read."""
     try:
         return [dict(start) for start in read_json(path)["starts"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -60,7 +63,7 @@ def read_starts(path: Path) -> list[dict]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout this package lies in, if it lies in one."""
+    """Git commit of the package's checkout; `None` if it is not in one."""
     root = Path(rumi_tf.__file__).parent.parent
     if not (root / ".git").exists():
         return None

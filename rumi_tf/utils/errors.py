@@ -1,18 +1,18 @@
-"""Errors that a user can act on; commands turn each into one line and an exit code."""
+"""Errors for the user; commands print each as one line and exit with its code."""
 
 
 class RumiError(Exception):
-    """Base of the errors whose message is written for the user."""
+    """Base class of errors whose message is written for the user."""
 
     exit_code = 1
 
 
 class InvalidInput(RumiError):
-    """A flag, or what it points to, is not usable.
+    """A flag, or the file or data it names, cannot be used.
 
     Args:
         flag: name of the flag without dashes.
-        problem: what is wrong and what would be right, as one line.
+        problem: what is wrong and how to fix it; line breaks become spaces.
     """
 
     exit_code = 2
@@ -24,34 +24,34 @@ class InvalidInput(RumiError):
 
 
 class NoSuchPart(InvalidInput):
-    """A data set has no training or test part of its own."""
+    """A data set has no predefined training or test part."""
 
 
 class RunBusy(RumiError):
-    """Another process is working on the same run directory."""
+    """Another process is working in the same run directory."""
 
     exit_code = 3
 
 
 class RunDamaged(RumiError):
-    """What a run left on disk cannot be used, or does not belong to what was asked for."""
+    """Files of a run are damaged, missing, or belong to a run with other settings or images."""
 
     exit_code = 4
-
-
-class WorkerLost(RumiError):
-    """Another process of the same run has ended."""
-
-    exit_code = 6
-
-
-class OutOfMemory(RumiError):
-    """The device has too little memory for the settings."""
-
-    exit_code = 7
 
 
 class TrainingDiverged(RumiError):
     """A loss or a weight became NaN or infinite."""
 
     exit_code = 5
+
+
+class WorkerLost(RumiError):
+    """Another worker of the same run has ended."""
+
+    exit_code = 6
+
+
+class OutOfMemory(RumiError):
+    """Memory of the device or the host ran out."""
+
+    exit_code = 7

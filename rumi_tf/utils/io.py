@@ -1,7 +1,4 @@
-"""Atomic output: a file or directory appears under its name complete, or not at all.
-
-A CSV file can have a seal, a digest in a hidden file beside it, which tells damage from content.
-"""
+"""Reads and writes files; a written file or directory appears complete or not at all."""
 
 import contextlib
 import csv
@@ -23,81 +20,70 @@ import numpy as np
 
 from rumi_tf.utils import locks
 
-NAME_BYTES = 120  # of the 255 that file systems allow; more than one word makes a name
+NAME_BYTES = 120  # file systems allow 255, and a file name can contain several words
 
 
 def is_text(value: str) -> bool:
-    """Whether a string can be written as UTF-8 and be a part of a path."""
+    """True if a string can be encoded as UTF-8 and used in a path."""
     return "\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def file_name(word: str) -> str:
-    """The letters and digits of a word from outside, so that it names a file and no other place."""
+    """Replaces all but letters and digits, and truncates, so that any word is a safe file name."""
     safe = "".join(c if c.isalnum() else "_" for c in word).encode()
     return safe[:NAME_BYTES].decode(errors="ignore")
 
 
-# Refusals that no flag foresees: no room, a failing disk, one that became read-only.
-_UNFORESEEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+# Disk full, quota exceeded, file too large, I/O error, read-only file system.
+_STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 def is_foreseen(error: OSError) -> bool:
-    """Whether a refusal of the system says that a flag names a wrong place."""
-    return error.errno not in _UNFORESEEN
+    """True if the user named an unusable path; False if the storage failed, as on a full disk."""
+    return error.errno not in _STORAGE_ERRORS
 
 
 @contextlib.contextmanager
 def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary sibling path; what is written there replaces `target` on success.
+    """Yields a temporary path next to `target`, which replaces `target` on success.
 
-    Works for files and directories. The temporary name keeps the target's suffix, because
-    writers such as Keras choose the format by it. An exception leaves `target` as it was. What is
-    written survives the death of the process at any moment, not a loss of power.
+    Works for files and directories. The temporary name ends in the target's name, because
+    writers such as Keras choose the format by the suffix. After an exception `target` is
+    unchanged. Files survive a kill of the process at any moment, but not a power failure.
 
     Raises:
-        IsADirectoryError: a file was written, and `target` is a directory.
-        leases.Lost: another process has taken over what this one was writing.
+        IsADirectoryError: a file was written, but `target` is a directory.
+        locks.LockLost: another process has taken over a lock of this process.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    mark = f"{_machine()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-    temporary = target.with_name(f".tmp-{mark}-{target.name}")
+    writer = f"{_machine()}.{os.getpid()}.{uuid.uuid4().hex[:8]}"
+    temporary = target.with_name(f".tmp-{writer}-{target.name}")
     try:
         yield temporary
         locks.check()
         if temporary.is_dir() and target.is_dir():
-            # A directory that holds files cannot be renamed over, only moved away.
-            old = target.with_name(f".tmp-{mark}-old-{target.name}")
+            # A rename cannot replace a directory that is not empty, so move it away first.
+            old = target.with_name(f".tmp-{writer}-old-{target.name}")
             os.replace(target, old)
             os.replace(temporary, target)
             _remove(old)
         else:
             os.replace(temporary, target)
     except OSError as error:
-        told = error.filename
-        if error.errno and (told is None or mark in os.fsdecode(told)):
+        # Report the target's name instead of the temporary one.
+        path = error.filename
+        if error.errno and (path is None or writer in os.fsdecode(path)):
             error.filename, error.filename2 = str(target), None
         raise
     finally:
         _remove(temporary)
 
 
-def reserve(path: str | os.PathLike, size: int) -> None:
-    """Raises `OSError` unless there is room for so many bytes at `path`; leaves nothing there.
-
-    For writers that do not live to tell it: HDF5 ends the process where a disk is full.
-    """
-    try:
-        with open(path, "wb") as file:
-            file.write(bytes(size))
-    finally:
-        Path(path).unlink(missing_ok=True)
-
-
 def remove_leftovers(directory: str | os.PathLike) -> None:
-    """Deletes what writers of this machine that have ended left in `directory`; needs no lock.
+    """Deletes temporaries in `directory` whose writers on this machine have ended.
 
-    What the system does not let it delete stays.
+    Needs no lock. Files that may not be deleted stay.
     """
     for path in Path(directory).glob(f".tmp-{_machine()}.*-*"):
         process = path.name.split(".")[2]
@@ -107,17 +93,15 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
 
 
 def _machine() -> str:
-    """Tells apart the machines that share a directory, and the containers on one of them, where
-    process numbers do not.
-    """
+    """Identifies the machine or container, since process ids are unique only within it."""
     name = socket.gethostname()
-    with contextlib.suppress(OSError):  # a link that Linux alone has
+    with contextlib.suppress(OSError):  # only Linux has this link
         name += os.readlink("/proc/self/ns/pid")
     return f"{zlib.crc32(name.encode()):08x}"
 
 
 def _is_alive(process: int) -> bool:
-    if os.name != "posix":  # elsewhere a signal that is none would end it
+    if os.name != "posix":  # os.kill would end the process there
         return True
     try:
         os.kill(process, 0)
@@ -136,11 +120,12 @@ def _remove(path: Path) -> None:
 
 
 def remove_temporaries(directory: str | os.PathLike, name: str = "") -> None:
-    """Deletes what killed writers left in `directory`; call it only while holding its lock.
+    """Deletes temporaries of killed writers; call it only while holding the lock.
 
     Args:
-        directory: searched with all below it, unless a name is given.
-        name: of the one file they wrote, if the lock is of that file alone.
+        directory: searched recursively, unless `name` is given.
+        name: restricts the search to temporaries of this file in `directory` itself, for a lock
+            that protects one file.
     """
     for path in Path(directory).glob(f".tmp-*-{glob.escape(name)}" if name else "**/.tmp-*"):
         if not name or path.name.split("-", 2)[2] in (name, f"old-{name}"):
@@ -157,11 +142,11 @@ def digest_of(path: str | os.PathLike) -> str:
 
 
 def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of an NPZ file; nothing is unpickled.
+    """Reads the arrays of an NPZ file without unpickling.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is not an undamaged NPZ file of arrays.
+        OSError: the file cannot be opened.
+        ValueError: the file is damaged or is not an NPZ file of arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -169,29 +154,29 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     except OSError:
         raise
     except Exception as error:
-        # Damaged archives raise whatever zip, zlib, or the parser of headers happens to meet.
+        # For damaged archives zipfile, zlib and NumPy raise many different types.
         raise ValueError(f"{path} cannot be read as an NPZ file") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-        raise ValueError(f"{path} holds files that are no arrays")
+        raise ValueError(f"{path} contains files that are not arrays")
     return arrays
 
 
 def read_json(path: str | os.PathLike) -> Any:
-    """The value in a JSON file.
+    """Reads the value in a JSON file.
 
     Raises:
-        OSError: it cannot be opened.
-        ValueError: it is not JSON.
+        OSError: the file cannot be opened.
+        ValueError: the file is not JSON.
     """
     return parse_json(Path(path).read_text(encoding="utf-8"))
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text; `ValueError` if it is none, or nested too deeply."""
+    """Parses JSON; raises `ValueError` if it is invalid or nested too deeply."""
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError("JSON is nested too deeply") from error
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -205,43 +190,23 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_csv(
-    path: str | os.PathLike, rows: Sequence[Mapping[str, Any]], sealed: bool = False
-) -> None:
-    """Writes rows atomically; the first row's keys, in order, are the columns.
-
-    Args:
-        path: of the file.
-        rows: values by column.
-        sealed: keeps a digest beside the file, by which `read_csv` tells that it is as written.
-    """
+def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes rows atomically; the keys of the first row are the columns, in order."""
     buffer = io.StringIO()
     if rows:
         writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    text = buffer.getvalue()
-    if sealed:
-        # Both that of what comes and that of what is there: whenever the process dies, one fits.
-        digests = [hashlib.sha256(text.encode()).hexdigest()]
-        with contextlib.suppress(FileNotFoundError):
-            digests.append(digest_of(path))
-        write_text(seal_of(path), "\n".join(digests) + "\n")
-    write_text(path, text)
-
-
-def seal_of(path: str | os.PathLike) -> Path:
-    """Where the seal of a file is, if it has one."""
-    return Path(path).with_name(f".{Path(path).name}.sha256")
+    write_text(path, buffer.getvalue())
 
 
 def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
-    """Reads rows as strings; a file that is absent has none.
+    """Reads rows of strings; a missing file has no rows.
 
     Raises:
-        ValueError: it is no CSV file, a row is too short or too long, or the seal does not fit.
+        ValueError: the file is not CSV, or a row is too short or too long.
     """
-    header, *lines = _cells(path)
+    header, *lines = _read_lines(path)
     for number, line in enumerate(lines, start=2):
         if line and len(line) != len(header):
             raise ValueError(f"{path}, line {number} has {len(line)} of {len(header)} columns")
@@ -249,27 +214,22 @@ def read_csv(path: str | os.PathLike) -> list[dict[str, str]]:
 
 
 def read_header(path: str | os.PathLike) -> list[str]:
-    """Names of the columns; none of a file that is empty or absent. Raises as `read_csv`."""
-    return _cells(path)[0]
+    """Reads the column names; a missing or empty file has none.
+
+    Raises:
+        ValueError: the file is not CSV.
+    """
+    return _read_lines(path)[0]
 
 
-def _cells(path: str | os.PathLike) -> list[list[str]]:
-    """The cells of a CSV file by line; at least one line, though it be empty."""
+def _read_lines(path: str | os.PathLike) -> list[list[str]]:
+    """Cells of a CSV file by line, with at least one line, which may be empty."""
     try:
-        content = Path(path).read_bytes()
+        text = Path(path).read_bytes().decode("utf-8")
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
     except FileNotFoundError:
         return [[]]
     except IsADirectoryError as error:
         raise ValueError(f"{path} is a directory") from error
-    seal = seal_of(path)
-    if seal.is_file():
-        known = seal.read_text(encoding="utf-8", errors="replace").split()
-        if hashlib.sha256(content).hexdigest() not in known:
-            raise ValueError(
-                f"{path} is not as it was written; if it was changed on purpose, delete {seal}"
-            )
-    try:
-        text = io.StringIO(content.decode("utf-8"), newline="")
-        return list(csv.reader(text, strict=True)) or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a CSV file") from error

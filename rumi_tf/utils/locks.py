@@ -1,10 +1,10 @@
-"""Who may write: a claim that its holder keeps young, so that a dead holder's claim expires.
+"""File locks with a heartbeat, which expire when their holder dies.
 
-A claim is a file, made at once or not at all, that names its holder and is touched by it every
-`LEASE` / 3 seconds. A holder on the same machine that has ended is seen at once. One on another
-machine counts as ended when its claim has not changed for `LEASE` seconds, measured on the clock
-of who waits for it. So claims work on any file system that machines share, whatever it knows of
-locks, and no claim outlives its holder for long.
+A lock is a file that is created atomically, names its holder, and is touched by the holder every
+`LEASE` / 3 seconds. If the holder ran on this machine and has ended, the lock is free at once. A
+lock of another machine expires when its file has not changed for `LEASE` seconds, measured on the
+clock of the waiting process. So locks work on any shared file system, whether or not it
+supports locking, and outlive their holder only briefly.
 """
 
 import _thread
@@ -22,54 +22,55 @@ from typing import Any
 
 import filelock
 
-from rumi_tf.utils.progress import tracked
+from rumi_tf.utils.console import tracked
 
-LEASE = 60.0  # seconds; every process that shares a directory must have the same
-_watched: dict[str, tuple[Any, float]] = {}  # the last sign of life, and when it was seen first
-_held_alone: dict[str, bytes] = {}  # what the claims say that this process holds by `held_alone`
-
-
-class Taken(Exception):
-    """Another process holds the claim."""
+LEASE = 60.0  # seconds; must be the same in every process that shares a directory
+_first_seen: dict[str, tuple[Any, float]] = {}  # lock -> its last heartbeat, and when it was seen
+_owned: dict[str, bytes] = {}  # lock acquired by `held_nowait` -> content of its file
 
 
-class Lost(BaseException):
-    """Another process has taken the claim, since its holder stood still for too long.
+class LockHeld(Exception):
+    """Another process holds the lock."""
 
-    As an interrupt by the user it is no `Exception`, which what is interrupted might catch.
+
+class LockLost(BaseException):
+    """Another process has taken over the lock, because this process stood still for too long.
+
+    Like `KeyboardInterrupt` it is not an `Exception`, so that interrupted code does not catch it.
     """
 
 
 @contextlib.contextmanager
 def held(path: str | os.PathLike) -> Iterator[None]:
-    """Holds a claim, after waiting for whoever holds it now.
+    """Holds a lock; waits while another process holds it.
 
     Args:
-        path: of its file; the directory is made.
+        path: the lock file; its directory is created.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with filelock.SoftFileLease(path, lease_duration=LEASE).acquire(poll_interval=0.1):
-        _remove_broken(path)
+        _remove_old_broken(path)
         yield
 
 
 @contextlib.contextmanager
-def held_alone(path: str | os.PathLike) -> Iterator[None]:
-    """Holds a claim that nobody else may hold meanwhile, and does not wait for who works.
+def held_nowait(path: str | os.PathLike) -> Iterator[None]:
+    """Holds a lock, or raises if another process holds it.
 
-    A holder on another machine is watched until it touches its claim, or the claim expires.
+    Does not wait for a living holder. A holder on another machine is watched until its next
+    heartbeat, or until the lock expires.
 
     Args:
-        path: of its file; the directory exists.
+        path: the lock file, in an existing directory.
 
     Raises:
-        Taken: another process holds it.
-        Lost: the claim was lost to another process. What is done inside is interrupted when that
-            is noticed, if it is done in the program's main thread.
-        OSError: it cannot be written.
+        LockHeld: another process holds the lock.
+        LockLost: another process has taken over the lock. Interrupts the block when this is
+            noticed, if the block runs in the main thread.
+        OSError: the file cannot be written.
     """
     lease = filelock.SoftFileLease(
         path, lease_duration=LEASE, timeout=0,
@@ -77,78 +78,79 @@ def held_alone(path: str | os.PathLike) -> Iterator[None]:
     )  # fmt: skip
     _acquire(lease)
     try:
-        _remove_broken(path)
-        _held_alone[os.fspath(path)] = Path(path).read_bytes()
+        _remove_old_broken(path)
+        _owned[os.fspath(path)] = Path(path).read_bytes()
         with _interrupted_by_loss():
             yield
     finally:
-        _held_alone.pop(os.fspath(path), None)
+        _owned.pop(os.fspath(path), None)
         lease.release()
 
 
 def check() -> None:
-    """Makes sure that the claims of `held_alone` are this process's still, before it writes.
+    """Makes sure, before a write, that this process still holds its `held_nowait` locks.
 
-    One that wakes after it stood still is told of its loss by its next touch alone, seconds later.
+    A process that stood still would otherwise notice only at its next heartbeat, seconds later.
 
     Raises:
-        Lost: one is not.
+        LockLost: another process has taken over a lock.
     """
-    for path, said in _held_alone.items():
+    for path, expected in _owned.items():
         try:
-            found = Path(path).read_bytes()
+            content = Path(path).read_bytes()
         except FileNotFoundError:
-            found = b""
-        if found != said:
-            raise Lost
+            content = b""
+        if content != expected:
+            raise LockLost
 
 
 @contextlib.contextmanager
 def _interrupted_by_loss() -> Iterator[None]:
-    """Raises `Lost` in the main thread when a thread says so.
+    """Raises `LockLost` in the main thread when the heartbeat thread reports the loss.
 
-    By a signal of its own: what runs in the background of a shell ignores the user's interrupt.
+    Uses SIGUSR1, because background jobs of a shell ignore SIGINT.
     """
 
-    def lost(*_: Any) -> None:
-        raise Lost
+    def raise_lost(*_: Any) -> None:
+        raise LockLost
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGUSR1, lost)
+    previous = signal.signal(signal.SIGUSR1, raise_lost)
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGUSR1, previous)
 
 
-def is_taken(path: str | os.PathLike) -> bool:
-    """Whether a process holds the claim; that of a machine which has ended is not taken any more
-    if this was asked before, more than `LEASE` seconds ago.
+def is_held(path: str | os.PathLike) -> bool:
+    """True if a process holds the lock.
+
+    For a dead holder on another machine it becomes False `LEASE` seconds after the first call.
     """
     name = os.fspath(path)
-    found = _sign_of_life(name)
-    if found is None:
+    heartbeat = _heartbeat(name)
+    if heartbeat is None:
         return False
-    seen, since = _watched.get(name, (None, 0.0))
-    if found != seen:
-        _watched[name] = (found, time.monotonic())
+    last, since = _first_seen.get(name, (None, 0.0))
+    if heartbeat != last:
+        _first_seen[name] = (heartbeat, time.monotonic())
     elif time.monotonic() - since > LEASE:
-        _break(name, found)
+        _break(name, heartbeat)
     try:
         with filelock.SoftFileLease(name, lease_duration=LEASE).acquire(timeout=0):
             return False
     except filelock.Timeout:
-        return os.path.lexists(name)  # the attempt removes what a process here left that has ended
+        return os.path.lexists(name)  # the attempt removes locks of ended processes here
 
 
-def _break(name: str, found: tuple[int, int]) -> None:
-    """Removes a claim, unless by now it is another one or has been touched."""
+def _break(name: str, heartbeat: tuple[int, int]) -> None:
+    """Removes a lock, unless it has been replaced or touched since `heartbeat`."""
     aside = f"{name}.break.{os.getpid()}.{uuid.uuid4().hex}"
     with contextlib.suppress(FileNotFoundError):
         os.rename(name, aside)
-        if _sign_of_life(aside) != found:
+        if _heartbeat(aside) != heartbeat:
             with contextlib.suppress(FileExistsError):
                 os.link(aside, name)
         os.unlink(aside)
@@ -159,24 +161,23 @@ def _acquire(lease: filelock.SoftFileLease) -> None:
         lease.acquire()
         return
     except filelock.Timeout:
-        owner, before = lease.owner, _sign_of_life(lease.lock_file)
+        owner, before = lease.owner, _heartbeat(lease.lock_file)
     if owner is not None and owner.hostname == socket.gethostname():
-        raise Taken  # and it lives: filelock would have seen that it has ended
-    where = "its holder" if owner is None else owner.hostname
-    for _ in tracked(range(round(1.5 * LEASE) + 5), 0, f"looking whether {where} works", "s"):
+        raise LockHeld  # by a living process, since filelock detects those that have ended
+    host = "its holder" if owner is None else owner.hostname
+    for _ in tracked(range(round(1.5 * LEASE) + 5), 0, f"checking if {host} is alive", "s"):
         with contextlib.suppress(filelock.Timeout):
             lease.acquire(timeout=1, poll_interval=0.1)
             return
-        if _sign_of_life(lease.lock_file) not in (before, None):
+        if _heartbeat(lease.lock_file) not in (before, None):
             break
-    raise Taken
+    raise LockHeld
 
 
-def _remove_broken(path: str | os.PathLike) -> None:
-    """Removes old claims that were being broken when who broke them was killed.
+def _remove_old_broken(path: str | os.PathLike) -> None:
+    """Removes files of `_break` calls that were killed.
 
-    By their dates: a young one may be a claim of its holder, which somebody mistook for broken and
-    is about to put back.
+    Newer files may be live locks about to be restored; keep them.
     """
     path = Path(path)
     for broken in path.parent.glob(f"{glob.escape(path.name)}.break.*"):
@@ -185,10 +186,10 @@ def _remove_broken(path: str | os.PathLike) -> None:
                 broken.unlink()
 
 
-def _sign_of_life(path: str) -> tuple[int, int] | None:
-    """What changes when a holder touches its claim; `None` where there is none."""
+def _heartbeat(path: str) -> tuple[int, int] | None:
+    """Inode and time of change, which a heartbeat changes; `None` without a lock file."""
     try:
-        found = os.stat(path)
+        stat = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_ino, found.st_mtime_ns
+    return stat.st_ino, stat.st_mtime_ns

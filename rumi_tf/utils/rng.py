@@ -1,6 +1,6 @@
-"""Every random draw as a pure function of (seed, stream, step, position).
+"""Random draws as pure functions of (seed, stream, step, position).
 
-No generator state exists anywhere, so training state is weights, optimizers and a step count.
+There is no generator state, so the training state is weights, optimizers and a step count.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ def initializer_seeds(seed: int, stream: str, count: int) -> list[int]:
 def normal(
     shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int = 0
 ) -> tf.Tensor:
-    """Standard normal float32 tensor for iteration `step`; `draw` tells apart draws within it.
+    """Standard normal float32 tensor for iteration `step`; `draw` numbers draws within it.
 
-    XLA makes other normal numbers of the same random bits, which is why `jit` is a part of a
-    run's identity.
+    XLA computes different normal numbers from the same random bits, so `jit` is part of a run's
+    identity.
     """
-    # The algorithm is named because the automatic choice depends on the device.
+    # The default algorithm depends on the device.
     return tf.random.stateless_normal(shape, _key(seed, stream, step, draw), alg="philox")
 
 
 def uniform(
     shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int = 0
 ) -> tf.Tensor:
-    """Float32 tensor in [0, 1) for iteration `step`; `draw` tells apart draws within it."""
+    """Uniform float32 tensor in [0, 1) for iteration `step`; `draw` numbers draws within it."""
     return tf.random.stateless_uniform(shape, _key(seed, stream, step, draw), alg="philox")
 
 
@@ -55,22 +55,22 @@ def labels(
     step: int | tf.Tensor,
     draw: int = 0,
 ) -> tf.Tensor:
-    """(count,) int32 labels for iteration `step`; `draw` tells apart draws within it.
+    """(count,) random int32 labels for iteration `step`.
 
     Args:
-        count: how many.
-        shares: (K,) probabilities of the labels; one that is 0 is never drawn.
-        seed, stream, step, draw: what the draw is a function of.
+        count: number of labels.
+        shares: (K,) probabilities of the labels; labels of probability 0 are never drawn.
+        seed, stream, step, draw: see `uniform`.
     """
     return labels_of(uniform([count], seed, stream, step, draw), shares)
 
 
 def labels_of(numbers: tf.Tensor, shares: Sequence[float]) -> tf.Tensor:
-    """Uniform numbers in [0, 1), of any shape -> int32 labels by (K,) `shares`."""
+    """Uniform numbers in [0, 1), of any shape -> int32 labels with (K,) probabilities `shares`."""
     sums = np.cumsum(np.asarray(shares, np.float64)).astype(np.float32)
-    # Rounding must not leave a gap above the last sum, into which a number could fall.
+    # Rounding may leave the last sum below 1, and no number may exceed it.
     sums[np.flatnonzero(shares)[-1] :] = 2.0
-    # Along a leading axis the sum takes a quarter of the time that it takes along the last.
+    # A sum over the first axis is four times as fast as one over the last.
     sums = sums.reshape(-1, *[1] * numbers.shape.rank)
     return tf.reduce_sum(tf.cast(numbers >= sums, tf.int32), axis=0)
 
@@ -82,14 +82,14 @@ def _key(seed: int, stream: str, step: int | tf.Tensor, draw: int) -> tf.Tensor:
 
 
 def epoch_shuffle(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf.Tensor:
-    """Indices at the given positions of an endless concatenation of shuffled epochs.
+    """Indices at the given positions in an endless sequence of shuffled epochs.
 
     Args:
-        positions: (B,) int64, positions in the concatenation, from 0.
-        size: number of items; each run of `size` positions from a multiple of `size` is one
-            epoch, a permutation of 0..size-1.
+        positions: (B,) int64, positions in the sequence, from 0.
+        size: number of items; positions k size to (k + 1) size - 1 are epoch k, a permutation of
+            0..size-1.
         seed: seed of the run.
-        stream: name of what is being shuffled.
+        stream: name of the random stream.
 
     Returns:
         (B,) int64 indices in [0, size), a pure function of the arguments.
@@ -104,7 +104,7 @@ def epoch_shuffle(positions: tf.Tensor, size: int, seed: int, stream: str) -> tf
         axis=-1,
     )
     # tf.random.experimental.index_shuffle pads a matrix of seeds along the wrong axis
-    # (TensorFlow 2.21), so the operation under it is called with one seed per element.
+    # (TensorFlow 2.21), so call the operation beneath it, with one seed per element.
     return tf.raw_ops.RandomIndexShuffle(
         index=positions % size,
         seed=keys,

@@ -1,4 +1,4 @@
-"""What the system refuses TensorFlow, as the exceptions that Python has for it."""
+"""Translates TensorFlow errors into `OSError` and `OutOfMemory`."""
 
 import contextlib
 import errno
@@ -12,21 +12,21 @@ from rumi_tf.utils.errors import OutOfMemory
 
 @contextlib.contextmanager
 def refusals_as_os_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Raises `OSError` for what TensorFlow raises when files inside cannot be written.
+    """Raises `OSError` when TensorFlow fails to write a file.
 
-    It has a type of its own for a full disk, a directory that is read-only, and so on, and puts
-    the system's words into the message.
+    TensorFlow has different error types for a full disk, a read-only directory and so on; all of
+    them contain the operating system's message, by which they are recognised here.
 
     Args:
-        path: what is written, for the message.
+        path: the file or directory being written, for the message.
     """
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError):
-        raise  # of another worker, not of a file
+        raise  # another worker was lost; this is not about a file
     except tf.errors.OpError as error:
-        words = {os.strerror(code): code for code in errno.errorcode}
-        code = next((words[text] for text in words if text in str(error)), None)
+        codes = {os.strerror(code): code for code in errno.errorcode}
+        code = next((codes[text] for text in codes if text in str(error)), None)
         if code is None:
             raise
         raise OSError(code, os.strerror(code), str(path)) from error
@@ -34,14 +34,14 @@ def refusals_as_os_errors(path: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def memory_told(advice: str = "") -> Iterator[None]:
-    """Raises `OutOfMemory` where memory runs out inside.
+    """Raises `OutOfMemory` if memory runs out inside.
 
     Args:
-        advice: what needs less, for the message.
+        advice: how to use less, for the message.
     """
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        reason = (str(getattr(error, "message", error)) or "no more is to be had").splitlines()[0]
-        words = f"; {advice}" if advice else ""
-        raise OutOfMemory(f"memory ran out ({reason[:200]}){words}") from error
+        reason = (str(getattr(error, "message", error)) or "no details").splitlines()[0]
+        suffix = f"; {advice}" if advice else ""
+        raise OutOfMemory(f"memory ran out ({reason[:200]}){suffix}") from error

@@ -67,7 +67,7 @@ def test_commands_parse(path, sandbox, quick_command):
         done = quick_command("tests.accepting", *command.words, cwd=sandbox, **environment)
         assert done.returncode == 0, f"{' '.join(command.words)}\n{done.stderr}"
         reads_only = "--list" in command.words or command.words[0] == "reproduce.report"
-        assert "came to " in done.stdout or reads_only, command
+        assert "reached " in done.stdout or reads_only, command
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_make_demo_parses(sandbox, quick_command):
     assert commands
     for module, words in commands:
         done = quick_command("tests.accepting", module, *words.split(), cwd=sandbox)
-        assert done.returncode == 0 and "came to " in done.stdout, done.stderr
+        assert done.returncode == 0 and "reached " in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("path", PAGES)

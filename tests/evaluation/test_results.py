@@ -46,7 +46,7 @@ def test_a_missing_file_has_no_rows(tmp_path):
 
 
 def test_error_for_a_damaged_row_names_the_line(tmp_path):
-    append_rows(tmp_path / "r.csv", [dataclasses.replace(ROW, note="")] * 2, sealed=False)
+    append_rows(tmp_path / "r.csv", [dataclasses.replace(ROW, note="")] * 2)
     text = (tmp_path / "r.csv").read_text().replace("4000", "many", 1)
     (tmp_path / "r.csv").write_text(text)
     with pytest.raises(ValueError, match="line 2"):

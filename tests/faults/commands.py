@@ -1,4 +1,4 @@
-"""The commands that faults happen to, on the smallest tasks, and how one is disturbed."""
+"""Commands on tiny tasks, and functions that run them with and without faults."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from tests.faults import leavings
 
 Run = Callable[..., subprocess.CompletedProcess]
 KILLED = 128 + 9
-# A start cuts these back to the checkpoint that it goes on from.
+# Truncated at a start to the checkpoint that it resumes from.
 REWOUND = ("log.csv", "metrics.csv", "tensorboard")
 TRAIN = (
     "--dataset=digits", "--minority_class=5", "--objective=lsgan", "--width=0.05",
@@ -23,11 +23,11 @@ EVALUATED = ("--eval_every=3", "--eval_samples=40", "--cache_dir=cache")
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """A command to be disturbed.
+    """A command to be tested with faults.
 
     Attributes:
-        module, flags: what is run, in a directory of its own.
-        after: name of the command whose leavings it starts from, if it needs any.
+        module, flags: Python module and its arguments.
+        after: name of the command whose outputs it starts from, if any.
     """
 
     module: str
@@ -48,7 +48,7 @@ COMMANDS = {
         "reproduce.table1",
         ("--datasets=digits", "--classes=5", "--smoke", "--models=lsgan,rumi_lsgan", "--seeds=0",
          "--cache_dir=cache", "--runs_dir=sweep", "--out=out"),
-        "evaluated_later",  # for its classifier: processes of the table have no quick one
+        "evaluated_later",  # provides the classifier, which the table's processes train slowly
     ),
     "augment": Command(
         "reproduce.augment",
@@ -65,101 +65,103 @@ COMMANDS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Whole:
-    """What a command does when nothing goes wrong.
+class Reference:
+    """A command that ran without a fault.
 
     Attributes:
         command: the command.
-        start: directory that it starts from; `None` for an empty one.
-        place: directory that it left.
-        leavings: what is there.
-        changes: of files that it made.
-        seconds: that it took.
+        start: initial content of the directory; `None` if it was empty.
+        directory: working directory after the command.
+        outputs: its content, see `leavings.outputs`.
+        changes: number of changes of files.
+        seconds: duration.
     """
 
     command: Command
     start: Path | None
-    place: Path
-    leavings: dict
+    directory: Path
+    outputs: dict
     changes: int
     seconds: float
 
-    def begin(self, place: Path) -> Path:
-        """Makes a directory in which the command can start."""
+    def prepare(self, directory: Path) -> Path:
+        """Creates a directory in which the command can start."""
         if self.start is None:
-            place.mkdir(parents=True)
+            directory.mkdir(parents=True)
         else:
-            shutil.copytree(self.start, place)
-            (model,) = place.glob("runs/*/saved_model")
-            shutil.copytree(model, place / "saved_model", dirs_exist_ok=True)
-        return place
+            shutil.copytree(self.start, directory)
+            copy_saved_model(directory)
+        return directory
 
 
-def disturb(run: Run, command: Command, place: Path, **fault) -> subprocess.CompletedProcess:
+def copy_saved_model(directory: Path) -> None:
+    """Copies the only run's SavedModel to where the command `evaluate` expects it."""
+    (model,) = directory.glob("runs/*/saved_model")
+    shutil.copytree(model, directory / "saved_model", dirs_exist_ok=True)
+
+
+def run_with_fault(
+    run: Run, command: Command, directory: Path, **fault
+) -> subprocess.CompletedProcess:
     """Runs a command in a directory, with a fault; see `tests.faults.faulty`.
 
     Args:
-        run: starts a Python module, as `quick_command`.
+        run: starts a Python module, like `quick_command`.
         command: the command.
-        place: its working directory.
-        fault: what goes wrong.
+        directory: its working directory.
+        fault: keys of the fault; none for a run without.
     """
-    fault = json.dumps({"place": str(place), **fault})
+    fault = json.dumps({"directory": str(directory), **fault})
     return run("tests.faults.faulty", fault, command.module, *command.flags)
 
 
-def undisturbed(run: Run, command: Command, start: Path | None, place: Path) -> Whole:
+def run_reference(run: Run, command: Command, start: Path | None, directory: Path) -> Reference:
     """Runs a command without a fault."""
-    count = place.with_name(f"{place.name}.json")
-    whole = Whole(command, start, place, {}, 0, 0.0)
-    done = disturb(run, command, whole.begin(place), count=str(count))
-    assert done.returncode == 0, done.stderr
+    count = directory.with_name(f"{directory.name}.json")
+    reference = Reference(command, start, directory, {}, 0, 0.0)
+    process = run_with_fault(run, command, reference.prepare(directory), count=str(count))
+    assert process.returncode == 0, process.stderr
     return dataclasses.replace(
-        whole, leavings=leavings.of(place), **json.loads(count.read_text("utf-8"))
+        reference, outputs=leavings.outputs(directory), **json.loads(count.read_text("utf-8"))
     )
 
 
-def finish(run: Run, whole: Whole, place: Path) -> None:
-    """Gives the command once more: all is as if nothing had happened."""
-    done = disturb(run, whole.command, place)
-    assert done.returncode == 0, done.stderr
-    same(whole, place)
+def rerun_and_compare(run: Run, reference: Reference, directory: Path) -> None:
+    """Runs the command again without a fault; the outputs must equal those of the reference."""
+    process = run_with_fault(run, reference.command, directory)
+    assert process.returncode == 0, process.stderr
+    outputs = leavings.outputs(directory)
+    assert sorted(outputs) == sorted(reference.outputs)
+    for name, content in outputs.items():
+        assert content == reference.outputs[name], name
+    assert leavings.temporaries(directory) == []
 
 
-def same(whole: Whole, place: Path) -> None:
-    """A directory has what the undisturbed command left, and nothing half written."""
-    found = leavings.of(place)
-    assert sorted(found) == sorted(whole.leavings)
-    for name, content in found.items():
-        assert content == whole.leavings[name], name
-    assert leavings.temporaries(place) == []
-
-
-def intact(whole: Whole, before: dict, place: Path) -> dict:
-    """What a killed command left: no file is damaged, none that was complete is gone.
+def check_intact(reference: Reference, before: dict, directory: Path) -> dict:
+    """Checks that a failed command damaged no file and deleted no complete one.
 
     Args:
-        whole: the undisturbed command.
-        before: what was there when it started.
-        place: where it was killed.
+        reference: the command without a fault.
+        before: outputs at the start of the failed command.
+        directory: working directory of the failed command.
 
     Returns:
-        What is there now.
+        Outputs of the failed command.
     """
-    now = leavings.of(place)
-    for name, content in now.items():
-        expected = whole.leavings.get(name)
+    outputs = leavings.outputs(directory)
+    for name, content in outputs.items():
+        expected = reference.outputs.get(name)
         if content == leavings.UNREADABLE:
             continue
         if name.endswith(".csv"):
-            assert _rows_of(content) <= _rows_of(expected), name
+            assert _row_set(content) <= _row_set(expected), name
         elif not name.endswith("tensorboard"):
             assert content == expected, name
     for name, content in before.items():
-        if content == whole.leavings.get(name) and not name.endswith(REWOUND):
-            assert now.get(name) == content, f"{name} was complete"
-    return now
+        if content == reference.outputs.get(name) and not name.endswith(REWOUND):
+            assert outputs.get(name) == content, f"{name} was complete"
+    return outputs
 
 
-def _rows_of(rows: list[dict]) -> set[str]:
+def _row_set(rows: list[dict]) -> set[str]:
     return {json.dumps(row) for row in rows}

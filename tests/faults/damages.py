@@ -1,4 +1,4 @@
-"""What happens to files that lie on a disk for long."""
+"""Damages files as failing disks do."""
 
 import random
 import shutil
@@ -7,45 +7,42 @@ from pathlib import Path
 
 
 def damages(path: Path, flips: int = 20, directory: bool = True) -> Iterator[str]:
-    """Damages a file in one way after the other, mends it after each; yields what was done.
+    """Damages a file in several ways, one after the other, and restores it at the end.
 
     Args:
-        path: of the file; what lies there is replaced when the next damage is asked for.
-        flips: how many bits are turned, one at a time; the same ones for a name and length.
-        directory: whether a directory in its place is one of the damages.
+        path: the file.
+        flips: number of damages that flip one bit; the bits depend on the file's name and length.
+        directory: also replaces the file by a directory.
+
+    Yields:
+        A description of the current damage: "cut", "flipped" or "directory", and details.
     """
     content = path.read_bytes()
     draw = random.Random(f"{path.name} {len(content)}")
-    # The last byte of a text says nothing.
+    # A missing line break at the end of a text is not a damage, so cut at least two bytes.
     cuts = sorted({0, len(content) // 3, 2 * len(content) // 3, len(content) - 2})
-    places = sorted(draw.sample(range(8 * len(content)), min(flips, 8 * len(content))))
+    bits = sorted(draw.sample(range(8 * len(content)), min(flips, 8 * len(content))))
     try:
         for cut in cuts:
-            put(path, content[:cut])
+            _replace(path, content[:cut])
             yield f"{path.name} cut at {cut} of {len(content)}"
-        for bit in places:
-            put(path, flipped(content, bit))
-            yield f"{path.name} with bit {bit} of {8 * len(content)} turned"
+        for bit in bits:
+            changed = bytearray(content)
+            changed[bit // 8] ^= 1 << bit % 8
+            _replace(path, bytes(changed))
+            yield f"{path.name} with bit {bit} of {8 * len(content)} flipped"
         if directory:
-            _clear(path)
+            _remove(path)
             path.mkdir()
             yield f"{path.name} is a directory"
     finally:
-        put(path, content)
+        _replace(path, content)
 
 
-def flipped(content: bytes, bit: int) -> bytes:
-    """Content with one bit turned."""
-    changed = bytearray(content)
-    changed[bit // 8] ^= 1 << bit % 8
-    return bytes(changed)
-
-
-def put(path: Path, content: bytes) -> None:
-    """Makes of whatever is at `path` a file."""
-    _clear(path)
+def _replace(path: Path, content: bytes) -> None:
+    _remove(path)
     path.write_bytes(content)
 
 
-def _clear(path: Path) -> None:
+def _remove(path: Path) -> None:
     shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,15 +1,14 @@
-"""Runs a command while something goes wrong.
+"""Runs a command with a fault.
 
 Usage: python -m tests.faults.faulty FAULT MODULE ARGUMENT... ; FAULT is a JSON object with
 
-    place      working directory of the command
-    kill_at    kills it before its n-th change of a file in `place`, counted from 1
-    kill_after kills it after so many seconds
-    count      file to which the number of changes and the seconds are written, as JSON
-    limit      bytes that a file may grow to
-    years      by how many its clock is wrong
+    directory  working directory of the command
+    kill_at    kills it before its n-th change of a file in `directory`, counted from 1
+    kill_after kills it after this many seconds
+    count      writes the number of changes and the seconds to this file, as JSON
+    limit      maximum size of a file in bytes
 
-A kill is SIGKILL to the command and all that it has started.
+A kill is SIGKILL to the command and all its child processes.
 """
 
 import contextlib
@@ -23,11 +22,11 @@ import time
 
 from tests import forks
 
-UPDATES = (4, 4)  # of a classifier; how well it knows the images is of no matter here
+UPDATES = (4, 4)  # of the classifier, whose accuracy does not matter here
 
 
 def main() -> None:
-    """Ends as the command ends; 128 + the signal if it was killed."""
+    """Exits with the command's exit code, or 128 + the signal if it was killed."""
     fault, (module, *arguments) = json.loads(sys.argv[1]), sys.argv[2:]
     child = os.fork()
     if not child:
@@ -44,27 +43,25 @@ def main() -> None:
 
 def _command(fault: dict, module: str, arguments: list[str]) -> int:
     os.setsid()
-    signal.alarm(1200)  # should the tests themselves be killed
-    os.chdir(fault["place"])
-    began, changes = time.monotonic(), _watch(fault["place"], fault.get("kill_at"))
+    signal.alarm(1200)  # in case the tests are killed
+    os.chdir(fault["directory"])
+    start, changes = time.monotonic(), _watch(fault["directory"], fault.get("kill_at"))
     if "limit" in fault:
         resource.setrlimit(resource.RLIMIT_FSIZE, (fault["limit"],) * 2)
-    if "years" in fault:
-        _set_clock(fault["years"])
     from rumi_tf.evaluation.embeddings import classifier
 
     classifier.UPDATES = UPDATES
     code = forks.run(module, arguments)
     if "count" in fault:
         with open(fault["count"], "w") as file:
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - start
             json.dump({"changes": changes[0], "seconds": seconds}, file)
     return code
 
 
-def _watch(place: str, kill_at: int | None) -> list[int]:
-    """Counts the changes of files in `place` that Python makes, in a list of one number."""
-    count, place = [0], os.path.realpath(place)
+def _watch(directory: str, kill_at: int | None) -> list[int]:
+    """Counts the changes of files in `directory` by Python, in a list of one number."""
+    count, directory = [0], os.path.realpath(directory)
 
     def hook(event: str, arguments: tuple) -> None:
         if event == "open":
@@ -75,7 +72,7 @@ def _watch(place: str, kill_at: int | None) -> list[int]:
             path = arguments[0]
         else:
             return
-        if isinstance(path, int) or not os.path.realpath(path).startswith(place):
+        if isinstance(path, int) or not os.path.realpath(path).startswith(directory):
             return
         count[0] += 1
         if count[0] == kill_at:
@@ -83,16 +80,6 @@ def _watch(place: str, kill_at: int | None) -> list[int]:
 
     sys.addaudithook(hook)
     return count
-
-
-def _set_clock(years: float) -> None:
-    real, local = time.time, time.localtime
-
-    def now() -> float:
-        return real() + years * 365.25 * 86400
-
-    time.time = now
-    time.localtime = lambda seconds=None: local(now() if seconds is None else seconds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What commands leave behind, in a form in which equal results are equal.
+"""Reads outputs of commands in a form that can be compared.
 
-Left out is what two undisturbed commands differ in as well: times, what a run says of its starts,
-and the names that TensorFlow gives the functions of a SavedModel.
+Leaves out what differs between any two executions: times, environment.json, and the names that
+TensorFlow gives to the functions of a SavedModel.
 """
 
 import csv
@@ -24,31 +24,31 @@ TIMES = {"seconds", "resumed_at", "iterations_timed", "milliseconds_per_iteratio
 UNREADABLE = "unreadable"
 
 
-def of(place: Path) -> dict[str, object]:
-    """By path in `place`: what the file says; raises whatever happens if it is damaged."""
-    found = {}
-    for path in sorted(p for p in place.rglob("*") if p.is_file()):
-        name = path.relative_to(place)
+def outputs(directory: Path) -> dict[str, object]:
+    """Relative path -> content of every output file; raises any error if a file is damaged."""
+    contents = {}
+    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
+        name = path.relative_to(directory)
         if read := _reader(name):
-            found[name.as_posix()] = read(path)
-    for board in place.rglob("tensorboard"):
-        found[board.relative_to(place).as_posix()] = points(board)
-    return found
+            contents[name.as_posix()] = read(path)
+    for board in directory.rglob("tensorboard"):
+        contents[board.relative_to(directory).as_posix()] = points(board)
+    return contents
 
 
-def temporaries(place: Path) -> list[str]:
-    """What killed writers left."""
-    names = [path.relative_to(place) for path in place.rglob("*")]
+def temporaries(directory: Path) -> list[str]:
+    """Temporary files of killed writers."""
+    names = [path.relative_to(directory) for path in directory.rglob("*")]
     return [str(name) for name in names if name.name.startswith(".tmp-") or _is_part(name)]
 
 
 def _is_part(path: Path) -> bool:
-    """Whether a file or directory is a part of a checkpoint that TensorFlow had not finished."""
+    """True for parts of a checkpoint that TensorFlow had not finished."""
     return "tempstate" in path.name or any(part.endswith("_temp") for part in path.parts)
 
 
 def _reader(path: Path) -> Callable[[Path], object] | None:
-    """How a file of a name in the place is read; `None` for those that are no result."""
+    """Function that reads a file of this relative path; `None` for files that are not outputs."""
     parts = set(path.parts)
     hidden = any(part.startswith(".") for part in parts)
     if hidden or path.suffix == ".lock" or re.match(r"lock($|\.break\.)", path.name):
@@ -57,12 +57,12 @@ def _reader(path: Path) -> Callable[[Path], object] | None:
         return None
     if parts & {"tensorboard", "logs"} or path.name in ("environment.json", "fingerprint.pb"):
         return None
-    if path.name == "variables.index":  # Keras numbers what it exports in the order of a set
+    if path.name == "variables.index":  # Keras numbers variables in the order of a set
         return lambda path: sorted(_checkpoint(path).values())
     if path.suffix == ".index":
         return _checkpoint
     if ".data-" in path.name or path.suffix == ".pb":
-        return lambda path: "there"
+        return lambda path: "exists"
     return _READERS.get(path.suffix, lambda path: path.read_bytes())
 
 
@@ -77,16 +77,16 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 def _checkpoint(path: Path) -> dict | str:
     try:
         reader = tf.train.load_checkpoint(str(path.with_suffix("")))
-    except (RuntimeError, tf.errors.OpError):  # a writer may be killed in its index
+    except (RuntimeError, tf.errors.OpError):  # killed while writing the index
         return UNREADABLE
     names = [n for n in reader.get_variable_to_shape_map() if "OBJECT_GRAPH" not in n]
     return _digest({n: reader.get_tensor(n) for n in sorted(names) if "seconds" not in n})
 
 
 def rows(path: Path) -> list[dict]:
-    """The rows of a CSV file without times; every one must be whole."""
+    """Rows of a CSV file without times; raises if a row is truncated."""
     header, *lines = list(csv.reader(io.StringIO(path.read_text("utf-8")))) or [[]]
-    assert all(len(line) == len(header) for line in lines), f"{path} is cut off"
+    assert all(len(line) == len(header) for line in lines), f"{path} is truncated"
     return [
         {name: value for name, value in zip(header, line, strict=True) if name not in TIMES}
         for line in lines
@@ -106,12 +106,12 @@ def _npz(path: Path) -> dict:
 
 
 def _h5(file) -> dict:
-    found = {}
+    arrays = {}
     with h5py.File(file) as weights:
         weights.visititems(
-            lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None
+            lambda name, item: arrays.update({name: item[()]}) if hasattr(item, "shape") else None
         )
-    return _digest(found)
+    return _digest(arrays)
 
 
 def _keras(path: Path) -> dict:
@@ -134,11 +134,11 @@ _READERS = {
 
 
 def points(board: Path) -> list[tuple]:
-    """Steps, tags and values of TensorBoard's files, in order."""
-    found = []
+    """Sorted steps, tags and values of TensorBoard's files."""
+    values = []
     for path in board.glob("events.*"):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 content = value.tensor.SerializeToString()
-                found.append((event.step, value.tag, hashlib.sha256(content).hexdigest()))
-    return sorted(found)
+                values.append((event.step, value.tag, hashlib.sha256(content).hexdigest()))
+    return sorted(values)

@@ -1,72 +1,80 @@
-"""Killed at any moment, a command that is given again ends as if nothing had happened."""
+"""A command that is killed at any moment and run again gives the outputs of one that was not."""
 
 import random
 
 import pytest
 
-from tests.faults.commands import COMMANDS, KILLED, disturb, finish, intact, undisturbed
+from tests.faults.commands import (
+    COMMANDS,
+    KILLED,
+    check_intact,
+    rerun_and_compare,
+    run_reference,
+    run_with_fault,
+)
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def wholes(quick_command, tmp_path_factory):
-    """name -> what the undisturbed command leaves."""
-    made = {}
+def references(quick_command, tmp_path_factory):
+    """Function from the name of a command to its `Reference`, which is computed once."""
+    computed = {}
 
-    def whole(name):
-        if name not in made:
+    def reference(name):
+        if name not in computed:
             command = COMMANDS[name]
-            start = whole(command.after).place if command.after else None
-            place = tmp_path_factory.mktemp(name) / "whole"
-            made[name] = undisturbed(quick_command, command, start, place)
-        return made[name]
+            start = reference(command.after).directory if command.after else None
+            directory = tmp_path_factory.mktemp(name) / "reference"
+            computed[name] = run_reference(quick_command, command, start, directory)
+        return computed[name]
 
-    return whole
+    return reference
 
 
-def kills_and_finish(run, whole, place, faults):
-    """Kills the command by one fault after the other, then lets it end.
+def kill_and_rerun(run, reference, directory, faults):
+    """Kills the command by one fault after the other, then runs it to the end and compares.
 
     Args:
         run: starts a Python module.
-        whole: the undisturbed command.
-        place: a directory to be made.
-        faults: of `faulty`.
+        reference: the command without a fault.
+        directory: created as the working directory.
+        faults: keys of `faulty`.
 
     Returns:
-        How often it was killed, as a command that has little left to do may end before.
+        Number of kills; the command may end before `kill_after`.
     """
-    killed, before = 0, {}
-    whole.begin(place)
+    killed, outputs = 0, {}
+    reference.prepare(directory)
     for fault in faults:
-        done = disturb(run, whole.command, place, **fault)
-        assert done.returncode in (0, KILLED), done.stderr
-        killed += done.returncode == KILLED
-        before = intact(whole, before, place)
-    finish(run, whole, place)
+        process = run_with_fault(run, reference.command, directory, **fault)
+        assert process.returncode in (0, KILLED), process.stderr
+        killed += process.returncode == KILLED
+        outputs = check_intact(reference, outputs, directory)
+    rerun_and_compare(run, reference, directory)
     return killed
 
 
 @pytest.mark.exhaustive
-def test_two_runs_of_a_command_leave_the_same(quick_command, wholes, tmp_path):
-    finish(quick_command, wholes("train"), wholes("train").begin(tmp_path / "again"))
+def test_two_executions_give_the_same_outputs(quick_command, references, tmp_path):
+    reference = references("train")
+    rerun_and_compare(quick_command, reference, reference.prepare(tmp_path / "again"))
 
 
-def test_training_is_killed(quick_command, wholes, tmp_path):
-    """Before a change of a file, while it resumes, and at any moment, if it has not ended."""
-    whole = wholes("train")
+def test_killed_training_resumes(quick_command, references, tmp_path):
+    """Kills before a change of a file, while resuming, and at any moment."""
+    reference = references("train")
     faults = [
-        {"kill_at": whole.changes // 2},
-        {"kill_at": whole.changes // 8},
-        {"kill_after": whole.seconds / 2},
+        {"kill_at": reference.changes // 2},
+        {"kill_at": reference.changes // 8},
+        {"kill_after": reference.seconds / 2},
     ]
-    assert kills_and_finish(quick_command, whole, tmp_path / "killed", faults) >= 2
+    assert kill_and_rerun(quick_command, reference, tmp_path / "killed", faults) >= 2
 
 
-# How many times each is killed and ends; every time it is killed twice for sure, and once more if
-# it has not ended by then.
-CHAINS = {
+# Number of random tests per command. Each kills it twice at a change of a file, and a third time
+# unless it ends before.
+REPETITIONS = {
     "train": 4, "train_evaluated": 3, "evaluated_later": 2, "evaluate": 2, "augment": 1,
     "uac_table1": 2, "table1": 1,
 }  # fmt: skip
@@ -76,15 +84,15 @@ CHAINS = {
     "name, number",
     [
         pytest.param(name, k, marks=[pytest.mark.exhaustive] if k else [])
-        for name, count in CHAINS.items()
+        for name, count in REPETITIONS.items()
         for k in range(count)
     ],
 )
-def test_commands_are_killed(name, number, quick_command, wholes, tmp_path):
-    whole, draw = wholes(name), random.Random(f"{name} {number}")
+def test_killed_commands_resume(name, number, quick_command, references, tmp_path):
+    reference, draw = references(name), random.Random(f"{name} {number}")
     faults = [
-        {"kill_at": draw.randint(1, whole.changes)},
-        {"kill_at": draw.randint(1, max(1, whole.changes // 10))},
-        {"kill_after": draw.uniform(0, whole.seconds)},
+        {"kill_at": draw.randint(1, reference.changes)},
+        {"kill_at": draw.randint(1, max(1, reference.changes // 10))},
+        {"kill_after": draw.uniform(0, reference.seconds)},
     ]
-    assert kills_and_finish(quick_command, whole, tmp_path / "killed", faults) >= 1
+    assert kill_and_rerun(quick_command, reference, tmp_path / "killed", faults) >= 1

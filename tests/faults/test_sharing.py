@@ -1,4 +1,4 @@
-"""Processes that work on one run, or on one table."""
+"""Several processes share a run or a table."""
 
 import contextlib
 import json
@@ -27,69 +27,64 @@ SWEEP = (
 
 
 @pytest.mark.parametrize("date", [0, 4e9])
-def test_on_one_machine_a_lock_is_held_by_a_process_and_not_by_a_date(date, tmp_path):
+def test_lock_on_this_machine_depends_on_its_process_and_not_on_its_date(date, tmp_path):
     lock = tmp_path / "run" / "lock"
     with holder(lock):
         os.utime(lock, (date, date))
-        busy = pytest.raises(RunBusy, match="another process is working")
-        with busy, directories.locked(lock.parent):
+        with pytest.raises(RunBusy), directories.locked(lock.parent):
             pass
     os.utime(lock, (date, date))
     with directories.locked(lock.parent):
-        assert locks.is_taken(lock)
+        assert locks.is_held(lock)
     assert not lock.exists()
 
 
-def test_the_lock_of_another_machine_expires_when_its_holder_has_ended(tmp_path, monkeypatch):
+def test_lock_of_another_machine_expires_after_its_holder_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LEASE", 3.0)
     lock = tmp_path / "run" / "lock"
     with holder(lock, "elsewhere", 3.0):
-        for _ in range(4):  # it is at work for longer than a claim lasts
+        for _ in range(4):  # the holder works for longer than the lease
             time.sleep(1)
-            assert locks.is_taken(lock)
-        began = time.monotonic()
+            assert locks.is_held(lock)
+        start_time = time.monotonic()
         with pytest.raises(RunBusy), directories.locked(lock.parent):
             pass
-        assert time.monotonic() - began < 3  # it was seen to touch its claim
-    began = time.monotonic()
+        assert time.monotonic() - start_time < 3  # a heartbeat was seen
+    start_time = time.monotonic()
     with directories.locked(lock.parent):
-        assert time.monotonic() - began >= 2.9
+        assert time.monotonic() - start_time >= 2.9
 
 
-def test_a_table_passes_by_the_lock_of_a_machine_that_has_ended_until_it_expires(
-    tmp_path, monkeypatch
-):
+def test_lock_of_another_machine_counts_as_held_until_it_expires(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LEASE", 2.0)
     lock = tmp_path / "run" / "lock"
     with holder(lock, "elsewhere", 2.0):
-        assert locks.is_taken(lock)
-    assert locks.is_taken(lock)
+        assert locks.is_held(lock)
+    assert locks.is_held(lock)
     time.sleep(2.1)
-    assert not locks.is_taken(lock)
+    assert not locks.is_held(lock)
 
 
-def test_a_process_that_stood_still_is_told_that_another_took_over(tmp_path, monkeypatch):
+def test_process_that_stood_still_is_interrupted_after_a_takeover(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "LEASE", 1.0)
     directory = tmp_path / "run"
-    told = pytest.raises(RunBusy, match=r"another process has taken over .* stood still for 1 sec")
-    with told, directories.locked(directory):
-        (directory / "lock").unlink()  # as who takes over does
+    with pytest.raises(RunBusy, match="taken over"), directories.locked(directory):
+        (directory / "lock").unlink()  # like a process that takes over
         (directory / "lock").write_text("another")
         for _ in range(100):
             time.sleep(0.1)
     assert (directory / "lock").read_text() == "another"
 
 
-def checkpoint(directory):
+def save_checkpoint(directory):
     Checkpoints(directory, {"iteration": [tf.Variable(7, dtype=tf.int64)]}).save()
 
 
-@pytest.mark.parametrize("write", [lambda run: write_text(run / "log.csv", "old"), checkpoint])
-def test_who_wakes_up_writes_nothing_into_what_is_now_of_another(write, tmp_path):
-    """Before its next touch, which is seconds away, would tell it."""
+@pytest.mark.parametrize("write", [lambda run: write_text(run / "log.csv", "old"), save_checkpoint])
+def test_process_that_lost_its_lock_writes_nothing(write, tmp_path):
+    """Even before its next heartbeat, which is seconds away."""
     directory = tmp_path / "run"
-    told = pytest.raises(RunBusy, match="another process has taken over")
-    with told, directories.locked(directory):
+    with pytest.raises(RunBusy, match="taken over"), directories.locked(directory):
         (directory / "lock").unlink()
         (directory / "lock").write_text("another")
         write(directory)
@@ -97,134 +92,136 @@ def test_who_wakes_up_writes_nothing_into_what_is_now_of_another(write, tmp_path
     assert (directory / "lock").read_text() == "another"
 
 
-def test_a_claim_is_taken_over_by_what_every_file_system_has(tmp_path):
-    """NFS, for one, cannot exchange two files, which Python reaches through C alone."""
+def test_takeover_needs_only_what_every_file_system_supports(tmp_path):
+    """NFS cannot exchange two files, which Python could only do through ctypes."""
     lock = tmp_path / "run" / "lock"
     with holder(lock):
         pass
     assert lock.exists()
     script = (
-        "import sys; from rumi_tf import leases\n"
-        "seen = []\n"
-        "sys.addaudithook(lambda event, _: seen.append(event) if 'ctypes' in event else None)\n"
-        f"with leases.held_alone({str(lock)!r}): print(seen)"
+        "import sys; from rumi_tf.utils import locks\n"
+        "events = []\n"
+        "sys.addaudithook(lambda event, _: events.append(event) if 'ctypes' in event else None)\n"
+        f"with locks.held_nowait({str(lock)!r}): print(events)"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert (run.stdout, run.returncode) == ("[]\n", 0), run.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (process.stdout, process.returncode) == ("[]\n", 0), process.stderr
 
 
-def test_a_claim_that_is_touched_while_it_is_broken_is_put_back(tmp_path):
+def test_lock_with_a_heartbeat_during_a_break_is_restored(tmp_path):
     lock = tmp_path / "lock"
-    lock.write_text("of another")
-    before = locks._sign_of_life(lock)
+    lock.write_text("another")
+    before = locks._heartbeat(lock)
     os.utime(lock, (1, 1))
     locks._break(str(lock), before)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-    locks._break(str(lock), locks._sign_of_life(lock))
-    locks._break(str(lock), before)  # gone
+    locks._break(str(lock), locks._heartbeat(lock))
+    locks._break(str(lock), before)  # no file
     assert not list(tmp_path.iterdir())
 
 
-def test_claims_that_were_being_broken_when_their_breaker_was_killed_are_removed(tmp_path):
+def test_old_files_of_killed_breaks_are_removed(tmp_path):
     lock = tmp_path / "lock"
-    old, young, other = (tmp_path / f"{name}.break.7.ab" for name in ("lock", "lock", "clock"))
-    young = young.with_suffix(".cd")
-    for path in (old, young, other):
+    old, new = (tmp_path / f"lock.break.7.{suffix}" for suffix in ("ab", "cd"))
+    other = tmp_path / "clock.break.7.ab"
+    for path in (old, new, other):
         path.write_text("")
     for path in (old, other):
         os.utime(path, (time.time() - 2 * locks.LEASE,) * 2)
     with locks.held(lock):
-        assert {path.name for path in tmp_path.iterdir()} == {"lock", young.name, other.name}
+        assert {path.name for path in tmp_path.iterdir()} == {"lock", new.name, other.name}
 
 
-def test_a_claim_is_waited_for_where_work_is_to_be_reused(tmp_path):
+def test_held_waits_for_the_holder(tmp_path):
     lock = tmp_path / "cache" / "network.lock"
     with holder(lock) as process:
-        began, gave_up = time.monotonic(), 1.0
+        start_time, delay = time.monotonic(), 1.0
 
-        def end():
+        def kill():
             process.kill()
-            process.wait()  # what nobody waits for is no ended process yet
+            process.wait()  # a zombie counts as alive
 
-        threading.Timer(gave_up, end).start()
+        threading.Timer(delay, kill).start()
         with locks.held(lock):
-            assert gave_up <= time.monotonic() - began < locks.LEASE / 2
+            assert delay <= time.monotonic() - start_time < locks.LEASE / 2
 
 
 @pytest.mark.slow
-def test_a_second_process_on_the_same_run_says_so_and_stops(tmp_path):
+def test_second_process_on_a_run_stops_with_one_line(tmp_path):
     flags = (*TRAIN, "--iterations=100000", f"--runs_dir={tmp_path}")
     first = start("reproduce.train", *flags)
     try:
-        until = time.monotonic() + 60
-        while not list(tmp_path.glob("*/log.csv")) and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*/log.csv")) and time.monotonic() < deadline:
             time.sleep(0.1)
         second = command("reproduce.train", *flags)
     finally:
         first.kill()
         first.communicate()
     assert second.returncode == 3
-    assert len(second.stderr.splitlines()) == 1 and "another process" in second.stderr
+    assert len(second.stderr.splitlines()) == 1 and str(tmp_path) in second.stderr
 
 
-def shared(tmp_path, out, *words):
+def start_table(tmp_path, out, *flags):
     return start(
-        "reproduce.table1", *SWEEP, *words, f"--runs_dir={tmp_path / 'runs'}",
+        "reproduce.table1", *SWEEP, *flags, f"--runs_dir={tmp_path / 'runs'}",
         f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path / out}",
     )  # fmt: skip
 
 
-def kill_all_of(process):
-    """A command and the processes that it has begun, which train."""
-    trained = subprocess.run(
+def kill_with_children(process):
+    """Kills a command and the processes that it has started, which train."""
+    children = subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
     ).stdout.split()
-    for pid in (process.pid, *map(int, trained)):
+    for pid in (process.pid, *map(int, children)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.communicate()
 
 
 def wait_for_a_result(tmp_path):
-    until = time.monotonic() + 400
-    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < until:
+    deadline = time.monotonic() + 400
+    while not list(tmp_path.glob("runs/*/summary.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
 def starts(tmp_path) -> list[int]:
-    """How often each run was begun."""
+    """Number of starts of each run."""
     runs = list(tmp_path.glob("runs/*/environment.json"))
     return [len(json.loads(path.read_text())["starts"]) for path in runs]
 
 
-def complete(table) -> None:
+def assert_complete(table) -> None:
     assert [line["n"] for line in read_csv(table)] == ["2 (1 classes, 2 seeds)"] * 3
 
 
 @pytest.mark.slow
-def test_two_commands_share_a_table_and_one_is_killed_in_the_middle(tmp_path):
-    """Nothing is lost, nothing is done twice."""
-    first, second = (shared(tmp_path, str(k)) for k in range(2))
+def test_two_commands_share_a_table_and_one_is_killed(tmp_path):
+    """Nothing is lost, and nothing is done twice."""
+    first, second = (start_table(tmp_path, str(k)) for k in range(2))
     wait_for_a_result(tmp_path)
-    kill_all_of(first)
+    kill_with_children(first)
     _, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
-    complete(tmp_path / "1" / "table1.csv")
+    assert_complete(tmp_path / "1" / "table1.csv")
     assert len(starts(tmp_path)) == 6
-    assert sum(starts(tmp_path)) <= 7  # the one that was in work when its command was killed
+    assert sum(starts(tmp_path)) <= 7  # the run that was being trained at the kill starts again
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_two_shards_make_one_table_and_one_is_killed_in_the_middle(tmp_path):
-    """Each does its own part, and whichever ends last writes the table of both."""
-    first, second = (shared(tmp_path, "out", f"--shard={k}/2") for k in (1, 2))
+def test_two_shards_write_one_table_and_one_is_killed(tmp_path):
+    """The shard that ends last writes the complete table."""
+    first, second = (start_table(tmp_path, "out", f"--shard={k}/2") for k in (1, 2))
     wait_for_a_result(tmp_path)
-    kill_all_of(first)
+    kill_with_children(first)
     _, errors = second.communicate(timeout=600)
     assert second.returncode == 0, errors
-    first = shared(tmp_path, "out", "--shard=1/2")
+    first = start_table(tmp_path, "out", "--shard=1/2")
     _, errors = first.communicate(timeout=600)
     assert first.returncode == 0, errors
-    complete(tmp_path / "out" / "table1.csv")
+    assert_complete(tmp_path / "out" / "table1.csv")
     assert len(starts(tmp_path)) == 6 and sum(starts(tmp_path)) <= 7

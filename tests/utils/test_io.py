@@ -9,7 +9,7 @@ from rumi_tf.utils import io
 from tests.conftest import ROOT
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
+def test_failed_write_keeps_the_old_file_and_leaves_no_temporary(tmp_path):
     target = tmp_path / "a.txt"
     io.write_text(target, "old")
     with pytest.raises(RuntimeError), io.atomic_path(target) as temporary:
@@ -19,7 +19,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_target_is_absent_until_the_write_ends(tmp_path):
+def test_target_appears_when_the_write_ends(tmp_path):
     target = tmp_path / "deep" / "a.keras"
     with io.atomic_path(target) as temporary:
         assert temporary.suffix == ".keras"
@@ -28,7 +28,7 @@ def test_target_is_absent_until_the_write_ends(tmp_path):
     assert target.read_text() == "x"
 
 
-def test_directories_are_replaced_whole(tmp_path):
+def test_directories_are_replaced_completely(tmp_path):
     target = tmp_path / "model"
     for word in ("one", "two"):
         with io.atomic_path(target) as temporary:
@@ -38,7 +38,7 @@ def test_directories_are_replaced_whole(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_a_file_never_replaces_a_directory(tmp_path):
+def test_file_does_not_replace_a_directory(tmp_path):
     (tmp_path / "keep.png").mkdir()
     (tmp_path / "keep.png" / "thesis.txt").write_text("years of work")
     with pytest.raises(IsADirectoryError):
@@ -47,13 +47,13 @@ def test_a_file_never_replaces_a_directory(tmp_path):
     assert os.listdir(tmp_path) == ["keep.png"]
 
 
-def test_remove_temporaries_spares_everything_else(tmp_path):
+def test_remove_temporaries_keeps_other_files(tmp_path):
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / ".tmp-1-x").write_text("left over")
+    (tmp_path / "sub" / ".tmp-1-x").write_text("temporary")
     (tmp_path / ".tmp-2-d").mkdir()
-    (tmp_path / "kept").write_text("")
+    (tmp_path / "file").write_text("")
     io.remove_temporaries(tmp_path)
-    assert sorted(p.name for p in tmp_path.rglob("*")) == ["kept", "sub"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "sub"]
 
 
 def raising(error):
@@ -63,31 +63,33 @@ def raising(error):
     return function
 
 
-_KILLED = """
+_KILLED_WRITER = """
 import os, sys
-from rumi_tf.files import atomic_path
+from rumi_tf.utils.io import atomic_path
 with atomic_path(sys.argv[1]) as path:
     path.write_text("half")
     os._exit(9)
 """
 
 
-def test_leftovers_are_of_writers_of_this_machine_that_have_ended(tmp_path, monkeypatch):
-    done = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "a-b.csv")], cwd=ROOT)
-    assert done.returncode == 9
+def test_only_temporaries_of_ended_writers_on_this_machine_are_removed(tmp_path, monkeypatch):
+    process = subprocess.run(
+        [sys.executable, "-c", _KILLED_WRITER, str(tmp_path / "a-b.csv")], cwd=ROOT
+    )
+    assert process.returncode == 9
     (killed,) = tmp_path.iterdir()
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
     io.remove_leftovers(tmp_path)
-    assert killed.exists()  # its writer may live there
+    assert killed.exists()  # its writer may be alive on that machine
     monkeypatch.undo()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", raising(PermissionError))
-        io.remove_leftovers(tmp_path)  # of another user, in a directory that all may write to
+        io.remove_leftovers(tmp_path)  # files of other users, in a shared directory
     others = [tmp_path / name for name in (".tmp-x", ".tmp-12.34.56-c.csv", "tmp", ".tmp-a.b-c")]
     for path in others:
         path.write_text("")
-    with io.atomic_path(tmp_path / "a-b.csv") as living:
-        living.write_text("being written")
+    with io.atomic_path(tmp_path / "a-b.csv") as active:
+        active.write_text("being written")
         io.remove_leftovers(tmp_path)
     assert not killed.exists() and (tmp_path / "a-b.csv").read_text() == "being written"
     assert all(path.exists() for path in others)
@@ -98,3 +100,15 @@ def test_csv_round_trip(tmp_path):
     io.write_csv(tmp_path / "t.csv", rows)
     assert io.read_csv(tmp_path / "t.csv") == rows
     assert io.read_csv(tmp_path / "absent.csv") == []
+
+
+def test_damaged_csv_is_rejected_and_named(tmp_path):
+    path = tmp_path / "t.csv"
+    io.write_csv(path, [{"a": "1", "b": "x, y"}])
+    path.write_bytes(path.read_bytes()[:-3])  # inside the quotes
+    for read in (io.read_csv, io.read_header):
+        with pytest.raises(ValueError, match=r"t\.csv"):
+            read(path)
+    path.write_text("a,b\n1,2\n3\n")
+    with pytest.raises(ValueError, match="line 3"):
+        io.read_csv(path)

@@ -13,7 +13,7 @@ def test_every_epoch_is_a_permutation(size):
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(size), (5, 1)))
 
 
-def test_epochs_seeds_and_streams_differ():
+def test_epochs_seeds_and_streams_give_different_orders():
     first = epoch_shuffle(np.arange(200), 200, 3, "s").numpy()
     for positions, seed, stream in (
         (np.arange(200, 400), 3, "s"), (np.arange(200), 4, "s"), (np.arange(200), 3, "t"),
@@ -22,20 +22,20 @@ def test_epochs_seeds_and_streams_differ():
         assert np.mean(first == other) < 0.1
 
 
-def test_a_position_does_not_depend_on_its_neighbours():
+def test_index_depends_only_on_its_position():
     together = epoch_shuffle(np.arange(95, 130), 100, 0, "s").numpy()
-    alone = [int(epoch_shuffle(np.array([p]), 100, 0, "s")[0]) for p in range(95, 130)]
-    assert together.tolist() == alone
+    single = [int(epoch_shuffle(np.array([p]), 100, 0, "s")[0]) for p in range(95, 130)]
+    assert together.tolist() == single
 
 
-def test_permutations_are_about_uniform():
+def test_permutations_are_approximately_uniform():
     epochs = epoch_shuffle(np.arange(3 * 6000), 3, 1, "s").numpy().reshape(-1, 3)
     _, counts = np.unique(epochs, axis=0, return_counts=True)
     assert len(counts) == 6
-    assert counts.min() > 0.7 * counts.mean()  # the cipher behind it is not exactly uniform
+    assert counts.min() > 0.7 * counts.mean()  # the underlying cipher is not exactly uniform
 
 
-def test_normal_is_pure_and_standard():
+def test_normal_is_deterministic_and_standard():
     draw = normal((500, 100), 1, "noise", 7)
     np.testing.assert_array_equal(draw, normal((500, 100), 1, "noise", 7))
     assert stats.kstest(draw.numpy().ravel(), "norm").pvalue > 1e-3
@@ -46,20 +46,20 @@ def test_normal_is_pure_and_standard():
         assert abs(np.corrcoef(draw.numpy().ravel(), other.numpy().ravel())[0, 1]) < 0.02
 
 
-def test_normal_is_the_same_in_a_graph():
+def test_normal_is_equal_in_graph_mode():
     compiled = tf.function(lambda step: normal((7, 5), 1, "noise", step))
     drawn = compiled(tf.constant(3, tf.int64))
     np.testing.assert_array_equal(drawn, normal((7, 5), 1, "noise", 3))
 
 
 def test_normal_is_stable_over_releases():
-    """A run that is resumed after an update must draw what it would have drawn."""
+    """A run that is resumed after an update of TensorFlow must draw the same numbers."""
     np.testing.assert_allclose(
         normal((3,), 1, "noise", 7), [-0.27195743, 1.2110465, 1.2937709], rtol=1e-6
     )
 
 
-def test_seeds_of_streams_are_reproducible_and_apart():
+def test_seeds_of_streams_are_reproducible_and_distinct():
     assert initializer_seeds(0, "a", 8) == initializer_seeds(0, "a", 8)
     assert len(set(initializer_seeds(0, "a", 8) + initializer_seeds(0, "b", 8))) == 16
     assert numpy_generator(1, "a").random() == numpy_generator(1, "a").random()

@@ -4,8 +4,11 @@ Its scores are on a different scale than Inception's and cannot be compared with
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,15 +24,14 @@ from rumi_tf.data.splits import stratified
 from rumi_tf.evaluation.embeddings.base import Embedding, image_batches, weights_digest
 from rumi_tf.evaluation.embeddings.weights import load_weights
 from rumi_tf.utils import locks
+from rumi_tf.utils.console import tracked
 from rumi_tf.utils.io import (
     atomic_path,
     digest_of,
     read_json,
     remove_temporaries,
-    reserve,
     write_json,
 )
-from rumi_tf.utils.progress import tracked
 from rumi_tf.utils.rng import initializer_seeds, numpy_generator
 
 FEATURES = 128
@@ -89,9 +91,10 @@ def load_classifier(
             for file in (path, path.with_suffix(".json")):
                 remove_temporaries(path.parent, file.name)
             accuracy = _train(network, train, test, dataset, seed)
+            size = 2 * sum(weight.nbytes for weight in network.get_weights()) + 100_000
+            if shutil.disk_usage(path.parent).free < size:  # HDF5 would crash the process
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             with atomic_path(path) as temporary:
-                size = sum(weight.nbytes for weight in network.get_weights())
-                reserve(temporary, 2 * size + 100_000)
                 network.save_weights(temporary)
             write_json(path.with_suffix(".json"), _record(path, accuracy))
 

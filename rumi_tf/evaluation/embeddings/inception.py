@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from rumi_tf.evaluation.embeddings.base import Embedding, weights_digest
 from rumi_tf.evaluation.embeddings.weights import load_weights
+from rumi_tf.utils.console import has_terminal
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.progress import has_terminal
 
 # Side of the resized images in pixels. `inception`: Section 4.1 of the Rumi-GAN paper, without the
 # top. `inception_299`: the UAC-GAN paper's protocol, with ImageNet's class probabilities.
