@@ -1,6 +1,6 @@
-"""The tasks of Figures 2 to 4 of the Rumi-GAN paper: their cells, and what there is of each.
+"""The tasks of Figures 2 to 4 of the Rumi-GAN paper: their cells, and the results of those.
 
-Importing it is light; TensorFlow is loaded when the first cell is made.
+Importing this module does not load TensorFlow.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from rumi_tf.experiments.sweep import Cell, Outcome
 
-# Names of files in flags/cases; Section 4.2.
+# Section 4.2; the keys are names of files in flags/cases.
 SUBSETS = {
     "mnist_even": "MNIST, even digits",
     "mnist_overlap": "MNIST, overlapping classes",
     "fashion_overlap": "Fashion-MNIST, overlapping classes",
 }
 SUBSET_MODELS = ("lsgan", "acgan", "rumi_lsgan")
-# DATASET_CLASS; Section 5.
+# Section 5, as DATASET_CLASS.
 UNBALANCED = ("mnist_5", "celeba_Female", "cifar10_horse")
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST", "cifar10": "CIFAR-10",
           "celeba": "CelebA", "digits": "scikit-learn's digits"}  # fmt: skip
@@ -38,9 +38,9 @@ class Case:
     """A task on which models are compared.
 
     Attributes:
-        name: as in --cases.
-        title: in words.
-        cells: of every model and seed.
+        name: name in --cases.
+        title: title in figures.
+        cells: cells of all models and seeds.
         num_images: training images of the class; `None` if all cases have the same number.
     """
 
@@ -51,18 +51,18 @@ class Case:
 
     @property
     def heading(self) -> str:
-        """The title, with the number of images if cases differ by it."""
+        """The title, with the number of images if cases differ in it."""
         return f"{self.title}: {self.num_images:,} images" if self.num_images else self.title
 
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """Images that are to be learnt.
+    """Real images of the positive classes.
 
     Attributes:
-        images: (n, H, W, C) float32 in [-1, 1], some of them.
-        count: how many there are for training.
-        classes: their labels.
+        images: (n, H, W, C) float32 in [-1, 1], a sample.
+        count: number of training images.
+        classes: labels of the positive classes.
     """
 
     images: "np.ndarray"
@@ -71,13 +71,13 @@ class Real:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What there is of a case.
+class CaseResults:
+    """Results of a case.
 
     Attributes:
         case: the case.
-        outcomes: of the cells that have results, in their order; at least one.
-        real: the data, if images were asked for.
+        outcomes: outcomes of the cells with results, in order; at least one.
+        real: real images, if requested.
     """
 
     case: Case
@@ -86,58 +86,56 @@ class Found:
 
 
 def subset_cases(
-    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any], settings: str = "paper"
+    names: Sequence[str], seeds: Sequence[int], given: Mapping[str, Any], settings: str = "paper"
 ) -> list[Case]:
     """Cases of `SUBSETS`: some classes are positive, some negative.
 
     Args:
         names: keys of `SUBSETS`.
-        seeds: of the runs.
-        chosen: fields of `RunConfig` that take the place of the cases' own.
+        seeds: seeds of the runs.
+        given: fields of `RunConfig` that override those of the cases.
         settings: one of `rumi_tf.experiments.paper_settings.SETTINGS`.
 
     Raises:
-        InvalidInput: a setting is not admissible.
+        InvalidInput: a setting is invalid.
     """
 
-    found = []
+    cases = []
     for name in dict.fromkeys(names):
         task = flagfile_fields(FLAGFILES / "cases" / f"{name}.flags")
-        cells = paper_grid.papers_cells(
-            settings, task, {"case": name}, SUBSET_MODELS, seeds, chosen
-        )
-        found.append(Case(name, SUBSETS[name], cells))
-    return found
+        cells = paper_grid.papers_cells(settings, task, {"case": name}, SUBSET_MODELS, seeds, given)
+        cases.append(Case(name, SUBSETS[name], cells))
+    return cases
 
 
 def unbalanced_cases(
-    names: Sequence[str], seeds: Sequence[int], chosen: Mapping[str, Any], settings: str = "paper"
+    names: Sequence[str], seeds: Sequence[int], given: Mapping[str, Any], settings: str = "paper"
 ) -> list[Case]:
     """Cases of Table 1 and Figure 4: five models that learn an under-represented class.
 
     Args:
-        names: DATASET_CLASS, such as `mnist_5`; any cell of Table 1.
-        seeds: of the runs.
-        chosen: fields of `RunConfig` that take the place of the cases' own.
+        names: DATASET_CLASS, such as `mnist_5`, for any data set and class of Table 1.
+        seeds: seeds of the runs.
+        given: fields of `RunConfig` that override those of the cases.
         settings: one of `rumi_tf.experiments.paper_settings.SETTINGS`.
 
     Raises:
-        InvalidInput: there is no such case, or a setting is not admissible.
+        InvalidInput: a case is unknown, or a setting is invalid.
     """
-    found = {}
+    cases = {}
     for name in names:
         dataset, minority = dataset_and_class(name)
         cells = paper_grid.unbalanced_cells(
-            "cases", dataset, minority, paper_grid.MODELS, seeds, chosen, settings
+            "cases", dataset, minority, paper_grid.MODELS, seeds, given, settings
         )
         minority = cells[0].config.minority_class
         title = class_title(dataset, minority)
-        found[title] = Case(f"{dataset}_{minority}", title, cells)
-    return list(found.values())
+        cases[title] = Case(f"{dataset}_{minority}", title, cells)
+    return list(cases.values())
 
 
 def class_title(dataset: str, minority: str) -> str:
-    """A data set and one of its classes in words."""
+    """Title of a data set and one of its classes."""
     return f"{TITLES[dataset]}, {'digit ' if minority.isdecimal() else ''}{minority}"
 
 
@@ -148,10 +146,10 @@ def check_unbalanced(names: Sequence[str]) -> None:
 
 
 def dataset_and_class(name: str) -> tuple[str, str]:
-    """Data set and class of DATASET_CLASS.
+    """Splits DATASET_CLASS.
 
     Raises:
-        InvalidInput: it is not the name of a case.
+        InvalidInput: `name` is not the name of a case.
     """
     dataset, _, minority = name.rpartition("_")
     if dataset not in paper_grid.DATASETS or not minority:
@@ -161,73 +159,71 @@ def dataset_and_class(name: str) -> tuple[str, str]:
 
 
 def make_figure(
-    wanted: flags.FlagValues,
+    args: flags.FlagValues,
     names: Sequence[str],
     make_cases: Callable[[Sequence[str], Sequence[int], Mapping[str, Any], str], list[Case]],
-    save: Callable[[Path, list["Found"]], list[Path]],
+    save: Callable[[Path, list["CaseResults"]], list[Path]],
     num: int = 0,
 ) -> None:
-    """What the commands of the figures do once they have checked --cases.
-
-    Trains or reuses the runs, draws, prints what was written, and tells what is missing.
+    """Trains or reuses the runs, draws, prints the paths of the files, and reports missing cells.
 
     Args:
-        wanted: the flags.
-        names: of the files that are going to be written to --out.
+        args: the flags; --cases is already checked.
+        names: names of the files that `save` writes to --out.
         make_cases: (case names, seeds, `RunConfig` fields from the flags, settings) -> cases;
             `settings` is one of `rumi_tf.experiments.paper_settings.SETTINGS`.
-        save: directory and cases -> the files it has written there.
-        num: real images that it needs.
+        save: (directory, results) -> paths of the files written there.
+        num: number of real images to draw.
     """
-    out = cli.path(wanted.out)
+    out = cli.path(args.out)
     cli.check_output("out", *(out / name for name in names))
-    seeds = paper_grid.seeds(wanted.seeds)
+    seeds = paper_grid.seeds(args.seeds)
     with cli.quiet_import():
-        import tensorflow  # noqa: F401 - here, so that its notes stay off stderr
-    settings = getattr(wanted, "settings", "paper")  # not every figure offers a choice
-    cases = make_cases(wanted.cases, seeds, paper_grid.given(wanted.smoke), settings)
-    found, missing = find(cases, wanted.jobs, num)
-    if found:
+        import tensorflow  # noqa: F401 - loaded here to keep its start-up notes off stderr
+    settings = getattr(args, "settings", "paper")  # few_images has no --settings
+    cases = make_cases(args.cases, seeds, paper_grid.given(args.smoke), settings)
+    results, missing = find(cases, args.jobs, num)
+    if results:
         with cli.writing_to("out", out):
-            cli.show(save(out, found))
-    paper_grid.warn_mixed_sizes(outcome for case in found for outcome in case.outcomes)
+            cli.show(save(out, results))
+    paper_grid.warn_mixed_sizes(outcome for result in results for outcome in result.outcomes)
     paper_grid.end(missing)
 
 
-def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[Found], list[str]]:
-    """Trains what is missing of the cases whose data is there.
+def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[CaseResults], list[str]]:
+    """Trains the missing runs of all cases whose data is available.
 
     Args:
-        cases: what is wanted.
-        jobs: runs at a time.
-        num: real images that are wanted; with 0, no data is read for runs that are finished.
+        cases: the cases.
+        jobs: number of runs at a time.
+        num: number of real images; with 0, no data is read if all runs are finished.
 
     Returns:
-        What there is to draw, and a line for each case and cell that is missing.
+        The results, and a line for each case and cell without one.
     """
     from rumi_tf.experiments import sweep
 
-    ready, lines = {}, []
+    real, missing = {}, []
     for case in cases:
         try:
             needed = num or not all(map(sweep.finished, case.cells))
-            ready[case.name] = _real(case, num) if needed else None
+            real[case.name] = _real(case, num) if needed else None
         except InvalidInput as error:
             if error.flag != "data_dir":
                 raise
-            lines.append(f"{case.name}: {error}")
-    outcomes = paper_grid.run([c for case in cases if case.name in ready for c in case.cells], jobs)
-    lines += sweep.failures(outcomes)
-    found = []
+            missing.append(f"{case.name}: {error}")
+    outcomes = paper_grid.run([c for case in cases if case.name in real for c in case.cells], jobs)
+    missing += sweep.failures(outcomes)
+    results = []
     for case in cases:
-        its_own = [o for o in outcomes if o.rows and any(o.cell is cell for cell in case.cells)]
-        if its_own:
-            found.append(Found(case, its_own, ready[case.name]))
-    return found, lines
+        members = [o for o in outcomes if o.rows and any(o.cell is cell for cell in case.cells)]
+        if members:
+            results.append(CaseResults(case, members, real[case.name]))
+    return results, missing
 
 
 def _real(case: Case, num: int) -> Real:
-    """Reads the data, which all cells of a case share."""
+    """Reads the real images, which all cells of a case share."""
     from rumi_tf.training import build
 
     config = case.cells[0].config

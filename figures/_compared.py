@@ -1,7 +1,7 @@
 """Figures 2 to 4 from runs: panels of samples, and curves of FID and of precision and recall.
 
-What is drawn is a function of the rows and curves that the runs have left behind; every picture
-has the CSV of what is in it.
+Figures are drawn from the metrics and curves that the runs have saved. Every figure has a CSV file
+with its data.
 """
 
 import dataclasses
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from figures._cases import Found
-from figures._generated import generated
+from figures._cases import CaseResults
 from rumi_tf import plotting
+from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.plotting import Band, Comparison
@@ -28,41 +28,54 @@ PUBLISHED_EMBEDDING = "inception"
 # ----- samples ------------------------------------------------------------------------------------
 
 
-def save_samples(
-    out: Path, name: str, found: Sequence[Found], num: int, labels: Sequence[str] = LABELS
-) -> list[Path]:
-    """Writes panels of real and generated images: NAME.png, NAME.pdf, and NAME.csv.
+def generate(config: RunConfig, positive_classes: Sequence[int], num: int) -> np.ndarray:
+    """(num, H, W, C) float32 images in [-1, 1] of a finished run, always the same ones.
 
-    Of several seeds the first with a result is shown. The CSV has the metrics of what is shown,
-    with their provenance.
+    A conditional generator is given the labels in `positive_classes`, in turn.
 
     Args:
-        out: the directory.
-        name: of the files.
-        found: the cases, with real images.
+        config: resolved config of the run.
+        positive_classes: labels of the positive classes.
+        num: number of images.
+    """
+    sampler = outputs.sampler_of(config)
+    label = positive_classes if sampler.conditional else None
+    return sampler.sample(num, config.seed, label)
+
+
+def save_samples(
+    out: Path, name: str, results: Sequence[CaseResults], num: int, labels: Sequence[str] = LABELS
+) -> list[Path]:
+    """Writes panels of real and generated images: NAME.png, NAME.pdf and NAME.csv.
+
+    For each model the first seed with a result is shown. The CSV file has the metrics of the runs
+    shown, with their provenance.
+
+    Args:
+        out: output directory.
+        name: name of the files.
+        results: results of the cases, with real images.
         num: images in each panel.
         labels: titles of all models, in display order.
     """
-    rows, shown = {}, []
-    for case in found:
-        panels = {"real": case.real.images}
-        for outcome in case.outcomes:
+    rows, metrics = {}, []
+    for result in results:
+        panels = {"real": result.real.images}
+        for outcome in result.outcomes:
             model = outcome.cell.place["model"]
             if model not in panels:
-                panels[model] = generated(outcome.cell.config, case.real.classes, num)
-                shown += _with_place(case, outcome)
-        rows[f"{case.case.title}: {case.real.count:,} images"] = panels
+                panels[model] = generate(outcome.cell.config, result.real.classes, num)
+                metrics += [
+                    {"case": result.case.name, "model": model, **dataclasses.asdict(row)}
+                    for row in outcome.rows
+                ]
+        rows[f"{result.case.title}: {result.real.count:,} images"] = panels
     paths = [out / f"{name}.{kind}" for kind in ("png", "pdf", "csv")]
     columns = [c for c in ("real", *labels) if any(c in panels for panels in rows.values())]
     for path in paths[:2]:
         plotting.save_panel_rows(path, rows, columns)
-    write_csv(paths[2], shown)
+    write_csv(paths[2], metrics)
     return paths
-
-
-def _with_place(case: Found, outcome: Any) -> list[dict]:
-    place = {"case": case.case.name, "model": outcome.cell.place["model"]}
-    return [{**place, **dataclasses.asdict(row)} for row in outcome.rows]
 
 
 # ----- curves -------------------------------------------------------------------------------------
@@ -71,24 +84,27 @@ def _with_place(case: Found, outcome: Any) -> list[dict]:
 def save_curves(
     out: Path,
     name: str,
-    found: Sequence[Found],
+    results: Sequence[CaseResults],
     published: bool = False,
     labels: Sequence[str] = LABELS,
 ) -> list[Path]:
-    """Writes NAME.png and NAME.pdf, and what is in them: NAME_fid.csv and NAME_prd.csv.
+    """Writes NAME.png and NAME.pdf, and their data as NAME_fid.csv and NAME_prd.csv.
 
     Args:
-        out: the directory.
-        name: of the files.
-        found: the cases.
-        published: whether to draw the authors' FID curves as well, on axes of their own: they
-            are of InceptionV3's features, and each value is as smooth as a mean over all earlier
-            ones. Where ours are of the same embedding, both have one scale.
+        out: output directory.
+        name: name of the files.
+        results: results of the cases.
+        published: whether to also draw the authors' FID curves, on separate axes: they use
+            InceptionV3's features, and each value is as smooth as a mean over all earlier ones.
+            If ours use the same embedding, both have the same scale.
         labels: titles of all models, in display order.
     """
-    embeddings = dict.fromkeys(o.rows[0].embedding.partition("-")[0] for f in found
-                               for o in f.outcomes)  # fmt: skip
-    comparisons = [comparison(case, published) for case in found]
+    embeddings = dict.fromkeys(
+        outcome.rows[0].embedding.partition("-")[0]
+        for result in results
+        for outcome in result.outcomes
+    )
+    comparisons = [comparison(result, published) for result in results]
     paths = [out / f"{name}{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")]
     for path in paths[:2]:
         plotting.save_comparisons(
@@ -99,40 +115,39 @@ def save_curves(
             f"published FID ({PUBLISHED_EMBEDDING} embedding)" if published else "",
             one_scale=list(embeddings) == [PUBLISHED_EMBEDDING],
         )
-    write_csv(paths[2], [row for pair in zip(found, comparisons, strict=True)
-                         for row in _fid_rows(*pair)])  # fmt: skip
-    write_csv(paths[3], [row for pair in zip(found, comparisons, strict=True)
-                         for row in _prd_rows(*pair)])  # fmt: skip
+    pairs = list(zip(results, comparisons, strict=True))
+    write_csv(paths[2], [row for pair in pairs for row in _fid_rows(*pair)])
+    write_csv(paths[3], [row for pair in pairs for row in _prd_rows(*pair)])
     return paths
 
 
-def comparison(case: Found, published: bool) -> Comparison:
-    """What is drawn of a case."""
+def comparison(result: CaseResults, published: bool) -> Comparison:
+    """The curves of a case."""
     bands, curves, runs = {}, {}, {}
-    for model, members in by_model(case).items():
-        measured = band([fids for outcome in members if (fids := _fids(outcome))])
-        if measured is not None:
-            bands[model] = measured
-        if of_runs := _curves(members):
-            runs[model] = list(of_runs.values())
+    for model, members in by_model(result).items():
+        fid_band = band([fids for outcome in members if (fids := _fids(outcome))])
+        if fid_band is not None:
+            bands[model] = fid_band
+        if seed_curves := _curves(members):
+            runs[model] = list(seed_curves.values())
             curves[model] = mean_curve(runs[model])
-    config = case.case.cells[0].config
+    config = result.case.cells[0].config
     others = published_bands(config.dataset, config.split) if published else {}
-    return Comparison(case.case.heading, bands, curves, runs, others)
+    return Comparison(result.case.heading, bands, curves, runs, others)
 
 
-def by_model(case: Found) -> dict[str, list]:
+def by_model(result: CaseResults) -> dict[str, list]:
     """Title of a model -> its outcomes."""
     groups: dict[str, list] = {}
-    for outcome in case.outcomes:
+    for outcome in result.outcomes:
         groups.setdefault(outcome.cell.place["model"], []).append(outcome)
     return groups
 
 
 def _curves(members: Sequence[Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Precision and recall of every run that has them, by seed."""
-    found = {o.cell.place["run seed"]: outputs.last_curve(o.cell.config) for o in members}
-    return {seed: curve for seed, curve in found.items() if curve is not None}
+    """Seed -> precision and recall, for the runs that have a PRD curve."""
+    curves = {o.cell.place["run seed"]: outputs.last_curve(o.cell.config) for o in members}
+    return {seed: curve for seed, curve in curves.items() if curve is not None}
 
 
 def _fids(outcome: Any) -> dict[int, float]:
@@ -145,10 +160,10 @@ def _fids(outcome: Any) -> dict[int, float]:
 
 
 def band(runs: Sequence[Mapping[int, float]]) -> Band | None:
-    """Mean ± standard deviation over runs, at the iterations at which all of them were measured.
+    """Mean ± standard deviation over runs, at the iterations at which all runs were measured.
 
     Args:
-        runs: of each run iteration -> value. One run alone has no deviation.
+        runs: iteration -> value, for each run. The band of a single run has no width.
 
     Returns:
         `None` if there is no such iteration.
@@ -165,32 +180,32 @@ def band(runs: Sequence[Mapping[int, float]]) -> Band | None:
 def mean_curve(
     curves: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean precision and recall at equal slopes, as PRD averages over clusterings."""
+    """Mean precision and recall at equal slopes, the way PRD averages over clusterings."""
     precision, recall = np.mean(curves, axis=0)
     return precision, recall
 
 
 def published_bands(dataset: str, split: str) -> dict[str, Band]:
-    """Figure 3 of the paper: mean and tolerance band over 10 runs, by model; empty if not there.
+    """Figure 3 of the paper: mean and tolerance band over 10 runs, by model; empty if unpublished.
 
-    From the arrays that the authors published. Their value at iteration 0 is left out: it is 1.01
-    times that at 250 in every array, and so was not measured.
+    From the arrays that the authors published. Their value at iteration 0 is left out: in every
+    array it is 1.01 times the value at iteration 250, so it was not measured.
     """
     rows = [
         row for row in read_csv(PUBLISHED) if (row["dataset"], row["split"]) == (dataset, split)
     ]
-    found = {}
+    bands = {}
     for model in dict.fromkeys(row["model"] for row in rows):
-        own = [row for row in rows if row["model"] == model]
+        points = [row for row in rows if row["model"] == model]
         values = [
-            np.array([float(row[c]) for row in own]) for c in ("fid", "fid_lower", "fid_upper")
+            np.array([float(row[c]) for row in points]) for c in ("fid", "fid_lower", "fid_upper")
         ]
-        found[model] = Band(np.array([int(row["iteration"]) for row in own]), *values)
-    return found
+        bands[model] = Band(np.array([int(row["iteration"]) for row in points]), *values)
+    return bands
 
 
-def _fid_rows(case: Found, drawn: Comparison) -> list[dict]:
-    groups = by_model(case)
+def _fid_rows(result: CaseResults, drawn: Comparison) -> list[dict]:
+    groups = by_model(result)
     rows = []
     for model, curve in drawn.bands.items():
         first = groups[model][0].rows[0]
@@ -199,32 +214,32 @@ def _fid_rows(case: Found, drawn: Comparison) -> list[dict]:
             "protocol": first.protocol, "n_generated": first.n_generated,
             "n_reference": first.n_reference,
         }  # fmt: skip
-        rows += _points(case, model, curve, source)
+        rows += _points(result, model, curve, source)
     source = {"source": "published", "runs": 10, "embedding": PUBLISHED_EMBEDDING,
               "protocol": "", "n_generated": "", "n_reference": ""}  # fmt: skip
     for model, curve in drawn.others.items():
-        rows += _points(case, model, curve, source)
+        rows += _points(result, model, curve, source)
     return rows
 
 
-def _points(case: Found, model: str, curve: Band, source: Mapping) -> list[dict]:
+def _points(result: CaseResults, model: str, curve: Band, source: Mapping) -> list[dict]:
     columns = (curve.iterations, curve.mean, curve.lower, curve.upper)
     return [
         {
-            "case": case.case.name, "model": model, "iteration": iteration, "fid": mean,
+            "case": result.case.name, "model": model, "iteration": iteration, "fid": mean,
             "fid_lower": lower, "fid_upper": upper, **source,
         }
         for iteration, mean, lower, upper in zip(*(c.tolist() for c in columns), strict=True)
     ]  # fmt: skip
 
 
-def _prd_rows(case: Found, drawn: Comparison) -> list[dict]:
-    """The mean curve, then that of every run."""
+def _prd_rows(result: CaseResults, drawn: Comparison) -> list[dict]:
+    """Points of the mean curve, then those of each run."""
     rows = []
-    for model, members in by_model(case).items():
+    for model, members in by_model(result).items():
         if model in drawn.curves:
             for seed, curve in {"mean": drawn.curves[model], **_curves(members)}.items():
-                place = {"case": case.case.name, "model": model, "run seed": seed}
+                place = {"case": result.case.name, "model": model, "run seed": seed}
                 rows += [
                     {**place, "precision": precision, "recall": recall}
                     for precision, recall in zip(*(c.tolist() for c in curve), strict=True)

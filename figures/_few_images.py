@@ -32,23 +32,23 @@ METRICS = {
 def cases_of(
     names: Sequence[str],
     seeds: Sequence[int],
-    chosen: Mapping[str, Any],
+    given: Mapping[str, Any],
     sizes: Sequence[int],
     models: Sequence[str],
 ) -> list[_cases.Case]:
-    """A case for every class and number of images.
+    """A case for each class and number of images.
 
     Args:
         names: DATASET_CLASS.
-        seeds: of the runs.
-        chosen: fields of `RunConfig` that hold for all runs.
+        seeds: seeds of the runs.
+        given: fields of `RunConfig` that apply to all runs.
         sizes: numbers of images of the class.
         models: keys of `MODELS`.
 
     Raises:
-        InvalidInput: there is no such case, or a setting is not admissible.
+        InvalidInput: a case is unknown, or a setting is invalid.
     """
-    found: dict[str, _cases.Case] = {}
+    cases: dict[str, _cases.Case] = {}
     for name in names:
         dataset, minority = _cases.dataset_and_class(name)
         task = paper_grid.unbalanced_task("cases", dataset, minority)
@@ -61,15 +61,15 @@ def cases_of(
                 title, objective, remedies = MODELS[model]
                 fields = {"minority_size": size, **{remedy: recipe[remedy] for remedy in remedies}}
                 cells += paper_grid.cells(
-                    {**task, **fields}, place, [objective], seeds, chosen, {objective: title}
+                    {**task, **fields}, place, [objective], seeds, given, {objective: title}
                 )
             case = f"{dataset}_{minority}_{size}"
-            found[case] = _cases.Case(case, _cases.class_title(dataset, minority), cells, size)
-    return list(found.values())
+            cases[case] = _cases.Case(case, _cases.class_title(dataset, minority), cells, size)
+    return list(cases.values())
 
 
-def measured(case: _cases.Found) -> list[dict[str, Any]]:
-    """Mean and standard deviation over seeds, for every model, iteration and metric.
+def seed_means(result: _cases.CaseResults) -> list[dict[str, Any]]:
+    """Mean and standard deviation over seeds for each model, iteration and metric.
 
     Only iterations at which every seed was evaluated are included.
     """
@@ -77,7 +77,7 @@ def measured(case: _cases.Found) -> list[dict[str, Any]]:
     from rumi_tf.runs import outputs
 
     rows = []
-    for label, members in _compared.by_model(case).items():
+    for label, members in _compared.by_model(result).items():
         evaluations = [outputs.evaluations(o.cell.config) for o in members]
         for iteration in sorted(set.intersection(*map(set, evaluations))):
             values: dict[str, list[float]] = {}
@@ -87,14 +87,14 @@ def measured(case: _cases.Found) -> list[dict[str, Any]]:
             first = evaluations[0][iteration][0]
             rows += [
                 {
-                    "case": case.case.name, "images": members[0].cell.config.minority_size,
+                    "case": result.case.name, "images": members[0].cell.config.minority_size,
                     "model": label, "iteration": iteration, "metric": metric,
-                    "mean": float(np.mean(of_seeds)),
-                    "std": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else "",
-                    "seeds": len(of_seeds), "embedding": first.embedding,
+                    "mean": float(np.mean(sample)),
+                    "std": float(np.std(sample, ddof=1)) if len(sample) > 1 else "",
+                    "seeds": len(sample), "embedding": first.embedding,
                     "n_generated": first.n_generated, "n_reference": first.n_reference,
                 }
-                for metric, of_seeds in values.items()
+                for metric, sample in values.items()
             ]  # fmt: skip
     return rows
 
@@ -112,8 +112,8 @@ def fid_by_iteration(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     table = []
     for (case, model), members in _by_model(rows).items():
         means = {r["iteration"]: _number(r["mean"]) for r in members if r["metric"] == "fid"}
-        named = {f"{iteration:,}": means.get(iteration, "") for iteration in iterations}
-        table.append({"case": case, "model": model, **named})
+        columns = {f"{iteration:,}": means.get(iteration, "") for iteration in iterations}
+        table.append({"case": case, "model": model, **columns})
     return table
 
 
@@ -123,12 +123,12 @@ def at_the_end(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     for (case, model), members in _by_model(rows).items():
         last = max(row["iteration"] for row in members)
         values = {row["metric"]: row for row in members if row["iteration"] == last}
-        named = {
+        columns = {
             title: _spread(values[metric]) if metric in values else ""
             for metric, title in METRICS.items()
         }
         seeds = {"seeds": str(max(row["seeds"] for row in values.values()))}
-        table.append({"case": case, "model": model, **named, **seeds})
+        table.append({"case": case, "model": model, **columns, **seeds})
     return table
 
 

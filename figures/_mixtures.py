@@ -1,11 +1,12 @@
-"""Small mixtures of Gaussians on which the lemmas are put to the test, and what they predict.
+"""Small mixtures of Gaussians for testing the lemmas, and the lemmas' predictions.
 
 A `Setting` names densities, an objective and its parameters; adding one is one line of `SETTINGS`.
-Nothing here trains: see `figures._toy`.
+`figures._toy` trains on them.
 """
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,11 @@ class Mixture:
 
     @property
     def dimension(self) -> int:
-        """Coordinates of a point."""
+        """Dimension of the space."""
         return len(self.means[0])
 
     def masses(self, edges: np.ndarray) -> np.ndarray:
-        """Exact probability of every cell of the grid `edges` x ... x `edges`, (n,) * d."""
+        """Exact probability of each cell of the grid `edges` x ... x `edges`, (n,) * d."""
         total = np.zeros((len(edges) - 1,) * self.dimension)
         for weight, mean, deviation in zip(self.weights, self.means, self.deviations, strict=True):
             axes = [np.diff(ndtr((edges - m) / deviation)) for m in mean]
@@ -39,19 +40,19 @@ class Mixture:
 
 
 def line(*components: tuple[float, float, float]) -> Mixture:
-    """A mixture in one dimension, of (weight, mean, standard deviation)."""
+    """A mixture in one dimension; components are (weight, mean, standard deviation)."""
     weights, means, deviations = zip(*components, strict=True)
     return Mixture(weights, tuple((m,) for m in means), deviations)
 
 
 def plane(*components: tuple[float, tuple[float, float], float]) -> Mixture:
-    """A mixture in two dimensions, of (weight, mean, standard deviation)."""
+    """A mixture in two dimensions; components are (weight, mean, standard deviation)."""
     return Mixture(*zip(*components, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is trained: two densities, an objective by name, and its parameters."""
+    """A training task: two densities, an objective by name, and its parameters."""
 
     title: str
     positive: Mixture
@@ -61,10 +62,10 @@ class Setting:
 
     @property
     def edges(self) -> np.ndarray:
-        """Edges of the cells, the same along every axis; what lies outside has no mass to speak of.
+        """Edges of the cells, the same along every axis; the mass outside is negligible.
 
-        Narrow against the mixtures, so that comparing cells is comparing densities; wide against
-        the noise of the samples (`figures._toy.SAMPLES`).
+        Cells are narrow compared with the mixtures, so that comparing cells compares densities, and
+        wide enough for the sampling noise to be small (`figures._toy.SAMPLES`).
         """
         return np.linspace(-5.0, 5.0, 81 if self.positive.dimension == 1 else 33)
 
@@ -74,16 +75,16 @@ class Setting:
         return float((self.edges[1] - self.edges[0]) ** self.positive.dimension)
 
     def density(self, mixture: Mixture) -> np.ndarray:
-        """Average density of a mixture in every cell."""
+        """Average density of a mixture in each cell."""
         return mixture.masses(self.edges) / self.volume
 
     def prediction(self) -> theory.Optimum:
-        """The closed form for the cells' averages of the two densities."""
+        """The closed-form optimum for the two densities averaged over cells."""
         positive, negative = self.density(self.positive), self.density(self.negative)
         return predict(self.objective, positive, negative, self.edges, **self.parameters)
 
     def total_variation(self, learnt: np.ndarray, other: np.ndarray) -> float:
-        """Distance of two densities, in [0, 1]; what either lacks of mass 1 lies elsewhere."""
+        """Total variation distance of two densities, in [0, 1]; missing mass lies outside."""
         outside = abs(float(np.sum(learnt - other))) * self.volume
         return 0.5 * (float(np.abs(learnt - other).sum()) * self.volume + outside)
 
@@ -95,16 +96,16 @@ def predict(
     edges: np.ndarray,
     **parameters: Any,
 ) -> theory.Optimum:
-    """The optimum that `rumi_tf.theory` gives for the objective of this name.
+    """The optimum of an objective from `rumi_tf.theory`.
 
     Args:
         objective: a key of `OBJECTIVES`.
         positive, negative: densities, (n,) or (n, n).
         edges: (n + 1,) equidistant edges of the cells along every axis.
-        parameters: those of the objective; what plays no part at the optimum is left out.
+        parameters: parameters of the objective; those that do not affect the optimum are ignored.
 
     Raises:
-        KeyError: there is no closed form for it.
+        KeyError: the objective has no closed-form optimum.
     """
     cells = (edges[1] - edges[0]) ** positive.ndim
     if objective == "rumi_lsgan":
@@ -116,6 +117,24 @@ def predict(
     if objective == "rumi_sgan" or objective.startswith("rumi_fgan_"):
         return theory.rumi_sgan_optimum(positive, negative, cells, **weights)
     raise KeyError(objective)
+
+
+def predicted_shares(
+    labels: np.ndarray, indices: Mapping[str, np.ndarray], alpha_pos: float, alpha_neg: float
+) -> np.ndarray:
+    """(K,) shares of the classes of a data set at the optimum of Lemma 3.1.
+
+    Exact if each class has the same density among positives and negatives; classes act as cells.
+
+    Args:
+        labels: (N,) labels of the data set.
+        indices: indices of the `positive` and the `negative` images.
+        alpha_pos, alpha_neg: the weights.
+    """
+    count = int(labels.max()) + 1
+    sides = [np.bincount(labels[indices[side]], minlength=count) / len(indices[side])
+             for side in ("positive", "negative")]  # fmt: skip
+    return theory.rumi_sgan_optimum(*sides, alpha_pos=alpha_pos, alpha_neg=alpha_neg).generator
 
 
 LEFT, RIGHT = line((1.0, -1.5, 0.6)), line((1.0, 1.5, 0.6))
@@ -146,8 +165,8 @@ def _lsgan(
     return "rumi_lsgan", {**labels, "beta_pos": beta_pos, "beta_neg": beta_neg}
 
 
-# lsgan_islands is there to show a limit: a continuous G joins two islands by a bridge, and does not
-# come close in this time.
+# lsgan_islands shows a limitation: a continuous G connects the two islands by a bridge and does not
+# get close to the prediction in this time.
 SETTINGS: dict[str, Setting] = {
     "sgan_positives": Setting("only the positives", LEFT, RIGHT, *_sgan(1, 0)),
     "sgan_separate": Setting("separate classes", LEFT, RIGHT, *_sgan(1, 1)),

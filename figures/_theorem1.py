@@ -1,7 +1,7 @@
-"""What Theorem 1 of the UAC-GAN paper says, and a search for the minimum that knows nothing of it.
+"""Theorem 1 of the UAC-GAN paper, and a search for the minimum that does not use the theorem.
 
-The generator's distribution of points is given; what is sought is Q(y|x), with which label it makes
-which point, for fixed classifiers C and Cmi.
+The generator's distribution of points is given; the search is for Q(y|x), the distribution of the
+label for each point, with fixed classifiers C and Cmi.
 """
 
 import numpy as np
@@ -14,19 +14,19 @@ STEPS = 4000
 
 
 def joint_density(x: np.ndarray) -> np.ndarray:
-    """(n,) points -> (3, n) densities of point and label, of the paper's mixture."""
+    """(n,) points -> (3, n) joint densities of point and label of the paper's mixture."""
     return np.stack([norm.pdf(x, m, s) for m, s in zip(MEANS, DEVIATIONS, strict=True)]) / len(
         MEANS
     )
 
 
 def tempered(log_classifier: np.ndarray, sharpness: float) -> np.ndarray:
-    """(3, n) logs of probabilities raised to a power and normalised: below 1 less sure."""
+    """(3, n) log-probabilities raised to a power and normalised; below 1 they are less certain."""
     return log_softmax(sharpness * log_classifier, axis=0)
 
 
 def tac_minimum(log_classifier: np.ndarray, log_twin: np.ndarray) -> np.ndarray:
-    """Q(y|x) of Theorem 1, (3, n): all on the label with the largest C(y|x) / Cmi(y|x).
+    """Q(y|x) of Theorem 1, (3, n): all mass on the label with the largest C(y|x) / Cmi(y|x).
 
     TAC-GAN's G minimises E_Q log(Cmi / C), which is linear in Q(y|x).
     """
@@ -35,27 +35,27 @@ def tac_minimum(log_classifier: np.ndarray, log_twin: np.ndarray) -> np.ndarray:
 
 
 def search(log_classifier: np.ndarray, log_twin: np.ndarray | None) -> np.ndarray:
-    """Q(y|x), (3, n), found by gradient descent on a table of logits.
+    """Minimises G's loss over Q(y|x), (3, n), by gradient descent on a table of logits.
 
     Args:
         log_classifier: log C(y|x), (3, n).
-        log_twin: log Cmi(y|x): what is minimised at each x is E_Q log(Cmi / C), as in TAC-GAN; or
-            `None`: E_Q(-log C) - H_Q(Y|X), as in UAC-GAN with the best T, whose I_Q is H(Y) -
-            H_Q(Y|X) with H(Y) fixed.
+        log_twin: log Cmi(y|x), (3, n); the loss at each x is E_Q log(Cmi / C), as in TAC-GAN. With
+            `None` it is E_Q(-log C) - H_Q(Y|X), as in UAC-GAN with the optimal T, whose I_Q is
+            H(Y) - H_Q(Y|X) with H(Y) fixed.
     """
     logits = np.zeros_like(log_classifier)
-    # With a twin the slope has a unit that does not matter to where the minimum is.
+    # With a twin, the scale of the slope does not affect the location of the minimum.
     rate = 0.05 if log_twin is None else 0.3 / np.abs(log_twin - log_classifier).mean()
     for _ in range(STEPS):
-        chosen = softmax(logits, axis=0)
+        probabilities = softmax(logits, axis=0)
         slope = log_softmax(logits, axis=0) if log_twin is None else log_twin
         slope = slope - log_classifier
-        # The natural gradient: the plain one dies away where a label is nearly certain.
-        logits -= rate * (slope - (chosen * slope).sum(axis=0))
+        # Natural gradient: the plain gradient vanishes where a label is nearly certain.
+        logits -= rate * (slope - (probabilities * slope).sum(axis=0))
     return softmax(logits, axis=0)
 
 
 def total_variation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
-    """Mean distance of two conditionals (3, n), weighted by points (n,): in [0, 1]."""
+    """Mean total variation of two conditionals (3, n), in [0, 1]; weights (n,) are per point."""
     distances = 0.5 * np.abs(one - other).sum(axis=0)
     return float((weights * distances).sum() / weights.sum())

@@ -1,8 +1,8 @@
-"""Trains a generator of points with the library's own objectives and training step.
+"""Trains a generator of points with the library's objectives and training step.
 
-At the equilibrium of a GAN the players circle around it. What is done here against that: D learns
-faster than G (two updates for one, at four times the rate and without momentum), so that it stays
-near its best answer; G's rate falls to zero; and its last weights are averaged.
+Near the equilibrium of a GAN the players circle around it. To reduce this, D learns faster than G
+(two updates for one, at four times the rate and without momentum), so that it stays near its
+optimum; G's learning rate decays to zero; and its weights are averaged over the last iterations.
 """
 
 import keras
@@ -16,8 +16,8 @@ from rumi_tf.utils import rng
 
 LATENT, HIDDEN = 4, 64
 BATCH, D_STEPS, G_RATE, D_RATE, MEAN_DECAY = 256, 2, 1e-3, 4e-3, 0.995
-# Of a histogram's total variation from the density, its own noise is 0.004 to 0.006 on the lines of
-# figures._mixtures, and 0.013 to 0.018 in the planes.
+# Sampling noise alone puts a histogram at a total variation of 0.004 to 0.006 from the density for
+# the 1D settings of figures._mixtures, and of 0.013 to 0.018 for the 2D ones.
 SAMPLES = 200_000
 
 
@@ -27,12 +27,12 @@ class Layers(keras.Model):
     def __init__(self, inputs: int, outputs: int, seed: int, stream: str):
         super().__init__()
         seeds = rng.initializer_seeds(seed, stream, 3)
-        start = [keras.initializers.HeNormal(number) for number in seeds]
+        initializers = [keras.initializers.HeNormal(number) for number in seeds]
         self.stack = keras.Sequential(
             [
-                keras.layers.Dense(HIDDEN, "silu", kernel_initializer=start[0]),
-                keras.layers.Dense(HIDDEN, "silu", kernel_initializer=start[1]),
-                keras.layers.Dense(outputs, kernel_initializer=start[2]),
+                keras.layers.Dense(HIDDEN, "silu", kernel_initializer=initializers[0]),
+                keras.layers.Dense(HIDDEN, "silu", kernel_initializer=initializers[1]),
+                keras.layers.Dense(outputs, kernel_initializer=initializers[2]),
             ]
         )
         self.stack.build((None, inputs))
@@ -53,17 +53,17 @@ class PointDiscriminator(Layers):
     """(B, d) points -> `score`, (B,)."""
 
     def call(self, x, training=False):
-        """The outputs by name."""
+        """The output `score`, (B,)."""
         return {"score": super().call(x)[:, 0]}
 
 
 def learnt_density(setting: Setting, iterations: int, seed: int) -> np.ndarray:
-    """Trains a generator and returns the density of its points, averaged over every cell.
+    """Trains a generator and returns the density of its points, averaged over each cell.
 
-    A function of its arguments, on the same device.
+    Deterministic on the same device.
 
     Returns:
-        (n,) * d; its integral is less than 1 by what fell outside of the grid.
+        (n,) * d densities; points outside of the grid are missing from the integral.
     """
     generator = _train(setting, iterations, seed)
     counts: np.ndarray | float = 0.0
@@ -87,14 +87,14 @@ def _train(setting: Setting, iterations: int, seed: int) -> PointGenerator:
         seed=seed,
     )
     adam = {"beta_1": 0.0, "beta_2": 0.99}
-    falling = keras.optimizers.schedules.CosineDecay(G_RATE, iterations)
-    optimizer = keras.optimizers.Adam(falling, use_ema=True, ema_momentum=MEAN_DECAY, **adam)
+    decay = keras.optimizers.schedules.CosineDecay(G_RATE, iterations)
+    optimizer = keras.optimizers.Adam(decay, use_ema=True, ema_momentum=MEAN_DECAY, **adam)
     model.compile(optimizer, keras.optimizers.Adam(D_RATE, **adam))
     whole, rest = divmod(iterations, 50)
     for repeat, per_call in ((whole, 50), (1, rest)):
         start = iterations - rest if per_call == rest else 0
         if repeat * per_call:
-            model.steps_per_execution = per_call  # small steps cost more to call than to run
+            model.steps_per_execution = per_call  # calling a small step costs more than running it
             model.train_function = None
             model.fit(
                 _batches(setting, objective, seed, start, start + repeat * per_call),
@@ -108,7 +108,7 @@ def _train(setting: Setting, iterations: int, seed: int) -> PointGenerator:
 def _batches(
     setting: Setting, objective: Objective, seed: int, start: int, stop: int
 ) -> tf.data.Dataset:
-    """Fresh points for every update of D, in the structure of `rumi_tf.data.batch_stream`."""
+    """New points for every update of D, structured like `rumi_tf.data.pipeline.batch_stream`."""
     sources = {"positive": setting.positive, "negative": setting.negative}
 
     def iteration(step):
@@ -129,7 +129,8 @@ def _batches(
 def _points(mixture: Mixture, seed: int, stream: str, step: tf.Tensor) -> tf.Tensor:
     """(BATCH, d) points of a mixture."""
     uniform = 0.5 * (1 + tf.math.erf(rng.normal((BATCH,), seed, stream, step, draw=1) / 2**0.5))
-    chosen = tf.searchsorted(np.cumsum(mixture.weights)[:-1].astype(np.float32), uniform)
+    component = tf.searchsorted(np.cumsum(mixture.weights)[:-1].astype(np.float32), uniform)
     noise = rng.normal((BATCH, mixture.dimension), seed, stream, step)
-    deviations = tf.gather(tf.constant(mixture.deviations, tf.float32), chosen)
-    return tf.gather(tf.constant(mixture.means, tf.float32), chosen) + noise * deviations[:, None]
+    deviations = tf.gather(tf.constant(mixture.deviations, tf.float32), component)
+    means = tf.gather(tf.constant(mixture.means, tf.float32), component)
+    return means + noise * deviations[:, None]

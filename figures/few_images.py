@@ -5,12 +5,12 @@ Usage: python -m figures.few_images --cases=mnist_5 --minority_sizes=20,50,200 -
 
 A case is a data set and a class of Table 1. The models differ by the remedies of
 --recipe=few_images: D sees augmented images, and the generator is a moving average. All other
-settings are the same for every model. Takes the flags of reproduce.train, which hold for all runs.
-Trains what is missing under --runs_dir and writes to --out: samples beside real images,
+settings are the same for every model. Takes the flags of reproduce.train, which apply to all runs.
+Trains missing runs under --runs_dir. Writes to --out: samples next to real images,
 few_images_samples.png, .pdf and .csv; FID during training and precision-recall curves,
 few_images_curves.png, .pdf, _fid.csv and _prd.csv; and the mean and standard deviation of all
-metrics over seeds, few_images.csv and few_images.md. A case whose data is missing, or a run that
-fails, is reported in one line and does not stop the others; the exit code is 1 then.
+metrics over seeds, few_images.csv and few_images.md. Cases without data and runs that fail are
+reported in one line each and skipped; the exit code is then 1.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from figures._few_images import (
     at_the_end,
     cases_of,
     fid_by_iteration,
-    measured,
+    seed_means,
 )
 from rumi_tf.config.flags import define_flags
 from rumi_tf.experiments import paper_grid
@@ -52,7 +52,7 @@ flags.DEFINE_list(
     **_SECTION,
 )  # fmt: skip
 flags.DEFINE_list("minority_sizes", ["50"], "Images of the class to learn from.", **_SECTION)
-flags.DEFINE_list("models", list(MODELS), f"Any of {', '.join(MODELS)}.", **_SECTION)
+flags.DEFINE_list("models", list(MODELS), f"Models: any of {', '.join(MODELS)}.", **_SECTION)
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
@@ -60,18 +60,18 @@ paper_grid.define_grid_flags("Figure", "figures_out")
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints the tables and what was written."""
-    wanted = flags.FLAGS
-    _cases.check_unbalanced(wanted.cases)
-    paper_grid.check_names("models", wanted.models, MODELS)
-    sizes = _sizes(wanted.minority_sizes)
+    """Trains the missing runs, draws the figures, and prints the tables and the paths."""
+    args = flags.FLAGS
+    _cases.check_unbalanced(args.cases)
+    paper_grid.check_names("models", args.models, MODELS)
+    sizes = _sizes(args.minority_sizes)
     try:
         _cases.make_figure(
-            wanted,
+            args,
             FILES,
-            lambda names, seeds, chosen, _: cases_of(names, seeds, chosen, sizes, wanted.models),
+            lambda names, seeds, given, _: cases_of(names, seeds, given, sizes, args.models),
             save,
-            wanted.num,
+            args.num,
         )
     except InvalidInput as error:
         if error.flag != "minority_size":
@@ -85,11 +85,11 @@ def _sizes(words: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
-def save(out: Path, found: list[_cases.Found]) -> list[Path]:
-    """Writes the files of the figure, and prints the tables."""
+def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
+    """Writes the files of the figure and prints the tables."""
     from figures import _compared
 
-    rows = [row for case in found for row in measured(case)]
+    rows = [row for result in results for row in seed_means(result)]
     tables = [fid_by_iteration(rows), at_the_end(rows)]
     write_csv(out / "few_images.csv", rows)
     write_text(out / "few_images.md", "\n".join(map(markdown, tables)))
@@ -98,8 +98,8 @@ def save(out: Path, found: list[_cases.Found]) -> list[Path]:
     return [
         out / "few_images.csv",
         out / "few_images.md",
-        *_compared.save_samples(out, "few_images_samples", found, flags.FLAGS.num, LABELS),
-        *_compared.save_curves(out, "few_images_curves", found, labels=LABELS),
+        *_compared.save_samples(out, "few_images_samples", results, flags.FLAGS.num, LABELS),
+        *_compared.save_curves(out, "few_images_curves", results, labels=LABELS),
     ]
 
 

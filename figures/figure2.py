@@ -1,12 +1,12 @@
-"""Figure 2 of the Rumi-GAN paper: samples of LSGAN, ACGAN and Rumi-LSGAN beside real images.
+"""Figure 2 of the Rumi-GAN paper: samples of LSGAN, ACGAN and Rumi-LSGAN next to real images.
 
 Usage: python -m figures.figure2 --cases=mnist_even --data_dir=DIR --out=pictures
 
 The cases are those of flags/cases: even digits of MNIST, and overlapping classes of MNIST and of
-Fashion-MNIST. Takes the flags of reproduce.train, which hold for all runs. Trains what is missing
+Fashion-MNIST. Takes the flags of reproduce.train, which apply to all runs. Trains missing runs
 under --runs_dir; figures.figure3 draws the curves of the same runs. Writes to --out: figure2.png,
-figure2.pdf, and figure2.csv, the metrics of what is shown. A case whose data is missing, and a run
-that fails, is told in a line and stops no other; the exit code is 1 then.
+figure2.pdf, and figure2.csv, the metrics of the runs shown. Cases without data and runs that fail
+are reported in one line each and skipped; the exit code is then 1.
 """
 
 from pathlib import Path
@@ -22,7 +22,9 @@ from rumi_tf.utils import cli
 
 define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
-flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
+flags.DEFINE_list(
+    "cases", list(_cases.SUBSETS), f"Cases: any of {', '.join(_cases.SUBSETS)}.", **_SECTION
+)
 flags.DEFINE_integer(
     "num", 36, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
@@ -32,17 +34,17 @@ FILES = ("figure2.png", "figure2.pdf", "figure2.csv")
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    paper_grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    _cases.make_figure(wanted, FILES, _cases.subset_cases, save, wanted.num)
+    """Trains the missing runs, draws the figure and prints the paths of the files."""
+    args = flags.FLAGS
+    paper_grid.check_names("cases", args.cases, _cases.SUBSETS)
+    _cases.make_figure(args, FILES, _cases.subset_cases, save, args.num)
 
 
-def save(out: Path, found: list[_cases.Found]) -> list[Path]:
-    """The files of the figure."""
+def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
+    """Writes the files of the figure and returns their paths."""
     from figures import _compared
 
-    return _compared.save_samples(out, "figure2", found, flags.FLAGS.num)
+    return _compared.save_samples(out, "figure2", results, flags.FLAGS.num)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""Figure 3 of the Rumi-GAN paper: FID as training goes on, and precision against recall.
+"""Figure 3 of the Rumi-GAN paper: FID during training, and precision-recall curves.
 
 Usage: python -m figures.figure3 --cases=mnist_even --data_dir=DIR --seeds=0,1,2 --out=pictures
 
-Takes the flags of reproduce.train, which hold for all runs, and draws the runs of figures.figure2:
-the mean over --seeds with ± the standard deviation shaded, and the PRD curves of the last
-evaluation, of every run faintly. Runs are evaluated ten times unless --eval_every says otherwise;
-of one that was evaluated at its end alone there is a point. Trains what is missing under
---runs_dir. Writes to --out: figure3.png, figure3.pdf, and what they show, figure3_fid.csv and
-figure3_prd.csv. A case whose data is missing, and a run that fails, is told in a line and stops no
-other; the exit code is 1 then.
+Takes the flags of reproduce.train, which apply to all runs, and draws the runs of figures.figure2:
+the mean over --seeds with ± one standard deviation shaded, and the mean PRD curve of the last
+evaluation, with that of each run faint. Runs are evaluated ten times by default (--eval_every); a
+run evaluated only at its end is drawn as a point. Trains missing runs under --runs_dir. Writes to
+--out: figure3.png, figure3.pdf, and their data, figure3_fid.csv and figure3_prd.csv. Cases without
+data and runs that fail are reported in one line each and skipped; the exit code is then 1.
 """
 
 from pathlib import Path
@@ -24,12 +23,14 @@ from rumi_tf.utils import cli
 
 define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
-flags.DEFINE_list("cases", list(_cases.SUBSETS), f"Of {', '.join(_cases.SUBSETS)}.", **_SECTION)
+flags.DEFINE_list(
+    "cases", list(_cases.SUBSETS), f"Cases: any of {', '.join(_cases.SUBSETS)}.", **_SECTION
+)
 flags.DEFINE_boolean(
     "published",
     False,
-    "Draw the authors' FID curves too, on axes of their own: they are of the Inception embedding. "
-    "With --embedding=inception both have one scale.",
+    "Also draw the authors' FID curves, on separate axes: they use the Inception embedding. With "
+    "--embedding=inception both axes have the same scale.",
     **_SECTION,
 )
 define_settings_flag("Figure")
@@ -38,17 +39,17 @@ FILES = ("figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv")
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    paper_grid.check_names("cases", wanted.cases, _cases.SUBSETS)
-    _cases.make_figure(wanted, FILES, _cases.subset_cases, save)
+    """Trains the missing runs, draws the figure and prints the paths of the files."""
+    args = flags.FLAGS
+    paper_grid.check_names("cases", args.cases, _cases.SUBSETS)
+    _cases.make_figure(args, FILES, _cases.subset_cases, save)
 
 
-def save(out: Path, found: list[_cases.Found]) -> list[Path]:
-    """The files of the figure."""
+def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
+    """Writes the files of the figure and returns their paths."""
     from figures import _compared
 
-    return _compared.save_curves(out, "figure3", found, flags.FLAGS.published)
+    return _compared.save_curves(out, "figure3", results, flags.FLAGS.published)
 
 
 if __name__ == "__main__":

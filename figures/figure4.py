@@ -3,12 +3,12 @@
 Usage: python -m figures.figure4 --cases=mnist_5,cifar10_horse --data_dir=DIR --out=pictures
        python -m figures.figure4 --cases=digits_5 --flagfile=flags/table1_digits.flags --seeds=0,1
 
-A case is a data set and a class of Table 1, and its runs are those of reproduce.table1 with the
-same flags. Takes the flags of reproduce.train, which hold for all runs. Trains what is missing
-under --runs_dir and writes to --out: samples beside real images, figure4_samples.png, .pdf and
-.csv; FID as training goes on and precision against recall, figure4_curves.png and .pdf, with
-figure4_curves_fid.csv and figure4_curves_prd.csv, as figures.figure3 has them. A case whose data
-is missing, and a run that fails, is told in a line and stops no other; the exit code is 1 then.
+A case is a data set and a class of Table 1; its runs are those of reproduce.table1 with the same
+flags. Takes the flags of reproduce.train, which apply to all runs. Trains missing runs under
+--runs_dir. Writes to --out: samples next to real images, figure4_samples.png, .pdf and .csv; FID
+during training and precision-recall curves as in figures.figure3, figure4_curves.png and .pdf, with
+figure4_curves_fid.csv and figure4_curves_prd.csv. Cases without data and runs that fail are
+reported in one line each and skipped; the exit code is then 1.
 """
 
 from pathlib import Path
@@ -41,19 +41,19 @@ FILES = (
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    _cases.check_unbalanced(wanted.cases)
-    _cases.make_figure(wanted, FILES, _cases.unbalanced_cases, save, wanted.num)
+    """Trains the missing runs, draws the figure and prints the paths of the files."""
+    args = flags.FLAGS
+    _cases.check_unbalanced(args.cases)
+    _cases.make_figure(args, FILES, _cases.unbalanced_cases, save, args.num)
 
 
-def save(out: Path, found: list[_cases.Found]) -> list[Path]:
-    """The files of the figure."""
+def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
+    """Writes the files of the figure and returns their paths."""
     from figures import _compared
 
     return [
-        *_compared.save_samples(out, "figure4_samples", found, flags.FLAGS.num),
-        *_compared.save_curves(out, "figure4_curves", found),
+        *_compared.save_samples(out, "figure4_samples", results, flags.FLAGS.num),
+        *_compared.save_curves(out, "figure4_curves", results),
     ]
 
 

@@ -1,12 +1,12 @@
-"""Draws what small networks learn beside what the paper's lemmas predict.
+"""Draws the densities that small networks learn next to those that the paper's lemmas predict.
 
 Usage: python -m figures.lemmas --out=pictures
 
-For each of --settings, a pair of densities with an objective and its parameters, a generator of
-points is trained with the library's own training step, in about 15 seconds on a free core. Writes
-to --out: lemmas.png and lemmas.pdf; lemmas.csv, the total variation distance between the learnt
-and the predicted density of every setting; and lemmas_densities.csv, the curves. docs/theory.md
-says what the prediction is.
+A setting is a pair of densities with an objective and its parameters. For each of --settings, a
+generator of points is trained with the library's training step, in about 15 seconds on an idle
+core. Writes to --out: lemmas.png and lemmas.pdf; lemmas.csv, the total variation distance between
+the learnt and the predicted density of each setting; and lemmas_densities.csv, the curves. See
+docs/theory.md for the predictions.
 """
 
 import time
@@ -21,17 +21,17 @@ from rumi_tf.utils import cli
 from rumi_tf.utils.io import write_csv
 
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
-flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSVs.", **_SECTION)
+flags.DEFINE_string("out", "figures_out", "Output directory.", **_SECTION)
 flags.DEFINE_list(
     "settings",
     [],
-    f"What to train, comma-separated; default: all of {', '.join(SETTINGS)}.",
+    f"Settings to train, comma-separated; default: all of {', '.join(SETTINGS)}.",
     **_SECTION,
 )
 flags.DEFINE_integer(
     "iterations",
     ITERATIONS,
-    "Generator updates for each setting. Far fewer do not reach the equilibrium.",
+    "Generator updates for each setting. With far fewer, training does not converge.",
     lower_bound=1,
     upper_bound=10**9,
     **_SECTION,
@@ -43,10 +43,10 @@ FILES = ("lemmas.png", "lemmas.pdf", "lemmas.csv", "lemmas_densities.csv")
 
 
 def main() -> None:
-    """Trains, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
-    names = wanted.settings if wanted["settings"].present else list(SETTINGS)
+    """Trains the generators, draws the figure and prints the paths of the files."""
+    args = flags.FLAGS
+    out = cli.path(args.out)
+    names = args.settings if args["settings"].present else list(SETTINGS)
     paper_grid.check_names("settings", names, SETTINGS)
     names = list(dict.fromkeys(names))
     cli.check_output("out", *(out / name for name in FILES))
@@ -55,29 +55,28 @@ def main() -> None:
         from rumi_tf import plotting
     rows, curves, cases = [], [], []
     for number, name in enumerate(names, 1):
-        setting, began = SETTINGS[name], time.monotonic()
+        setting, start = SETTINGS[name], time.monotonic()
         values = {
             "positives": setting.density(setting.positive),
             "negatives": setting.density(setting.negative),
             "predicted": setting.prediction().generator,
-            "learnt": _toy.learnt_density(setting, wanted.iterations, wanted.seed),
+            "learnt": _toy.learnt_density(setting, args.iterations, args.seed),
         }
         distance = setting.total_variation(values["learnt"], values["predicted"])
         print(
             f"{number}/{len(names)} {name}: total variation {distance:.3f} between learnt and "
-            f"predicted, {time.monotonic() - began:.0f} s",
+            f"predicted, {time.monotonic() - start:.0f} s",
             flush=True,
         )
-        rows.append(_row(name, setting, values, distance, wanted))
-        curves += _cells(name, setting, values)
+        rows.append(_row(name, setting, values, distance, args))
+        curves += _curve_rows(name, setting, values)
         cases.append(plotting.Densities(_title(setting, distance), setting.edges, values))
     with cli.writing_to("out", out):
-        for file in ("lemmas.png", "lemmas.pdf"):
+        for file in FILES[:2]:
             plotting.save_densities(out / file, cases)
-            print(out / file)
-        for file, content in (("lemmas.csv", rows), ("lemmas_densities.csv", curves)):
+        for file, content in zip(FILES[2:], (rows, curves), strict=True):
             write_csv(out / file, content)
-            print(out / file)
+    cli.show(out / file for file in FILES)
 
 
 SYMBOLS = {
@@ -98,7 +97,7 @@ def _title(setting: Setting, distance: float) -> str:
 
 
 def _row(
-    name: str, setting: Setting, values: dict, distance: float, wanted: flags.FlagValues
+    name: str, setting: Setting, values: dict, distance: float, args: flags.FlagValues
 ) -> dict:
     return {
         "setting": name,
@@ -106,8 +105,8 @@ def _row(
         "parameters": " ".join(f"{k}={v:g}" for k, v in setting.parameters.items()),
         "dimensions": setting.positive.dimension,
         "clamped": setting.prediction().is_clamped,
-        "iterations": wanted.iterations,
-        "seed": wanted.seed,
+        "iterations": args.iterations,
+        "seed": args.seed,
         "tv_learnt_predicted": round(distance, 4),
         "tv_learnt_positives": round(
             setting.total_variation(values["learnt"], values["positives"]), 4
@@ -118,19 +117,19 @@ def _row(
     }
 
 
-def _cells(name: str, setting: Setting, values: dict) -> list[dict]:
+def _curve_rows(name: str, setting: Setting, values: dict) -> list[dict]:
     centres = (setting.edges[1:] + setting.edges[:-1]) / 2
-    places = np.stack(np.meshgrid(*[centres] * setting.positive.dimension, indexing="ij"), -1)
-    places = places.reshape(-1, setting.positive.dimension)
+    points = np.stack(np.meshgrid(*[centres] * setting.positive.dimension, indexing="ij"), -1)
+    points = points.reshape(-1, setting.positive.dimension)
     flat = {label: density.ravel() for label, density in values.items()}
     return [
         {
             "setting": name,
-            "x": round(float(place[0]), 6),
-            "y": round(float(place[1]), 6) if len(place) > 1 else "",
+            "x": round(float(point[0]), 6),
+            "y": round(float(point[1]), 6) if len(point) > 1 else "",
             **{label: f"{density[k]:.6g}" for label, density in flat.items()},
         }
-        for k, place in enumerate(places)
+        for k, point in enumerate(points)
     ]
 
 

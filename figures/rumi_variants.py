@@ -1,11 +1,11 @@
-"""Compares Rumi-SGAN, Rumi-LSGAN and Rumi-WGAN-GP, and shows what the weight of negatives does.
+"""Compares Rumi-SGAN, Rumi-LSGAN and Rumi-WGAN-GP, and shows the effect of the negatives' weight.
 
 Usage: python -m figures.rumi_variants --flagfile=flags/figures/rumi_variants_digits.flags
 
-Takes the flags of reproduce.train, which hold for all runs. Trains what is missing and writes to
---out: samples of the three objectives beside real images (rumi_variants_samples), and the classes
-of what Rumi-SGAN generates for every alpha- in --alphas, beside what Lemma 3.1 predicts for them
-(rumi_variants_classes); PNG, PDF, and the CSV behind each.
+Takes the flags of reproduce.train, which apply to all runs, and trains missing runs. Writes to
+--out: samples of the three objectives next to real images (rumi_variants_samples), and the shares
+of the classes that Rumi-SGAN generates for every alpha- in --alphas, next to the prediction of
+Lemma 3.1 (rumi_variants_classes); each as PNG, PDF and CSV.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ paper_grid.define_run_flags("Figure", "figures_out")
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
+    """Trains the missing runs, draws the figures and prints the paths of the files."""
+    args = flags.FLAGS
+    out = cli.path(args.out)
     cli.check_output("out", *_paths(out, "samples"), *_paths(out, "classes"))
-    alphas = _alphas(wanted.alphas, wanted.alpha)
+    alphas = _alphas(args.alphas, args.alpha)
     with cli.quiet_import():
         from rumi_tf.experiments import sweep
         from rumi_tf.training import build
@@ -53,46 +53,45 @@ def main() -> None:
     weighted = [
         sweep.Cell(
             sweep.objective_config(
-                "rumi_sgan", {**given, "alpha_pos": wanted.alpha, "alpha_neg": alpha}
+                "rumi_sgan", {**given, "alpha_pos": args.alpha, "alpha_neg": alpha}
             ),
             {"run": f"rumi_sgan, alpha- = {alpha:g}"},
         )
         for alpha in alphas
     ]
-    build.prepare(compared[0].config)  # what is wrong with the data is wrong with all of them
-    outcomes = paper_grid.run(compared + weighted, wanted.jobs)
+    build.prepare(compared[0].config)  # fails early if the data cannot be used
+    outcomes = paper_grid.run(compared + weighted, args.jobs)
     paper_grid.end(sweep.failures(outcomes))
     with cli.writing_to("out", out):
-        paths = _samples(outcomes[: len(OBJECTIVES)], out, wanted.num)
-        paths += _classes(outcomes[len(OBJECTIVES) :], alphas, wanted.alpha, out)
-    for path in paths:
-        print(path)
+        paths = _samples(outcomes[: len(OBJECTIVES)], out, args.num)
+        paths += _classes(outcomes[len(OBJECTIVES) :], alphas, args.alpha, out)
+    cli.show(paths)
 
 
 def _alphas(words: list[str], alpha: float) -> list[float]:
-    """The numbers of --alphas, which --alpha admits."""
+    """The values of --alphas in increasing order, checked against --alpha."""
     if not 0 < alpha <= 1:
         raise InvalidInput("alpha", f"is {alpha:g}, must be greater than 0 and at most 1")
     try:
-        found = sorted({float(word) for word in words})
+        alphas = sorted({float(word) for word in words})
     except ValueError:
-        found = []
-    if not found or not np.isfinite(found).all():
-        raise InvalidInput("alphas", f"{','.join(words)!r}: needs numbers, separated by commas")
-    if found[0] < alpha - 1 - 1e-9:
+        alphas = []
+    if not alphas or not np.isfinite(alphas).all():
+        raise InvalidInput("alphas", f"{','.join(words)!r} must be numbers separated by commas")
+    if alphas[0] < alpha - 1 - 1e-9:
         raise InvalidInput(
-            "alphas", f"{found[0]:g} is below --alpha - 1 = {alpha - 1:g} (Lemma 3.1)"
+            "alphas", f"{alphas[0]:g} is below --alpha - 1 = {alpha - 1:g} (Lemma 3.1)"
         )
-    return found
+    return alphas
 
 
-def _paths(out: Path, what: str) -> list[Path]:
-    return [out / f"rumi_variants_{what}.{kind}" for kind in ("png", "pdf", "csv")]
+def _paths(out: Path, name: str) -> list[Path]:
+    return [out / f"rumi_variants_{name}.{kind}" for kind in ("png", "pdf", "csv")]
 
 
 def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
-    """Panels of samples, and the metrics of each."""
-    from figures._generated import generated
+    """Writes panels of samples and the metrics of each run."""
+    from figures._compared import generate
     from rumi_tf import plotting
     from rumi_tf.training import build
 
@@ -100,10 +99,10 @@ def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
     images, split = build.prepare(config)
     panels = {"real": build.real_positives(images, split, num, config.seed)}
     rows = []
-    for found in outcomes:
-        config = found.cell.config
-        panels[config.objective] = generated(config, split.positive_classes, num)
-        rows += [dataclasses.asdict(row) for row in found.rows]
+    for outcome in outcomes:
+        config = outcome.cell.config
+        panels[config.objective] = generate(config, split.positive_classes, num)
+        rows += [dataclasses.asdict(row) for row in outcome.rows]
     paths = _paths(out, "samples")
     for path in paths[:2]:
         plotting.save_panels(path, panels)
@@ -114,16 +113,16 @@ def _samples(outcomes: Sequence[Any], out: Path, num: int) -> list[Path]:
 def _classes(
     outcomes: Sequence[Any], alphas: list[float], alpha_pos: float, out: Path
 ) -> list[Path]:
-    """Shares of the classes in what was generated, beside those that the lemma predicts."""
-    from figures._shares import predicted_shares
+    """Writes the shares of the classes in generated images, learnt and predicted."""
+    from figures._mixtures import predicted_shares
     from rumi_tf import plotting
     from rumi_tf.training import build
 
     images, split = build.prepare(outcomes[0].cell.config)
     shares, rows = {}, []
-    for found, alpha in zip(outcomes, alphas, strict=True):
+    for outcome, alpha in zip(outcomes, alphas, strict=True):
         predicted = predicted_shares(images.labels, split.indices, alpha_pos, alpha)
-        learnt = np.array([found.value(f"class_{name}") for name in images.class_names])
+        learnt = np.array([outcome.value(f"class_{name}") for name in images.class_names])
         distance = 0.5 * np.abs(predicted - learnt).sum()
         title = f"α⁺ = {alpha_pos:g}, α⁻ = {alpha:g}; total variation {distance:.3f}"
         shares[title] = {"predicted by Lemma 3.1": predicted, "learnt": learnt}

@@ -1,9 +1,9 @@
-"""Draws samples of several objectives beside real images, training what is not trained yet.
+"""Draws samples of several objectives next to real images.
 
 Usage: python -m figures.samples --dataset=digits --minority_class=5 --out=pictures
 
-Takes the flags of reproduce.train, which hold for every objective in --objectives. Writes
-samples.png, samples.pdf and samples.csv to --out; runs under --runs_dir are reused or resumed.
+Takes the flags of reproduce.train, which apply to every objective in --objectives. Trains missing
+runs under --runs_dir. Writes samples.png, samples.pdf and samples.csv to --out.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "objectives", ["lsgan", "rumi_lsgan"], "Objectives to compare, comma-separated.", **_SECTION
 )
-flags.DEFINE_string("out", "figures_out", "Directory for the pictures and the CSV.", **_SECTION)
+flags.DEFINE_string("out", "figures_out", "Output directory.", **_SECTION)
 flags.DEFINE_integer(
     "num", 64, "Images in each panel.", lower_bound=1, upper_bound=10_000, **_SECTION
 )
@@ -29,22 +29,22 @@ FILES = ("samples.png", "samples.pdf", "samples.csv")
 
 
 def main() -> None:
-    """Trains or reuses the runs, draws, and prints what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
-    if not wanted.objectives:
+    """Trains the missing runs, draws the figure and prints the paths of the files."""
+    args = flags.FLAGS
+    out = cli.path(args.out)
+    if not args.objectives:
         raise InvalidInput("objectives", "name at least one objective")
     cli.check_output("out", *(out / name for name in FILES))
     with cli.quiet_import():
-        from figures._generated import generated
+        from figures._compared import generate
         from rumi_tf import plotting
         from rumi_tf.runs import outputs, resolve
         from rumi_tf.training import build, train
     configs = [
-        resolve.resolve(RunConfig.from_flags(wanted, objective=name)) for name in wanted.objectives
+        resolve.resolve(RunConfig.from_flags(args, objective=name)) for name in args.objectives
     ]
     images, split = build.prepare(configs[0])
-    real = build.real_positives(images, split, wanted.num, wanted.seed)
+    real = build.real_positives(images, split, args.num, args.seed)
     panels = {f"real: {len(split.indices['positive'])} images": real}
     rows = []
     for config in configs:
@@ -52,7 +52,7 @@ def main() -> None:
         print(f"{config.objective}: {run.directory}")
         title = f"{config.objective}, {config.iterations:,} iterations"
         logged = outputs.last_logged(config)
-        panels[title] = generated(config, split.positive_classes, wanted.num)
+        panels[title] = generate(config, split.positive_classes, args.num)
         rows.append(
             {
                 "objective": config.objective,
@@ -62,11 +62,10 @@ def main() -> None:
             }
         )
     with cli.writing_to("out", out):
-        for name in ("samples.png", "samples.pdf"):
+        for name in FILES[:2]:
             plotting.save_panels(out / name, panels)
-            print(out / name)
-        write_csv(out / "samples.csv", rows)
-        print(out / "samples.csv")
+        write_csv(out / FILES[2], rows)
+    cli.show(out / name for name in FILES)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Trains every objective from its flagfile on one task, and compares what they learnt.
+"""Trains every objective from its flagfile on one task and compares the results.
 
 Usage: python -m reproduce.objectives --flagfile=flags/demo.flags --out=objectives
 
-Takes the flags of reproduce.train, which hold for all objectives; what is not given is as in
+Takes the flags of reproduce.train, which apply to all objectives; other settings are those of
 flags/objectives/NAME.flags. Writes objectives.csv and objectives.md to --out: for every objective
-the share of generated images in the wanted classes and the other metrics. Finished runs under
+the share of generated images in the positive classes and the other metrics. Finished runs under
 --runs_dir are reused, interrupted ones resumed; a run that fails does not stop the others.
 """
 
@@ -34,28 +34,29 @@ METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage
 
 
 def main() -> None:
-    """Runs, and prints the table and what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
+    """Trains the missing runs, then prints the table and the paths of the files."""
+    args = flags.FLAGS
+    out = cli.path(args.out)
     cli.check_output("out", *(out / name for name in FILES))
     with cli.quiet_import():
         from rumi_tf.experiments import sweep
         from rumi_tf.training import build
-    names = wanted.objectives or sweep.objective_names()
+    names = args.objectives or sweep.objective_names()
     given = given_flags()
     given.setdefault("eval_every", given.get("iterations", 10_000))
     cells = [
         sweep.Cell(sweep.objective_config(name, given), {"objective": Path(name).stem})
         for name in names
     ]
-    build.prepare(cells[0].config)  # what is wrong with the data is wrong with all of them
-    outcomes = paper_grid.run(cells, wanted.jobs)
+    build.prepare(cells[0].config)  # fails early if the data cannot be used
+    outcomes = paper_grid.run(cells, args.jobs)
     rows = []
-    for found in outcomes:
-        row = {**found.cell.place, "status": found.status}
-        row |= {metric: _number(found.value(metric)) for metric in METRICS}
-        row["ms_per_iteration"] = _number(found.milliseconds)
-        row["run"] = experiment_directory(found)
+    for outcome in outcomes:
+        config = outcome.cell.config
+        row = {**outcome.cell.place, "status": outcome.status}
+        row |= {metric: _number(outcome.value(metric)) for metric in METRICS}
+        row["ms_per_iteration"] = _number(outcome.milliseconds)
+        row["run"] = os.path.join(config.runs_dir, config.name())
         rows.append(row)
     shown = [{name: value for name, value in row.items() if name != "run"} for row in rows]
     with cli.writing_to("out", out):
@@ -64,11 +65,6 @@ def main() -> None:
     print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
     cli.show(out / name for name in FILES)
     paper_grid.end(sweep.failures(outcomes))
-
-
-def experiment_directory(found: Any) -> str:
-    """Where the run of a cell is."""
-    return os.path.join(found.cell.config.runs_dir, found.cell.config.name())
 
 
 def _number(value: float | None) -> str:

@@ -6,12 +6,13 @@ Usage: python -m reproduce.table1 --datasets=mnist --data_dir=DIR --seeds=0,1,2
        python -m reproduce.table1 --list
 
 A cell is a data set, a class, a model and a seed: one run of reproduce.train under --runs_dir,
-evaluated ten times on its way (--eval_every); the last one counts. Finished cells are reused and
-interrupted ones resumed, so --shard=i/n lets n machines share one directory. Takes the flags of
-reproduce.train, which hold for all cells. Writes to --out: cells.csv, a row per cell and metric
-with its provenance; table1.csv and table1.md, the mean over the classes that every seed has, its
-deviation over seeds, and the paper's value; the difference from it is shown for all classes at the
-paper's settings with --embedding=inception, which is the paper's.
+evaluated ten times during training (--eval_every); the table uses the last evaluation. Finished
+cells are reused and interrupted ones resumed, so with --shard=i/n, n machines can share a
+directory. Takes the flags of reproduce.train, which apply to all cells. Writes to --out: cells.csv,
+a row per cell and metric with its provenance; table1.csv and table1.md, the mean over the classes
+that every seed has, its standard deviation over seeds, and the paper's value. The difference from
+the paper is shown if all classes were run at the paper's settings with --embedding=inception, the
+paper's embedding.
 """
 
 import dataclasses
@@ -34,51 +35,53 @@ FILES = ("cells.csv", "table1.csv", "table1.md")
 define_flags(omit=paper_grid.DECIDED)
 _SECTION: dict[str, Any] = {"module_name": "Table 1"}
 flags.DEFINE_list(
-    "datasets", ["mnist", "cifar10", "celeba"], f"Of {', '.join(paper_grid.DATASETS)}.", **_SECTION
+    "datasets", ["mnist", "cifar10", "celeba"],
+    f"Data sets: any of {', '.join(paper_grid.DATASETS)}.", **_SECTION,
+)  # fmt: skip
+flags.DEFINE_list(
+    "models", list(paper_grid.MODELS), f"Models: any of {', '.join(paper_grid.MODELS)}.", **_SECTION
 )
 flags.DEFINE_list(
-    "models", list(paper_grid.MODELS), f"Of {', '.join(paper_grid.MODELS)}.", **_SECTION
-)
-flags.DEFINE_list(
-    "classes", [], "Minority classes, by name or index. Default: all, of celeba both genders.",
+    "classes", [], "Minority classes, by name or index. Default: all; both genders of celeba.",
     **_SECTION,
 )  # fmt: skip
-flags.DEFINE_boolean("list", False, "List the cells and what became of them; stop.", **_SECTION)
+flags.DEFINE_boolean("list", False, "List the cells and their status, then exit.", **_SECTION)
 flags.DEFINE_string(
-    "only", "", "Only cells with these words, whole, in what --list shows.", **_SECTION
+    "only", "", "Only cells whose line in --list contains these words, as whole words.", **_SECTION
 )
 flags.DEFINE_string(
-    "shard", "1/1", "i/n: one of n equal parts of the cells, for several machines.", **_SECTION
-)
+    "shard", "1/1", "i/n: the i-th of n parts of the cells of equal size, one per machine.",
+    **_SECTION,
+)  # fmt: skip
 define_settings_flag("Table 1")
 paper_grid.define_grid_flags("Table 1", "table1")
 
 
 def main() -> None:
-    """Runs what is missing, prints the table and what was written."""
-    wanted = flags.FLAGS
-    out = cli.path(wanted.out)
+    """Trains the missing cells, then prints the table and the paths of the files."""
+    args = flags.FLAGS
+    out = cli.path(args.out)
     cli.check_output("out", *(out / name for name in FILES))
-    _check(wanted)
+    _check(args)
     with cli.quiet_import():
         from rumi_tf.experiments import sweep
-    cells = cells_of(wanted)
-    mine = _shard(cells, wanted.shard)
-    if wanted.list:
-        for cell in mine:
+    cells = cells_of(args)
+    shard = _shard(cells, args.shard)
+    if args.list:
+        for cell in shard:
             print(f"{'done   ' if sweep.finished(cell) else 'missing'} {cell.title}")
         return
-    outcomes = paper_grid.run(mine, wanted.jobs)
-    # Cells of other shards that are there belong in the table as well.
-    others = [sweep.finished(cell) for cell in cells if cell not in mine]
+    outcomes = paper_grid.run(shard, args.jobs)
+    # The table includes finished cells of other shards.
+    others = [sweep.finished(cell) for cell in cells if cell not in shard]
     shown = [*outcomes, *filter(None, others)]
     rows = [
-        {**found.cell.place, **dataclasses.asdict(row), **_settings(found.cell.config)}
-        for found in shown
-        for row in found.rows
+        {**outcome.cell.place, **dataclasses.asdict(row), **_settings(outcome.cell.config)}
+        for outcome in shown
+        for row in outcome.rows
     ]
     if rows:
-        table = [{**row, "settings": wanted.settings} for row in summarise(shown)]
+        table = [{**row, "settings": args.settings} for row in summarise(shown)]
         with cli.writing_to("out", out):
             write_csv(out / "cells.csv", rows)
             write_csv(out / "table1.csv", table)
@@ -94,54 +97,54 @@ def _settings(config: Any) -> dict[str, Any]:
     return {"settings": flags.FLAGS.settings} | {name: getattr(config, name) for name in names}
 
 
-def _check(wanted: flags.FlagValues) -> None:
-    paper_grid.check_names("datasets", wanted.datasets, paper_grid.DATASETS)
-    paper_grid.check_names("models", wanted.models, paper_grid.MODELS)
-    if wanted["classes"].present and not wanted.classes:
-        raise InvalidInput("classes", "names none; without it all classes are taken")
-    paper_grid.seeds(wanted.seeds)
-    _shard([], wanted.shard)
+def _check(args: flags.FlagValues) -> None:
+    paper_grid.check_names("datasets", args.datasets, paper_grid.DATASETS)
+    paper_grid.check_names("models", args.models, paper_grid.MODELS)
+    if args["classes"].present and not args.classes:
+        raise InvalidInput("classes", "is empty; omit it for all classes")
+    paper_grid.seeds(args.seeds)
+    _shard([], args.shard)
 
 
 def _shard(cells: list, shard: str) -> list:
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
-    part, parts = map(int, found.groups()) if found else (0, 0)
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", shard)
+    part, parts = map(int, match.groups()) if match else (0, 0)
     if not 1 <= part <= parts:
         raise InvalidInput("shard", f"{shard!r} is not i/n with i from 1 to n")
-    # By hash: in the order of the table a part might be all of one model, and some take longer.
-    # Without the place of the data, which machines may know by different names.
-    dealt = sorted(cells, key=lambda cell: dataclasses.replace(cell.config, data_dir="").hash())
-    dealt = dealt[part - 1 :: parts]
-    return [cell for cell in cells if cell in dealt]
+    # Ordered by hash, since in table order a shard might get only the slowest model. The data
+    # directory is left out of the hash, since its path may differ between machines.
+    ordered = sorted(cells, key=lambda cell: dataclasses.replace(cell.config, data_dir="").hash())
+    selected = ordered[part - 1 :: parts]
+    return [cell for cell in cells if cell in selected]
 
 
-def cells_of(wanted: flags.FlagValues) -> list:
-    """All cells that the flags name, in order.
+def cells_of(args: flags.FlagValues) -> list:
+    """The cells that the flags select, in table order.
 
     Raises:
-        InvalidInput: there is none, or a setting is not admissible.
+        InvalidInput: no cell is selected, or a setting is invalid.
     """
-    given = paper_grid.given(wanted.smoke)
+    given = paper_grid.given(args.smoke)
     cells = [
         cell
-        for dataset in wanted.datasets
-        for minority in wanted.classes or paper_grid.class_names(dataset)
+        for dataset in args.datasets
+        for minority in args.classes or paper_grid.class_names(dataset)
         for cell in paper_grid.unbalanced_cells(
             "classes",
             dataset,
             minority,
-            wanted.models,
-            paper_grid.seeds(wanted.seeds),
+            args.models,
+            paper_grid.seeds(args.seeds),
             given,
-            wanted.settings,
+            args.settings,
         )
     ]
-    cells = list({cell.config: cell for cell in cells}.values())  # each once
-    words = set(wanted.only.split())
-    chosen = [cell for cell in cells if words <= set(cell.title.split())]
-    if not chosen:
-        raise InvalidInput("only", f"no cell has {wanted.only!r} in its name")
-    return chosen
+    cells = list({cell.config: cell for cell in cells}.values())  # without duplicates
+    words = set(args.only.split())
+    selected = [cell for cell in cells if words <= set(cell.title.split())]
+    if not selected:
+        raise InvalidInput("only", f"no cell has {args.only!r} in its name")
+    return selected
 
 
 if __name__ == "__main__":

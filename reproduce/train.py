@@ -1,11 +1,11 @@
-"""Trains one GAN, or goes on with a run that was interrupted.
+"""Trains one GAN, or resumes an interrupted run.
 
 Usage: python -m reproduce.train --dataset=digits --minority_class=5 --objective=rumi_lsgan
        python -m reproduce.train --minority_class=5 --minority_size=20 --recipe=few_images
 
 Writes a directory under --runs_dir: config.json, log.csv, tensorboard/, samples/*.png,
-checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The directory is named by
-the settings; the same command again resumes the run, or returns at once when it is finished.
+checkpoints/, saved_model/ (for reproduce.sample) and generator.keras. The settings determine the
+directory's name; the same command again resumes the run, or returns at once if it is finished.
 """
 
 import shlex
@@ -24,11 +24,9 @@ define_recipe_flag("paper")
 flags.DEFINE_boolean(
     "dry_run",
     False,
-    "Check the settings and the data, print the resolved settings and the run directory, stop.",
+    "Check the settings and the data, print the resolved settings and the run directory, and exit.",
     module_name="Output",
 )
-
-
 SHOWN = ("fid", "kid", "precision", "recall", "share_positive_only")
 
 
@@ -44,7 +42,7 @@ def _summary(rows: Sequence[Any]) -> str:
 
 
 def main() -> None:
-    """Trains, and prints where the results are."""
+    """Trains, then prints the paths of the results."""
     config = RunConfig.from_flags(flags.FLAGS)
     with cli.quiet_import():
         from rumi_tf.data.splits import held_out
@@ -71,7 +69,7 @@ def main() -> None:
     for note in run.notes:
         print(note)
     if run.reused:
-        print("this run was finished before; nothing was trained")
+        print("this run is already finished; nothing was trained")
     print(f"run directory: {run.directory}")
     if run.last_grid.exists():
         print(f"sample grid:   {run.last_grid}")

@@ -73,11 +73,26 @@ def test_flags_are_read_by_few_modules():
     assert readers == {"config/flags.py", "utils/cli.py"}
 
 
-def test_no_module_imports_what_is_private_to_another():
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_module_imports_private_names_of_another_package(path):
+    package = path.relative_to(ROOT).parent.parts
+    for name in imports(path):
+        parts = name.split(".")
+        for k, part in enumerate(parts):
+            if parts[0] in TOPS and part.startswith("_") and not part.startswith("__"):
+                owner = tuple(parts[:k])
+                assert package[:k] == owner, f"{path} imports {name}"
+
+
+def test_commands_import_no_commands():
+    """Commands share code through `rumi_tf.experiments` or underscore modules of their folder."""
+    folders = ("reproduce", "figures")
+    commands = {f"{f}.{path.stem}" for f in folders for path in (ROOT / f).glob("[!_]*.py")}
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in TOPS:
-                private = [a.name for a in node.names if a.name.startswith("_")]
-                # Modules of a folder may share others that are private to the folder.
-                folder = node.module.replace(".", "/") == str(path.relative_to(ROOT).parent)
-                assert not private or folder, f"{path}:{node.lineno} imports {private}"
+        imported = set(imports(path)) & commands
+        assert not imported, f"{path} imports {imported}"
+
+
+def test_figures_do_not_import_reproduce():
+    for path in (ROOT / "figures").rglob("*.py"):
+        assert not [name for name in imports(path) if name.startswith("reproduce")], path

@@ -1,1 +1,1 @@
-"""What `reproduce.benchmark` measures, one module per topic."""
+"""Measurements of `reproduce.benchmark`, one module per topic."""

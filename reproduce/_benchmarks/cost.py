@@ -1,4 +1,4 @@
-"""Hours that Table 1 of the Rumi-GAN paper takes, from a few iterations of each of its networks."""
+"""Hours that Table 1 of the Rumi-GAN paper takes, extrapolated from a few iterations."""
 
 import gc
 import heapq
@@ -21,28 +21,29 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.export.sampler import evaluation_batches
 from rumi_tf.training import build
 
-IMAGES = 4_000  # random ones: what they show does not matter to the time
-REFERENCE = {"mnist": 6_000, "cifar10": 5_000, "celeba": 10_000}  # real images compared with
-EVALUATIONS = 10  # of a run, as reproduce.table1 has them; the last one measures everything
+IMAGES = 4_000  # noise: the content of the images does not affect the time
+REFERENCE = {"mnist": 6_000, "cifar10": 5_000, "celeba": 10_000}  # real images of an evaluation
+EVALUATIONS = 10  # per run, as in reproduce.table1; the last one computes all metrics
 LENGTHS = (10_000, 50_000)
 DATASETS = ("mnist", "cifar10", "celeba")
 WORKERS = (1, 10, 110)
 
 
 def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, str]]:
-    """Yields a row per data set: seconds measured, and hours extrapolated from them.
+    """Yields a row per data set and one for all: measured seconds and extrapolated hours.
 
     Args:
-        width, batch_size: of the networks; the paper's are 1 and 100.
-        repetitions: of `ITERATIONS` iterations, whose median counts.
+        width: width of the networks, 1 in the paper.
+        batch_size: images per role, 100 in the paper.
+        repetitions: number of timings of `ITERATIONS` iterations; the median counts.
     """
     embedding = random_inception("inception")
-    everything: dict[int, list[float]] = {length: [] for length in LENGTHS}
-    chosen = {"width": width, "batch_size": batch_size, "cache_dir": ""}
+    all_runs: dict[int, list[float]] = {length: [] for length in LENGTHS}
+    settings = {"width": width, "batch_size": batch_size, "cache_dir": ""}
     for dataset in DATASETS:
         names = paper_grid.class_names(dataset)
         cells = paper_grid.unbalanced_cells(
-            "classes", dataset, names[0], paper_grid.MODELS, [0], chosen
+            "classes", dataset, names[0], paper_grid.MODELS, [0], settings
         )
         seconds = {}
         for cell in cells:
@@ -52,40 +53,41 @@ def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, 
             gc.collect()
         evaluations = _evaluations(cells[0].config, names, embedding)
         runs = durations(len(names), seconds, *evaluations)
-        everything = {length: everything[length] + runs[length] for length in LENGTHS}
+        all_runs = {length: all_runs[length] + runs[length] for length in LENGTHS}
         measured = {f"{model}, ms": f"{1000 * value:.0f}" for model, value in seconds.items()}
         for name, value in zip(("evaluation, s", "last one, s"), evaluations, strict=True):
             measured[name] = f"{value:.0f}"
         yield row(dataset, measured, runs)
-    yield row("all", dict.fromkeys(measured, ""), everything)
+    yield row("all", dict.fromkeys(measured, ""), all_runs)
 
 
 def durations(
     classes: int, seconds: dict[str, float], evaluation: float, last: float
 ) -> dict[int, list[float]]:
-    """Iterations -> seconds of every run of a data set.
+    """Number of iterations -> seconds of each run of a data set.
 
     Args:
-        classes: that are a cell each, for each of the models.
-        seconds: of an iteration, by model.
-        evaluation, last: seconds of an evaluation, and of the last one.
+        classes: number of classes; each class and model is a cell.
+        seconds: model -> seconds of an iteration.
+        evaluation: seconds of an evaluation but the last.
+        last: seconds of the last evaluation.
     """
-    evaluating = (EVALUATIONS - 1) * evaluation + last
-    return {n: [n * value + evaluating for value in seconds.values()] * classes for n in LENGTHS}
+    evaluations = (EVALUATIONS - 1) * evaluation + last
+    return {n: [n * value + evaluations for value in seconds.values()] * classes for n in LENGTHS}
 
 
 def row(dataset: str, measured: dict[str, str], runs: dict[int, list[float]]) -> dict[str, str]:
-    """What was measured, and the hours that runs of several lengths take."""
-    found = {"data set": dataset, "cells": str(len(runs[LENGTHS[0]])), **measured}
+    """A row with the measured times, and the hours for each number of iterations and workers."""
+    columns = {"data set": dataset, "cells": str(len(runs[LENGTHS[0]])), **measured}
     for length in LENGTHS:
         for workers in WORKERS:
             hours = makespan(runs[length], workers) / 3600
-            found[f"hours, {length:,} iterations, {workers} at once"] = f"{hours:.1f}"
-    return found
+            columns[f"hours, {length:,} iterations, {workers} at once"] = f"{hours:.1f}"
+    return columns
 
 
 def makespan(durations: list[float], workers: int) -> float:
-    """Time until the last is done, if each of `workers` takes the next that nobody works on."""
+    """Time until all jobs are done if each idle worker takes the next one in order."""
     busy_until = [0.0] * workers
     for duration in durations:
         heapq.heappush(busy_until, heapq.heappop(busy_until) + duration)
@@ -93,7 +95,7 @@ def makespan(durations: list[float], workers: int) -> float:
 
 
 def random_images(config: RunConfig, names: tuple[str, ...]) -> LabelledImages:
-    """Noise of the shape and with the classes of a data set."""
+    """Noise with the shape and the classes of a data set."""
     draw = np.random.default_rng(0)
     size, channels = config.image_size, 1 if config.dataset == "mnist" else 3
     pixels = draw.integers(0, 256, (IMAGES, size, size, channels), np.uint8)
@@ -103,16 +105,16 @@ def random_images(config: RunConfig, names: tuple[str, ...]) -> LabelledImages:
 def _median(step: Callable[[], None], repetitions: int) -> float:
     seconds = []
     for _ in range(repetitions):
-        began = time.perf_counter()
+        start = time.perf_counter()
         step()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
 
 def _evaluations(
     config: RunConfig, names: tuple[str, ...], embedding: Embedding
 ) -> tuple[float, float]:
-    """Seconds of an evaluation, and of the last one, with what comes once left out."""
+    """Seconds of an evaluation and of the last one, without what a run computes only once."""
     images = random_images(config, names)
     model = build.make_model(config, images.image_shape)
     generate = tf.function(lambda noise: model.sample(noise))

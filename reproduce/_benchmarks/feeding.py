@@ -1,4 +1,4 @@
-"""Batches by themselves against the iterations that they are made for."""
+"""Time to produce a batch against the time of the iteration that uses it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,30 +8,30 @@ from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config.run import RunConfig
 
-BATCHES = 50  # in a row, far more than are made in advance
+BATCHES = 50  # per timed call, far more than are prefetched
 TARGET = "at most 0.02"
 
 
 def comparisons(
-    place: Path, width: float, batch_size: int, repetitions: int
+    directory: Path, width: float, batch_size: int, repetitions: int
 ) -> Iterator[Comparison]:
-    """Yields a line for images in memory and one for JPEG files: seconds per iteration.
+    """Yields a comparison for images in memory and one for JPEG files, in seconds per iteration.
 
     Args:
-        place: empty directory for the JPEG files.
-        width, batch_size: of the networks, and of the batches of each role.
-        repetitions: of which the medians count.
+        directory: empty directory for the JPEG files.
+        width: width of the networks.
+        batch_size: images per role.
+        repetitions: number of repetitions; the median counts.
     """
     values = {"width": width, "batch_size": batch_size, "d_schedule": "joint"}
     yield _line("digits in memory", config_of("rumi_lsgan", **values), repetitions)
-    size = write_faces(place, FACES)
-    faces = {"dataset": "celeba", "data_dir": str(place), "split": "attribute"}
+    size = write_faces(directory, FACES)
+    faces = {"dataset": "celeba", "data_dir": str(directory), "split": "attribute"}
     what = f"JPEG files of {FACE[0]}x{FACE[1]} pixels and {size / 1000:.1f} kB"
     yield _line(what, config_of("rumi_lsgan", **values, **faces), repetitions)
 
 
 def _line(what: str, config: RunConfig, repetitions: int) -> Comparison:
-    """In training, batches are made while an iteration runs."""
     _, batches = prepared(config)
 
     def take() -> None:
@@ -39,8 +39,8 @@ def _line(what: str, config: RunConfig, repetitions: int) -> Comparison:
             next(batches)
 
     take()
-    found = medians(take, stepper(config), repetitions)
-    seconds = found[0][0] / BATCHES, found[1][0] / ITERATIONS
+    (batch_seconds, _), (step_seconds, _) = medians(take, stepper(config), repetitions)
+    seconds = batch_seconds / BATCHES, step_seconds / ITERATIONS
     what = (
         f"{what}, {config.image_size}x{config.image_size} for the {config.network} networks, "
         f"width {config.width:g}, batch {config.batch_size}"

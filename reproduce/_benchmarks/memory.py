@@ -1,4 +1,4 @@
-"""Peak memory of commands, each measured as a process of its own."""
+"""Peak memory of commands, each measured in its own process."""
 
 import subprocess
 import sys
@@ -9,9 +9,9 @@ from reproduce._benchmarks.faces import FACES, link_faces, write_faces
 from rumi_tf.experiments.sweep import ROOT
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
-CELEBA = 202_599  # images in all
+CELEBA = 202_599  # images in the data set
 TARGET = 1.1
-# A process counts the memory of the one that started it as its own, so a small one has to start it.
+# A process's peak includes that of the process that started it, so a small one starts it.
 LAUNCHER = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
@@ -20,46 +20,46 @@ sys.exit(done.returncode)
 """
 
 
-def peaks(place: Path, cache_dir: str) -> Iterator[dict[str, str]]:
-    """Yields a line per command: training on digits, evaluating few and many images, and training
+def peaks(directory: Path, cache_dir: str) -> Iterator[dict[str, str]]:
+    """Yields a row per command: training on digits, evaluating few and many images, and training
     on few and on many JPEG files.
 
     Args:
-        place: empty directory for the runs, the files, and what is measured of them.
-        cache_dir: keeps the classifier.
+        directory: empty directory for the runs, the JPEG files and the evaluations.
+        cache_dir: cache of the classifier.
     """
     train = ("reproduce.train", "--dataset=digits", "--minority_class=5", "--width=0.25",
-             "--iterations=20", f"--runs_dir={place}")  # fmt: skip
+             "--iterations=20", f"--runs_dir={directory}")  # fmt: skip
     yield _line("training, digits, width 0.25, batch 100", _peak(train))
-    (model,) = place.glob("*/saved_model")
-    # One that trains the classifier and reads the real images for the first time comes before.
-    _evaluate(model, place, cache_dir, 100)
-    few = _evaluate(model, place, cache_dir, FEW)
+    (model,) = directory.glob("*/saved_model")
+    # An evaluation before the measured ones trains the classifier and reads the real images.
+    _evaluate(model, directory, cache_dir, 100)
+    few = _evaluate(model, directory, cache_dir, FEW)
     yield _line(f"FID of {FEW:,} generated images", few)
-    many = _evaluate(model, place, cache_dir, MANY)
+    many = _evaluate(model, directory, cache_dir, MANY)
     ratio = many / few
     yield _line(f"FID of {MANY:,} generated images", many, f"{ratio:.3f} (at most {TARGET})")
-    faces = {count: place / f"faces_{count}" for count in (FACES, CELEBA)}
+    faces = {count: directory / f"faces_{count}" for count in (FACES, CELEBA)}
     faces[FACES].mkdir()
     write_faces(faces[FACES], FACES)
     link_faces(faces[FACES], CELEBA, faces[CELEBA])
-    few, many = (_train_on_faces(data, place) for data in faces.values())
+    few, many = (_train_on_faces(data, directory) for data in faces.values())
     what = "training, CelebA at 64x64, width 0.05, batch 100,"
     yield _line(f"{what} {FACES:,} JPEG files", few)
     yield _line(f"{what} {CELEBA:,} JPEG files", many, f"{many / few:.3f}")
 
 
-def _train_on_faces(data: Path, place: Path) -> int:
+def _train_on_faces(data: Path, directory: Path) -> int:
     return _peak(
         ("reproduce.train", "--dataset=celeba", f"--data_dir={data}", "--minority_class=Female",
-         "--width=0.05", "--iterations=20", f"--runs_dir={place}")
+         "--width=0.05", "--iterations=20", f"--runs_dir={directory}")
     )  # fmt: skip
 
 
-def _evaluate(model: Path, place: Path, cache_dir: str, count: int) -> int:
+def _evaluate(model: Path, directory: Path, cache_dir: str, count: int) -> int:
     return _peak(
         ("reproduce.evaluate", f"--saved_model={model}", f"--eval_samples={count}",
-         f"--cache_dir={cache_dir}", f"--out={place / 'evaluation'}")
+         f"--cache_dir={cache_dir}", f"--out={directory / 'evaluation'}")
     )  # fmt: skip
 
 
@@ -68,10 +68,10 @@ def _line(what: str, peak: int, ratio: str = "") -> dict[str, str]:
 
 
 def _peak(words: Sequence[str]) -> int:
-    """Bytes of memory that a command has at most.
+    """Peak memory of a command in bytes.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: the command failed.
     """
     done = subprocess.run(
         [sys.executable, "-S", "-c", LAUNCHER, sys.executable, "-m", *words],

@@ -1,4 +1,4 @@
-"""Metrics against the plain way to compute them, and what they say of real images."""
+"""Metrics against straightforward implementations, and their values for real images."""
 
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ DIMENSION, GENERATED, REFERENCE = 2048, 10_000, 6_000
 
 
 def comparisons(repetitions: int) -> Iterator[Comparison]:
-    """Yields one line after the other."""
+    """Yields the comparisons, one per metric or baseline."""
     features = _features()
     yield _frechet(*features, repetitions)
     for starts in (1, 10):
@@ -39,17 +39,17 @@ def comparisons(repetitions: int) -> Iterator[Comparison]:
 
 
 def _features() -> tuple[np.ndarray, np.ndarray]:
-    """Clustered features that are not negative, like those of Inception."""
+    """Clustered, non-negative features, like Inception's."""
     draw = np.random.default_rng(0)
     mix = draw.normal(size=(64, DIMENSION)) / 8
     centres = draw.normal(size=(30, 64)) * 2
-    made = []
+    features = []
     for count, shift in ((GENERATED, 0.2), (REFERENCE, 0.0)):
         which = draw.integers(0, len(centres), count)
         inner = centres[which] + draw.normal(size=(count, 64)) + shift
         noise = 0.3 * draw.normal(size=(count, DIMENSION))
-        made.append(np.abs(inner @ mix + noise).astype(np.float32))
-    return made[0], made[1]
+        features.append(np.abs(inner @ mix + noise).astype(np.float32))
+    return features[0], features[1]
 
 
 def _frechet(generated: np.ndarray, reference: np.ndarray, repetitions: int) -> Comparison:
@@ -93,11 +93,11 @@ def _prd(generated: np.ndarray, reference: np.ndarray, starts: int, repetitions:
 
 
 def random_inception(name: str, network: keras.Model | None = None) -> Embedding:
-    """InceptionV3 with random weights, which do not matter to its speed.
+    """InceptionV3 with random weights, which do not affect its speed.
 
     Args:
         name: `inception` or `inception_299`.
-        network: whose weights it has; by default one made for it.
+        network: network whose weights to use; by default a new one.
     """
     network = network or _random_network()
     with tempfile.TemporaryDirectory() as directory:
@@ -134,14 +134,14 @@ def _inception(repetitions: int, images: int = 500, batch: int = 100) -> Compari
 
 
 def check(config: RunConfig) -> None:
-    """Raises `InvalidInput` now for what `sanity` could not use later."""
+    """Raises `InvalidInput` early if the data or the cache directory cannot be used."""
     prepare(resolve(config))
     cache_directory(config)
 
 
 def sanity(config: RunConfig) -> list[dict[str, str]]:
-    """What the metrics say of real images: half of a data set against the other half, and one
-    class against itself and another; the embedding is the classifier.
+    """Metrics of real images: half of a data set against the other half, and a class against itself
+    and against another class. The embedding is the classifier.
 
     Returns:
         A row per metric, a column per comparison.
@@ -158,12 +158,12 @@ def sanity(config: RunConfig) -> list[dict[str, str]]:
         "5 against 3": (five, three),
     }
     columns = {}
-    for name, (judged, reference) in pairs.items():
-        known = extract(embedding, image_batches(images, reference))
-        protocol = Protocol("sanity", "classifier", len(judged), None, reference="all")
-        found = Evaluator(protocol, embedding, known, None)(image_batches(images, judged))
-        columns[name] = {"n": f"{found.n_generated} / {found.n_reference}"}
-        for m in found.measurements:
+    for name, (sample, reference) in pairs.items():
+        features = extract(embedding, image_batches(images, reference))
+        protocol = Protocol("sanity", "classifier", len(sample), None, reference="all")
+        result = Evaluator(protocol, embedding, features, None)(image_batches(images, sample))
+        columns[name] = {"n": f"{result.n_generated} / {result.n_reference}"}
+        for m in result.measurements:
             deviation = "" if m.std is None else f" ± {m.std:.2g}"
             columns[name][m.metric] = "-" if m.value is None else f"{m.value:.4g}{deviation}"
     (first, *_) = columns.values()

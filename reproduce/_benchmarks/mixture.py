@@ -1,4 +1,4 @@
-"""Runs on the mixture of Gaussians, all at once against one after another in the same process."""
+"""Time of training runs on the mixture of Gaussians all at once against one after another."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -7,25 +7,25 @@ from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config.mixture import MixtureConfig
 from rumi_tf.experiments.gaussians import config_for, make_ensemble, train_epochs
 
-ALONE = 3  # runs that are trained one after another; their time is extrapolated to all
+SEQUENTIAL = 3  # runs trained one after another; their time is extrapolated to all
 
 
 def comparisons(num_runs: int, repetitions: int) -> Iterator[Comparison]:
-    """Yields a line per objective: seconds for an epoch of all runs."""
+    """Yields a comparison per objective, in seconds for an epoch of all runs."""
     for name in ("acgan", "uacgan"):
         config = config_for(name, num_runs=num_runs)
-        alone = dataclasses.replace(config, num_runs=1)
-        ours, other = medians(_stepper(config, 1), _stepper(alone, ALONE), repetitions)
+        single = dataclasses.replace(config, num_runs=1)
+        ours, other = medians(_stepper(config, 1), _stepper(single, SEQUENTIAL), repetitions)
         yield Comparison(
             f"an epoch of {num_runs} runs of {name}",
             "all runs at once",
-            f"{ALONE} runs one after another, extrapolated",
-            ours[0], other[0] / ALONE * num_runs, "none",
+            f"{SEQUENTIAL} runs one after another, extrapolated",
+            ours[0], other[0] / SEQUENTIAL * num_runs, "none",
         )  # fmt: skip
 
 
 def _stepper(config: MixtureConfig, times: int) -> Callable[[], None]:
-    """A function that trains an epoch so many times; compiled and warm."""
+    """A function that trains for `times` epochs, compiled and already called once."""
     ensemble = make_ensemble(config)
     config = dataclasses.replace(config, epochs=10_000)
     epochs = train_epochs(config, ensemble)

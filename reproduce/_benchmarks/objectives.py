@@ -12,12 +12,11 @@ BASE = "lsgan"
 def comparisons(
     names: Sequence[str], width: float, batch_size: int, repetitions: int
 ) -> Iterator[Comparison]:
-    """Yields a line per objective: seconds per iteration, and LSGAN's in turn with it."""
-    for name in names:  # all of them before the first is timed
+    """Yields a comparison of each objective with LSGAN, in seconds per iteration."""
+    for name in names:  # check all names before timing the first
         config_of(name, width=width, batch_size=batch_size)
     for name in names:
-        # Both are made anew for every line: a model that lived through the making of others was
-        # seen to become slower.
+        # Both models are rebuilt for every line: a model got slower while others were built.
         base, step = (
             stepper(config_of(n, width=width, batch_size=batch_size)) for n in (BASE, name)
         )

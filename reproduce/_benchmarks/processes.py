@@ -1,4 +1,4 @@
-"""Every topic as a process of its own."""
+"""Runs each benchmark topic in its own process."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 
 def failures(topics: Sequence[str], given: Sequence[str]) -> Iterator[str]:
-    """Measures the topics one after the other; yields a line for each that failed.
+    """Runs the topics in sequence; yields a line for each that failed.
 
-    What one topic leaves in memory, or in threads, does not slow the next.
+    Separate processes, so that memory and threads of a topic do not slow the next.
 
     Args:
-        topics: of `reproduce.benchmark`.
-        given: flags for all of them.
+        topics: topics of `reproduce.benchmark`.
+        given: flags for all topics.
     """
     for topic in topics:
         print(f"--- {topic}", flush=True)

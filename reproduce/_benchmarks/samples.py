@@ -1,8 +1,8 @@
-"""What the metrics say of generators whose quality is known, when there are few real images.
+"""Metrics of generators of known quality, when there are few real images.
 
-The generators are made of real images: one without fault, and two with a known one. What a metric
-says of the first is its bias, and how much that varies its spread; by how many spreads it sets the
-others apart from the first is what it can be trusted to tell.
+The generators return real images: one is perfect, two have a known fault. A metric's value for the
+perfect generator shows its bias, and the variation of that value its spread. A metric is
+informative if it separates the other generators from the perfect one by many spreads.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,35 +17,35 @@ from rumi_tf.evaluation.features import Features, extract
 from rumi_tf.runs.resolve import resolve
 from rumi_tf.training.build import prepare
 
-SIZES = (20, 50, 100, 200, 500, 1000)  # real images that there are
-JUDGED = 1000  # images that stand for generated ones; of a small class half of it
-LABEL = 5  # the class that is to be learnt
-OTHERS = 1000  # images of other classes at hand
-WRONG = 0.1  # share of them in what the second generator makes
-COPIED = 20  # images that are all the third one makes
+SIZES = (20, 50, 100, 200, 500, 1000)  # numbers of real images
+GENERATED = 1000  # "generated" images; at most half of the class
+LABEL = 5  # the target class
+OTHERS = 1000  # images of other classes
+WRONG = 0.1  # share of other classes in the second generator's images
+COPIED = 20  # distinct images of the third generator
 
-_Draw = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
+_Generator = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
-def _perfect(own: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def _perfect(target: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     del others, draw
-    return own
+    return target
 
 
-def _wrong(own: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    count = round(WRONG * len(own))
+def _wrong(target: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    count = round(WRONG * len(target))
     return draw.permutation(
-        np.concatenate([draw.choice(others, count, replace=False), own[count:]])
+        np.concatenate([draw.choice(others, count, replace=False), target[count:]])
     )
 
 
-def _few(own: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def _few(target: np.ndarray, others: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     del others
-    return draw.choice(own[:COPIED], len(own))
+    return draw.choice(target[:COPIED], len(target))
 
 
-# (images of the class, images of others, generator of random numbers) -> what is generated.
-GENERATORS: dict[str, _Draw] = {
+# (images of the class, images of other classes, random generator) -> generated images.
+GENERATORS: dict[str, _Generator] = {
     "perfect": _perfect,
     "one in ten of another class": _wrong,
     f"copies of {COPIED} images": _few,
@@ -55,68 +55,77 @@ GENERATORS: dict[str, _Draw] = {
 def table(config: RunConfig, repetitions: int) -> Iterator[dict[str, str | int | float]]:
     """Yields a row per number of real images, metric and generator.
 
-    Every repetition has other images. `mean` and `std` are over the repetitions, `apart` is how far
-    a generator's mean is from the perfect one's, in the root of their mean variance.
+    Every repetition draws other images. `mean` and `std` are over repetitions; `apart` is the
+    difference of a generator's mean from the perfect one's, divided by the root of their mean
+    variance.
 
     Args:
-        config: names the data set, its directory and the cache of the classifier.
+        config: config with the data set, its directory and the cache of the classifier.
         repetitions: at least 2.
     """
-    known, own, others, identity = _features(config)
-    judged = min(JUDGED, len(own) // 2)
-    for size in (n for n in SIZES if n <= len(own) - judged):
-        found = [_values(known, own, others, judged, size, seed) for seed in range(repetitions)]
-        for metric in found[0]["perfect"]:
+    features, target, others, identity = _features(config)
+    n_generated = min(GENERATED, len(target) // 2)
+    for size in (n for n in SIZES if n <= len(target) - n_generated):
+        results = [
+            _values(features, target, others, n_generated, size, seed)
+            for seed in range(repetitions)
+        ]
+        for metric in results[0]["perfect"]:
             values = {
-                name: np.array([values[name][metric] for values in found]) for name in GENERATORS
+                name: np.array([result[name][metric] for result in results]) for name in GENERATORS
             }
-            for name, measured in values.items():
+            for name, sample in values.items():
                 yield {
-                    "dataset": config.dataset, "n_reference": size, "n_generated": judged,
-                    "metric": metric, "generator": name, "mean": f"{measured.mean():.4g}",
-                    "std": f"{measured.std(ddof=1):.2g}",
-                    "apart": _apart(measured, values["perfect"]),
+                    "dataset": config.dataset, "n_reference": size, "n_generated": n_generated,
+                    "metric": metric, "generator": name, "mean": f"{sample.mean():.4g}",
+                    "std": f"{sample.std(ddof=1):.2g}",
+                    "apart": _apart(sample, values["perfect"]),
                     "repetitions": repetitions, "embedding": identity,
                 }  # fmt: skip
 
 
 def _features(config: RunConfig) -> tuple[Features, np.ndarray, np.ndarray, str]:
-    """Of all images of the class and of some others: rows, those of the class, those of others."""
+    """Features of the class and of some other images, rows of each, and the embedding's id."""
     config = resolve(config)
     images, _ = prepare(config)
     embedding = load_embedding(config, images, "classifier")
     order = np.random.default_rng(0).permutation(len(images))
-    own = order[images.labels[order] == LABEL]
-    chosen = np.concatenate([own, order[images.labels[order] != LABEL][:OTHERS]])
-    known = extract(embedding, image_batches(images, chosen), len(chosen))
-    rows = np.arange(len(chosen))
-    return known, rows[: len(own)], rows[len(own) :], embedding.identity
+    target = order[images.labels[order] == LABEL]
+    indices = np.concatenate([target, order[images.labels[order] != LABEL][:OTHERS]])
+    features = extract(embedding, image_batches(images, indices), len(indices))
+    rows = np.arange(len(indices))
+    return features, rows[: len(target)], rows[len(target) :], embedding.identity
 
 
 def _values(
-    known: Features, own: np.ndarray, others: np.ndarray, judged: int, size: int, seed: int
+    features: Features,
+    target: np.ndarray,
+    others: np.ndarray,
+    n_generated: int,
+    size: int,
+    seed: int,
 ) -> dict[str, dict[str, float]]:
-    """Generator -> metric -> value, of one choice of images."""
+    """Generator -> metric -> value, for one random choice of images."""
     draw = np.random.default_rng([size, seed])
-    own = draw.permutation(own)
-    real = _rows(known, own[judged : judged + size])
-    found = {}
+    target = draw.permutation(target)
+    real = _rows(features, target[n_generated : n_generated + size])
+    values = {}
     for name, generate in GENERATORS.items():
-        made = _rows(known, generate(own[:judged], others, draw))
-        measured, _ = compare(made, real, seed=seed, extrapolate=True)
-        found[name] = {
+        generated = _rows(features, generate(target[:n_generated], others, draw))
+        measurements, _ = compare(generated, real, seed=seed, extrapolate=True)
+        values[name] = {
             m.metric: np.nan if m.value is None else m.value
-            for m in measured
-            if m.metric != "inception_score"  # it does not look at real images
+            for m in measurements
+            if m.metric != "inception_score"  # it does not depend on the real images
         }
-        found[name]["share_of_the_class"] = metrics.class_histogram(made.classes)[LABEL]
-    return found
+        values[name]["share_of_the_class"] = metrics.class_histogram(generated.classes)[LABEL]
+    return values
 
 
-def _rows(known: Features, rows: np.ndarray) -> Features:
-    kept = known.kept[rows]
+def _rows(features: Features, rows: np.ndarray) -> Features:
+    kept = features.kept[rows]
     statistics = metrics.GaussianStatistics().update(kept)
-    return Features(statistics, kept, known.scores[rows], known.classes[rows])
+    return Features(statistics, kept, features.scores[rows], features.classes[rows])
 
 
 def _apart(values: np.ndarray, perfect: np.ndarray) -> str:
@@ -127,7 +136,7 @@ def _apart(values: np.ndarray, perfect: np.ndarray) -> str:
 
 
 def wide(rows: list[dict[str, str | int | float]]) -> list[dict[str, str]]:
-    """The same for people: a line per metric and number of images, a column per generator."""
+    """`rows` in wide form: a line per metric and number of images, a column per generator."""
     lines: dict[tuple, dict[str, str]] = {}
     for row in rows:
         key = str(row["metric"]), str(row["n_reference"])

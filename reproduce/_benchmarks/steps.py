@@ -1,4 +1,4 @@
-"""Iterations of training as functions to be timed."""
+"""Training iterations as functions to be timed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,18 +13,18 @@ from rumi_tf.experiments.sweep import objective_config
 from rumi_tf.training.build import make_batches, make_class_shares, make_model
 from rumi_tf.training.model import AdversarialModel
 
-ITERATIONS = 3  # in a row, of each of two ways
+ITERATIONS = 3  # per timed call
 
 
 def config_of(objective: str, **values: Any) -> RunConfig:
-    """An objective of flags/objectives; of even digits, 28x28 pixels as MNIST's, unless given."""
+    """Resolved config of an objective of flags/objectives, by default on even digits (28x28)."""
     return objective_config(objective, {"dataset": "digits", "split": "even", **values})
 
 
 def prepared(
     config: RunConfig, images: LabelledImages | None = None
 ) -> tuple[AdversarialModel, tf.data.Iterator]:
-    """The model of a configuration, and its batches; of other images than its own if given."""
+    """The model of a config and its batches, of `images` if given."""
     images = load_images(config) if images is None else images
     split = make_split(config, images.labels, images.class_names)
     model = make_model(config, images.image_shape, make_class_shares(config, images, split))
@@ -34,12 +34,12 @@ def prepared(
 def stepper(
     config: RunConfig, images: LabelledImages | None = None, **how: Any
 ) -> Callable[[], None]:
-    """A function that trains for `ITERATIONS` iterations; compiled and warm.
+    """A function that trains for `ITERATIONS` iterations, compiled and already called once.
 
     Args:
         config: resolved.
-        images: to train on; by default those that it names.
-        how: arguments of `tf.function`; with `eager=True` there is none.
+        images: training images; by default those of the config.
+        how: arguments of `tf.function`, or `eager=True` to run without it.
     """
     model, batches = prepared(config, images)
     step = model.train_step if how.pop("eager", False) else tf.function(model.train_step, **how)

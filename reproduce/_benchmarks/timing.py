@@ -1,4 +1,4 @@
-"""Times of two ways to do the same, taken in turn, so that what else the machine does hits both."""
+"""Timing of two functions in alternation, so that other load on the machine affects both."""
 
 import dataclasses
 import statistics
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One line of a benchmark.
+    """A line of a benchmark.
 
     Attributes:
-        what: what was done.
-        ours, other: names of the two ways.
-        ours_seconds, other_seconds: the medians of the repetitions.
-        limit: what the ratio should be, in words.
-        agreement: how far the results are apart, in words.
+        what: the task.
+        ours, other: names of the two methods.
+        ours_seconds, other_seconds: median times.
+        limit: target of the ratio, as text.
+        agreement: difference of the results, as text.
     """
 
     what: str
@@ -28,11 +28,11 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Our time over the other."""
+        """Our time divided by the other."""
         return self.ours_seconds / self.other_seconds
 
     def row(self) -> dict[str, str | float]:
-        """The line of the table."""
+        """The line as a row of a table."""
         return {
             "what": self.what,
             "ours": self.ours,
@@ -46,14 +46,12 @@ class Comparison:
 
 
 def medians(ours: Callable, other: Callable, repetitions: int) -> tuple[tuple, tuple]:
-    """(median of the seconds, result) of both ways, taken in turn so many times."""
-    ways = {"ours": ours, "other": other}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    results = {}
+    """(median seconds, last result) of both functions, called in alternation."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    results = [None, None]
     for _ in range(repetitions):
-        for name, function in ways.items():
-            began = time.perf_counter()
-            results[name] = function()
-            seconds[name].append(time.perf_counter() - began)
-    ours_found, other_found = ((statistics.median(seconds[name]), results[name]) for name in ways)
-    return ours_found, other_found
+        for k, function in enumerate((ours, other)):
+            start = time.perf_counter()
+            results[k] = function()
+            seconds[k].append(time.perf_counter() - start)
+    return (statistics.median(seconds[0]), results[0]), (statistics.median(seconds[1]), results[1])

@@ -1,4 +1,4 @@
-"""An iteration of Rumi-LSGAN against other ways to compute it, and against the machine's limit."""
+"""Time of an iteration of Rumi-LSGAN against other ways to run it and against peak throughput."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -10,12 +10,7 @@ from reproduce._benchmarks.steps import ITERATIONS, config_of, prepared, stepper
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config.run import RunConfig
 
-try:
-    from reproduce._benchmarks import pytorch
-except ImportError:  # a baseline for those who have it
-    pytorch = None  # type: ignore[assignment]
-
-MATRIX = 2048  # rows and columns of the matrices whose product is the machine's limit
+MATRIX = 2048  # rows and columns of the matrices whose products measure peak throughput
 AUGMENTATIONS = ("translation", "cutout")
 TARGETS = {
     "eager": "at most 0.40",
@@ -27,15 +22,15 @@ TARGETS = {
 
 
 def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Comparison]:
-    """Yields a line for each of the other ways: seconds per iteration.
+    """Yields a comparison with each baseline, in seconds per iteration.
 
-    Two joint updates of D, on the same generated images, for each of G: the published code's
-    update, twice.
+    Each update of G follows two joint updates of D on the same generated images: the published
+    code's update, twice.
     """
     values = {"width": width, "batch_size": batch_size, "d_schedule": "joint"}
     config = config_of("rumi_lsgan", **values)
     what = f"an iteration of Rumi-LSGAN, width {width:g}, batch {batch_size}"
-    ways: dict[str, Callable[[], tuple]] = {
+    baselines: dict[str, Callable[[], tuple]] = {
         "eager": lambda: ("compiled", stepper(config), stepper(config, eager=True)),
         "fresh fakes": lambda: (
             "shared fakes",
@@ -61,12 +56,10 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
         ),
         "XLA": lambda: ("without XLA", stepper(config), stepper(config, jit_compile=True)),
     }  # fmt: skip
-    if pytorch is not None:
-        ways["PyTorch, eagerly"] = lambda: ("compiled", stepper(config), pytorch.stepper(config))
-    for other, make in ways.items():
+    for other, make in baselines.items():
         ours, step, base = make()
-        found = medians(step, base, repetitions)
-        seconds, other_seconds = (way[0] / ITERATIONS for way in found)
+        results = medians(step, base, repetitions)
+        seconds, other_seconds = (median / ITERATIONS for median, _ in results)
         yield Comparison(what, ours, other, seconds, other_seconds, TARGETS.get(other, "none"))
         del step, base
         gc.collect()
@@ -74,13 +67,13 @@ def comparisons(width: float, batch_size: int, repetitions: int) -> Iterator[Com
 
 
 def _ceiling(config: RunConfig, what: str, repetitions: int) -> Comparison:
-    """Against products of large matrices with the same number of multiplications."""
+    """Compares with products of large matrices that take the same number of operations."""
     floats = operations(config)
     left, right = (tf.random.stateless_normal((MATRIX, MATRIX), (0, k)) for k in range(2))
     multiply = tf.function(lambda: tf.reduce_sum(left @ right))
     float(multiply())
-    found = medians(stepper(config), lambda: float(multiply()), repetitions)
-    ours, products = found[0][0] / ITERATIONS, found[1][0] * floats / (2 * MATRIX**3)
+    (seconds, _), (product, _) = medians(stepper(config), lambda: float(multiply()), repetitions)
+    ours, products = seconds / ITERATIONS, product * floats / (2 * MATRIX**3)
     share = f"{floats / 1e9:.1f} GFLOP at {products / ours:.0%} of the rate"
     return Comparison(
         what, "compiled", f"products of {MATRIX} x {MATRIX} matrices", ours, products,
@@ -89,13 +82,13 @@ def _ceiling(config: RunConfig, what: str, repetitions: int) -> Comparison:
 
 
 def operations(config: RunConfig) -> int:
-    """Additions and multiplications of an iteration, as TensorFlow counts those of its graph."""
+    """Floating-point operations of an iteration, as counted by TensorFlow's profiler."""
     model, batches = prepared(config)
     return operations_of(model.train_step, next(batches))
 
 
 def operations_of(function: Callable, *arguments: Any) -> int:
-    """As `operations`, of any function of tensors."""
+    """Floating-point operations of a function of tensors."""
     graph = tf.function(function).get_concrete_function(*arguments).graph
     options = tf.compat.v1.profiler.ProfileOptionBuilder(
         tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()

@@ -1,1 +1,1 @@
-"""The parts of `reproduce.report`: reading runs, tables and charts of them, the page."""
+"""Parts of `reproduce.report`: reading runs, tables, charts and the HTML page."""

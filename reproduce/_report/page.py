@@ -1,10 +1,9 @@
-"""The report as one HTML page, made by the templates beside this file."""
+"""The report as an HTML page, rendered from the templates in this folder."""
 
 import base64
 import collections
 import dataclasses
 import datetime
-import hashlib
 import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,14 +15,14 @@ from markupsafe import Markup
 
 from reproduce._report import tables
 from reproduce._report.charts import Chart, chart, number
-from reproduce._report.reading import Found, Run, measure
+from reproduce._report.reading import Run, RunsDirectory, measurement_key
 from rumi_tf.config.flags import as_flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import Row
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-COMPARED = 7  # lines in a chart: as many as there are colours and dashes
-OPENED = 2  # runs, with no more of which the first one is shown unfolded
+MAX_LINES = 7  # in a chart: the number of colours and dashes
+FEW_RUNS = 2  # with at most this many runs, the first one is unfolded
 STATUSES = ("finished", "unfinished", "damaged")
 ENVIRONMENT = ("rumi_tf", "commit", "tensorflow", "keras", "numpy", "python", "platform", "cpus",
                "threads", "devices", "replicas")  # fmt: skip
@@ -43,10 +42,10 @@ class Entry:
     """A cell of a table.
 
     Attributes:
-        text: that is shown.
-        key: that the column is sorted by: a number or a word; what is empty comes last.
-        link: id of the element that it leads to.
-        badge: whether it is shown as a label.
+        text: displayed text.
+        key: sort key, a number or a word; empty keys come last.
+        link: id of the element that the text links to.
+        badge: whether the text is shown as a badge.
     """
 
     text: str
@@ -57,7 +56,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A column of a table: its title, whether it holds numbers, and what they mean."""
+    """A column of a table: its title, whether it holds numbers, and its tooltip."""
 
     title: str
     numeric: bool = False
@@ -66,7 +65,7 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table that can be sorted; `words` of a row are what the filter looks at beside its text."""
+    """A sortable table; a row is (words, entries), and the filter searches both."""
 
     name: str
     columns: Sequence[Column]
@@ -75,7 +74,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What is shown of one run, unfolded."""
+    """Details of one run."""
 
     run: Run
     anchor: str
@@ -90,14 +89,14 @@ class Card:
     opened: bool
 
 
-def render(found: Found, runs_dir: Path, title: str, now: datetime.datetime) -> str:
-    """The page.
+def render(contents: RunsDirectory, runs_dir: Path, title: str, now: datetime.datetime) -> str:
+    """Renders the page.
 
     Args:
-        found: what there is to show.
-        runs_dir: where it was read.
-        title: of the page.
-        now: when it is made.
+        contents: the runs to show.
+        runs_dir: directory of the runs.
+        title: page title.
+        now: time shown on the page, in UTC.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
@@ -105,36 +104,22 @@ def render(found: Found, runs_dir: Path, title: str, now: datetime.datetime) -> 
     )  # fmt: skip
     environment.filters["number"] = number
     environment.filters["time"] = _time
-    style, script = (_source(name) for name in ("style.css", "script.js"))
-    runs = found.runs
+    style, script = (
+        Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+        for name in ("style.css", "script.js")
+    )
+    runs = contents.runs
     text = environment.get_template("page.html").render(
-        title=title, runs_dir=runs_dir, now=now, style=Markup(style), script=Markup(script),
-        policy=_policy(style, script), version=_versions(runs), mixtures=found.mixtures,
+        title=title, runs_dir=runs_dir, now=now, style=style, script=script,
+        version=_versions(runs), mixtures=contents.mixtures,
         counts=[(name, sum(run.status == name for run in runs)) for name in STATUSES],
         facts=_overview(runs), table=_runs_table(runs), compared=_compared(runs),
         rumi=_plain("rumi", tables.rumi_table(runs)), uac=_plain("uac", tables.uac_table(runs)),
         attention=[(run, _attention(run)) for run in runs if run.status != "finished"],
         cards=_cards(runs, runs_dir), better=BETTER, example=_example(runs_dir),
     )  # fmt: skip
-    # Names of files may hold what UTF-8 cannot.
+    # File names may contain characters that UTF-8 cannot encode.
     return text.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _source(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Lets the page do nothing but use its own style, script and pictures."""
-    return "; ".join(
-        ["default-src 'none'", "img-src data:", f"style-src {_hash(style)}",
-         f"script-src {_hash(script)}", "base-uri 'none'", "form-action 'none'"]
-    )  # fmt: skip
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 # ----- all runs -----------------------------------------------------------------------------------
@@ -151,33 +136,36 @@ def _overview(runs: Iterable[Run]) -> list[tuple[str, str]]:
 
 
 def _versions(runs: Iterable[Run]) -> list[tuple[int, list[tuple[str, str]]]]:
-    """How many runs were last started in every environment, and what it is."""
-    counted = collections.Counter(
+    """Number of runs last started in each environment, and the environment."""
+    environments = collections.Counter(
         tuple((name, tables.as_text(run.starts[-1].get(name))) for name in ENVIRONMENT)
         for run in runs
         if run.starts
     )
-    return [(n, [(k, v) for k, v in found if v]) for found, n in counted.most_common()]
+    return [
+        (count, [(name, value) for name, value in environment if value])
+        for environment, count in environments.most_common()
+    ]
 
 
 def _runs_table(runs: Sequence[Run]) -> Table:
     columns = [
-        Column("run", hint="the end of its directory's name"), Column("status"),
-        Column("data set"), Column("target", hint="what is to be learnt"), Column("objective"),
+        Column("run", hint="end of the directory name"), Column("status"),
+        Column("data set"), Column("target", hint="classes to learn"), Column("objective"),
         Column("seed", True), Column("iterations", True),
         *(Column(title, True, f"{name}: {BETTER[name]}") for name, title in METRICS.items()),
-        Column("embedding", hint="whose features the metrics are of: only values of one compare"),
+        Column("embedding", hint="features of the metrics; compare within one embedding only"),
         Column("training", True, "time of the iterations without evaluations"),
-        Column("settings", hint="that differ from the defaults, and between runs"),
+        Column("settings", hint="settings that differ from the defaults and between runs"),
     ]  # fmt: skip
-    chosen = [tables.settings(run.config) if run.config else [] for run in runs]
-    shared = set.intersection(*map(set, chosen)) if len(runs) > 1 else set()
+    settings = [tables.settings(run.config) if run.config else [] for run in runs]
+    shared = set.intersection(*map(set, settings)) if len(runs) > 1 else set()
     return Table(
         "runs",
         columns,
         [
-            (run.name, _row(k, run, [each for each in own if each not in shared]))
-            for k, (run, own) in enumerate(zip(runs, chosen, strict=True))
+            (run.name, _row(k, run, [each for each in of_run if each not in shared]))
+            for k, (run, of_run) in enumerate(zip(runs, settings, strict=True))
         ],
     )
 
@@ -198,7 +186,7 @@ def _row(position: int, run: Run, settings: Sequence[tables.Setting]) -> list[En
         *(_number(values.get(name)) for name in METRICS),
         _word(embedding),
         Entry(_time(run.seconds), "" if run.seconds is None else f"{run.seconds:.3f}"),
-        _word(tables.in_words(settings)),
+        _word(tables.as_line(settings)),
     ]  # fmt: skip
 
 
@@ -226,7 +214,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _plain(name: str, lines: Sequence[Mapping[str, str]]) -> Table | None:
-    """A table of texts, some of which begin with a number."""
+    """A table of texts; a column is numeric if one of its texts begins with a number."""
     if not lines:
         return None
     rows = [("", [Entry(text, _key(text)) for text in line.values()]) for line in lines]
@@ -248,31 +236,32 @@ def _is_number(text: str) -> bool:
 
 
 def _compared(runs: Iterable[Run]) -> list[tuple[Chart, str]]:
-    """FID of the runs on the same task, measured alike, and what is left out of each chart."""
-    tasks: dict[tuple, list[tuple[Run, list]]] = {}
+    """A chart of FID for each task and way of measuring, with a note on omitted runs."""
+    groups: dict[tuple, list[tuple[Run, list]]] = {}
     for run in runs:
         if run.config is None:
             continue
-        for how, points in _measured(run, "fid").items():
+        for key, points in _history(run, "fid").items():
             task = (run.config.dataset, str(run.config.split), _target(run.config))
-            tasks.setdefault((*task, *how), []).append((run, points))
-    found = []
-    for (dataset, split, target, embedding, _, n_generated, _), members in tasks.items():
+            groups.setdefault((*task, *key), []).append((run, points))
+    charts = []
+    for (dataset, split, target, embedding, _, n_generated, _), members in groups.items():
         if len(members) < 2 or all(len(points) < 2 for _, points in members):
-            continue  # the table of runs says as much
-        shown = sorted(members, key=lambda member: member[1][-1][1])[:COMPARED]
-        what = target if target == split else f"{split} {target}"
-        made = chart(
-            f"FID, {dataset} {what}, {embedding.rpartition('-')[0]}, {n_generated:,} images",
+            continue  # the table of runs already shows this
+        shown = sorted(members, key=lambda member: member[1][-1][1])[:MAX_LINES]
+        task_name = target if target == split else f"{split} {target}"
+        drawn = chart(
+            f"FID, {dataset} {task_name}, {embedding.rpartition('-')[0]}, {n_generated:,} images",
             [(_label(run, [other for other, _ in members]), points) for run, points in shown],
         )
-        left = len(members) - len(shown)
-        found.append((made, f"{left} with a higher last value are left out" if left else ""))
-    return [(made, note) for made, note in found if made]
+        omitted = len(members) - len(shown)
+        note = f"{omitted} runs with a higher last value are not shown" if omitted else ""
+        charts.append((drawn, note))
+    return [(drawn, note) for drawn, note in charts if drawn]
 
 
 def _label(run: Run, others: Sequence[Run]) -> str:
-    """As short as tells a run from the others."""
+    """The shortest label that distinguishes a run from the others."""
     same = [other for other in others if other.config.objective == run.config.objective]
     words = [run.config.objective]
     if len({other.config.seed for other in same}) > 1:
@@ -283,15 +272,15 @@ def _label(run: Run, others: Sequence[Run]) -> str:
 
 
 def _attention(run: Run) -> str:
-    """What is the matter with a run that is not finished, in a line."""
+    """Status of an unfinished or damaged run in a line."""
     if run.problems:
         return "; ".join(run.problems)
-    words = f"stands at iteration {run.iteration:,} of {run.config.iterations:,}"
+    status = f"is at iteration {run.iteration:,} of {run.config.iterations:,}"
     if run.written:
-        words += f", last written {run.written:%Y-%m-%d %H:%M} UTC"
-    if run.last_words:
-        words += f"; its log ends: {run.last_words}"
-    return words
+        status += f", last written {run.written:%Y-%m-%d %H:%M} UTC"
+    if run.last_log_line:
+        status += f"; its log ends with: {run.last_log_line}"
+    return status
 
 
 def _example(runs_dir: Path) -> str:
@@ -316,12 +305,12 @@ def _cards(runs: Sequence[Run], runs_dir: Path) -> list[Card]:
             facts=[(name, text) for name, text in _facts(run) if text],
             settings=tables.settings(run.config) if run.config else (),
             command=_command(run, runs_dir),
-            charts=[made for made in _charts(run) if made],
+            charts=[drawn for drawn in _charts(run) if drawn],
             image=_image(run),
             evaluations=run.final,
             headline=_headline(run),
             words=run.name,
-            opened=k == 0 and len(runs) <= OPENED,
+            opened=k == 0 and len(runs) <= FEW_RUNS,
         )
         for k, run in enumerate(runs)
     ]
@@ -337,15 +326,15 @@ def _facts(run: Run) -> list[tuple[str, str]]:
             ("seed", str(config.seed)),
             ("iterations", f"{run.iteration:,} of {config.iterations:,}"),
         ]  # fmt: skip
-    each = summary.get("milliseconds_per_iteration")
+    milliseconds = summary.get("milliseconds_per_iteration")
     images = [summary.get(name) for name in ("positives", "negatives")]
     return [
         *facts,
         ("images", " positive, ".join(f"{n:,}" for n in images) + " negative"
          if None not in images else ""),
-        ("an iteration takes", "" if each is None else f"{each:.4g} ms"),
-        ("all of them", _time(run.seconds)),
-        ("evaluations took", _time(summary.get("seconds_evaluating") or None)),
+        ("time per iteration", "" if milliseconds is None else f"{milliseconds:.4g} ms"),
+        ("training time", _time(run.seconds)),
+        ("evaluation time", _time(summary.get("seconds_evaluating") or None)),
         ("started", ", ".join(_moment(start.get("started")) for start in run.starts)),
         ("devices", tables.as_text(run.starts[-1].get("devices")) if run.starts else ""),
     ]  # fmt: skip
@@ -356,7 +345,7 @@ def _moment(started: Any) -> str:
 
 
 def _command(run: Run, runs_dir: Path) -> str:
-    """What trains the run, goes on with it, or finds it finished."""
+    """The command that trains or resumes the run."""
     if run.config is None:
         return ""
     config = dataclasses.replace(run.config, runs_dir=str(runs_dir))
@@ -371,36 +360,36 @@ def _headline(run: Run) -> str:
 
 
 def _charts(run: Run) -> list[Chart | None]:
-    def of_log(title: str, names: Iterable[str]) -> Chart | None:
+    def log_chart(title: str, names: Iterable[str]) -> Chart | None:
         return chart(title, [(name, run.log[name]) for name in names])
 
-    found = [
-        of_log("losses", [name for name in run.log if name.endswith("_loss")]),
-        of_log("scores of D", [name for name in run.log if name.startswith("score_")]),
-        of_log("diversity of pixels", [n for n in ("sample_std", "real_std") if n in run.log]),
+    charts = [
+        log_chart("losses", [name for name in run.log if name.endswith("_loss")]),
+        log_chart("scores of D", [name for name in run.log if name.startswith("score_")]),
+        log_chart("diversity of pixels", [n for n in ("sample_std", "real_std") if n in run.log]),
     ]
     for metric in ("fid", "kid"):
-        for (embedding, _, n_generated, _), points in _measured(run, metric).items():
+        for (embedding, _, n_generated, _), points in _history(run, metric).items():
             if len(points) > 1:
-                how = f"{embedding.rpartition('-')[0]}, {n_generated:,} images"
-                found.append(chart(f"{metric.upper()}, {how}", [(metric, points)]))
+                title = f"{metric.upper()}, {embedding.rpartition('-')[0]}, {n_generated:,} images"
+                charts.append(chart(title, [(metric, points)]))
     if run.curve:
         precision, recall = (values.tolist() for values in run.curve)
         points = list(zip(recall, precision, strict=True))
-        found.append(
+        charts.append(
             chart("precision against recall (PRD)", [("precision", points)], "recall", (0.0, 1.0))
         )
-    return found
+    return charts
 
 
-def _measured(run: Run, metric: str) -> dict[tuple, list[tuple[int, float]]]:
-    """How it was measured -> (iteration, value) pairs."""
-    found: dict[tuple, dict[int, float]] = {}
+def _history(run: Run, metric: str) -> dict[tuple, list[tuple[int, float]]]:
+    """(iteration, value) pairs of a metric by `measurement_key`."""
+    history: dict[tuple, dict[int, float]] = {}
     for rows in run.evaluations:
         for row in rows:
             if row.metric == metric and row.value is not None and math.isfinite(row.value):
-                found.setdefault(measure(rows[0]), {})[row.iteration] = row.value
-    return {how: sorted(points.items()) for how, points in found.items()}
+                history.setdefault(measurement_key(rows[0]), {})[row.iteration] = row.value
+    return {key: sorted(points.items()) for key, points in history.items()}
 
 
 def _image(run: Run) -> str:

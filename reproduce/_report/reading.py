@@ -1,4 +1,4 @@
-"""What run directories hold, read without trusting it: what is damaged becomes a line of text."""
+"""Reads run directories; damaged files are reported as lines of text."""
 
 import csv
 import dataclasses
@@ -19,26 +19,26 @@ from rumi_tf.evaluation.results import Row, by_evaluation, read_curve, read_rows
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import parse_json, read_csv, read_json
 
-GRID_WIDTH = 320  # pixels at most
-MANY = 60  # runs, with more of which grids are smaller
-MANY_GRID_WIDTH = 200
-GREYS, COLOURS = 16, 64  # in a grid
-MAX_PIXELS = 50_000_000  # a larger picture is no sample grid, and would fill the memory
-MOST_ITERATIONS = 2**53  # more are not exact as a float
-TAIL = 4096  # bytes at the end of a log that are looked at
-SIGNS = ("config.json", "log.csv", "data.json", "summary.json", "checkpoints", "lock")
+GRID_WIDTH = 320  # maximum width of a grid in pixels
+MANY_RUNS = 60  # with more runs, grids are smaller
+SMALL_GRID_WIDTH = 200
+GREYS, COLOURS = 16, 64  # palette sizes of grids
+MAX_PIXELS = 50_000_000  # larger pictures are not sample grids and would fill the memory
+MAX_ITERATIONS = 2**53  # larger integers are not exact as floats
+TAIL = 4096  # bytes read from the end of a log
+RUN_FILES = ("config.json", "log.csv", "data.json", "summary.json", "checkpoints", "lock")
 
 Value = TypeVar("Value")
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """The newest sample grid.
+    """The newest sample grid of a run.
 
     Attributes:
-        iteration: it is of.
-        png: a small PNG file.
-        width, height: in pixels.
+        iteration: iteration of the samples.
+        png: contents of a small PNG file.
+        width, height: size in pixels.
     """
 
     iteration: int
@@ -49,21 +49,21 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What there is of a run.
+    """Contents of a run directory.
 
     Attributes:
-        name: of its directory.
-        directory: the directory.
-        config: its settings; `None` if they cannot be read.
-        summary: what it says of itself at its end; `None` before.
-        starts: environments it was started in.
+        name: name of the directory.
+        directory: path of the directory.
+        config: resolved config; `None` if it cannot be read.
+        summary: contents of summary.json; `None` if the run is unfinished.
+        starts: environments in which the run was started.
         log: column of log.csv -> (iteration, value) pairs.
-        evaluations: rows of metrics.csv, an inner sequence per evaluation.
-        curve: precision and recall, (n,) each, of the last evaluation that has them.
-        grid: the newest.
-        problems: what is damaged, a line each.
-        written: when a file of it was last written.
-        last_words: the end of its log under `logs`, if it has one.
+        evaluations: rows of metrics.csv by evaluation.
+        curve: precision and recall, (n,) each, of the last evaluation with a PRD curve.
+        grid: the newest sample grid.
+        problems: damaged files, a line each.
+        written: time of the last write to the directory.
+        last_log_line: last line of the run's log in the directory `logs`.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Run:
     grid: Grid | None = None
     problems: tuple[str, ...] = ()
     written: datetime.datetime | None = None
-    last_words: str = ""
+    last_log_line: str = ""
 
     @property
     def status(self) -> str:
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def iteration(self) -> int:
-        """The last one that something was written of."""
+        """The last iteration in the log, the evaluations or the samples."""
         return max(
             [points[-1][0] for points in self.log.values()]
             + [rows[0].iteration for rows in self.evaluations]
@@ -98,88 +98,80 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """That all of its iterations took or would have taken in one process; `None` if unknown."""
-        each = (self.summary or {}).get("milliseconds_per_iteration")
-        return None if each is None else each * self.summary["iterations"] / 1000
+        """Training time of all iterations, from the mean per iteration; `None` if unknown."""
+        milliseconds = (self.summary or {}).get("milliseconds_per_iteration")
+        return None if milliseconds is None else milliseconds * self.summary["iterations"] / 1000
 
     @property
     def final(self) -> list[Sequence[Row]]:
-        """The last evaluation of the newest iteration, for each way of measuring."""
+        """The last evaluation at the newest iteration, for each `measurement_key`."""
         newest = max((rows[0].iteration for rows in self.evaluations), default=None)
-        found = {measure(r[0]): r for r in self.evaluations if r[0].iteration == newest}
-        return list(found.values())
+        final = {measurement_key(r[0]): r for r in self.evaluations if r[0].iteration == newest}
+        return list(final.values())
 
 
-def measure(row: Row) -> tuple[str, str, int, str]:
-    """What must be the same of two values of a metric that are compared."""
+def measurement_key(row: Row) -> tuple[str, str, int, str]:
+    """The properties of an evaluation; values are comparable only if they are equal."""
     return row.embedding, row.protocol, row.n_generated, row.reference
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What there is under --runs_dir.
+class RunsDirectory:
+    """Contents of --runs_dir.
 
     Attributes:
-        runs: in the order of their names.
-        mixtures: directories of sets of runs on the mixture of Gaussians.
+        runs: runs in the order of their names.
+        mixtures: names of directories with runs on the mixture of Gaussians.
     """
 
     runs: Sequence[Run]
     mixtures: Sequence[str]
 
 
-def read_runs(runs_dir: Path) -> Found:
+def read_runs(runs_dir: Path) -> RunsDirectory:
     """Reads all runs of a directory.
 
     Raises:
-        InvalidInput: it is no directory that can be read, or is a run itself.
+        InvalidInput: `runs_dir` is not a readable directory, or is itself a run.
     """
     if not runs_dir.is_dir():
         raise InvalidInput(
-            "runs_dir", f"{runs_dir} is not a directory; name the --runs_dir of reproduce.train"
+            "runs_dir", f"{runs_dir} is not a directory; pass the --runs_dir of reproduce.train"
         )
     if (runs_dir / "config.json").exists():
-        raise InvalidInput(
-            "runs_dir", f"{runs_dir} is a run itself; name the directory that it lies in"
-        )
+        raise InvalidInput("runs_dir", f"{runs_dir} is a run; pass its parent directory")
     try:
         directories = sorted(path for path in runs_dir.iterdir() if path.is_dir())
     except OSError as error:
         raise InvalidInput("runs_dir", f"cannot read {runs_dir}: {error.strerror}") from error
-    width = MANY_GRID_WIDTH if len(directories) > MANY else GRID_WIDTH
+    width = SMALL_GRID_WIDTH if len(directories) > MANY_RUNS else GRID_WIDTH
     runs, mixtures = [], []
     for path in directories:
-        if path.name.startswith(".") or not any((path / sign).exists() for sign in SIGNS):
+        if path.name.startswith(".") or not any((path / name).exists() for name in RUN_FILES):
             continue
         if _is_mixture(path / "config.json"):
             mixtures.append(path.name)
         else:
             runs.append(read_run(path, width))
-    return Found(runs, mixtures)
+    return RunsDirectory(runs, mixtures)
 
 
 def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
-    """Reads what there is of a run; never raises for what it finds.
+    """Reads a run directory; damaged files are listed in `problems` and raise no error.
 
     Args:
-        directory: of the run.
-        grid_width: pixels, at most, that its sample grid is made small to.
+        directory: the run directory.
+        grid_width: maximum width of the sample grid in pixels.
     """
     problems: list[str] = []
 
     def attempt(name: str, read: Callable[[Path], Value], default: Value) -> Value:
         path = directory / name
         try:
-            return read(_contained(path)) if path.exists() else default
-        except (
-            OSError,
-            ValueError,
-            ArithmeticError,
-            csv.Error,
-            InvalidInput,
-        ) as error:
-            told = error.strerror if isinstance(error, OSError) else str(error)
-            problems.append(f"{name}: {' '.join((told or 'cannot be read').split())[:200]}")
+            return read(_regular(path)) if path.exists() else default
+        except (OSError, ValueError, ArithmeticError, csv.Error, InvalidInput) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            problems.append(f"{name}: {' '.join((reason or 'cannot be read').split())[:200]}")
             return default
 
     config = attempt("config.json", _config, None)
@@ -188,8 +180,7 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
     summary = attempt("summary.json", _summary, None)
     if config and summary and summary["iterations"] != config.iterations:
         problems.append(
-            f"summary.json: is of {summary['iterations']} iterations, config.json of "
-            f"{config.iterations}"
+            f"summary.json: has {summary['iterations']} iterations, config.json {config.iterations}"
         )
     return Run(
         name=directory.name,
@@ -203,12 +194,12 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
         grid=attempt("samples", lambda path: _grid(path, grid_width), None),
         problems=tuple(problems),
         written=_written(directory),
-        last_words=_last_words(directory.parent / "logs" / f"{directory.name}.log"),
+        last_log_line=_last_line(directory.parent / "logs" / f"{directory.name}.log"),
     )
 
 
-def _contained(path: Path) -> Path:
-    """The path, unless it is of a pipe or a device, from which reading might never end."""
+def _regular(path: Path) -> Path:
+    """Returns `path` if it is a file or directory; reading a pipe or a device might not end."""
     if not (path.is_file() or path.is_dir()):
         raise ValueError("is neither a file nor a directory")
     return path
@@ -216,7 +207,7 @@ def _contained(path: Path) -> Path:
 
 def _is_mixture(path: Path) -> bool:
     try:
-        text = _contained(path).read_text(encoding="utf-8")
+        text = _regular(path).read_text(encoding="utf-8")
         return bool(parse_json(text)) and bool(MixtureConfig.from_json(text))
     except (OSError, ValueError, InvalidInput):
         return False
@@ -236,18 +227,18 @@ def _config(path: Path) -> RunConfig:
 def _summary(path: Path) -> dict:
     value = _json(path)
     if not _is_count(value.get("iterations")):
-        raise ValueError("does not say how many iterations there were")
+        raise ValueError("has no number of iterations")
     numbers = ("milliseconds_per_iteration", "seconds_evaluating", "positives", "negatives")
     for name in numbers:
         number = value.get(name)
-        known = isinstance(number, int | float) and math.isfinite(number)
-        if number is not None and not known:
+        is_finite = isinstance(number, int | float) and math.isfinite(number)
+        if number is not None and not is_finite:
             raise ValueError(f"{name} is not a number")
     return value
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_ITERATIONS
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ITERATIONS
 
 
 def _starts(path: Path) -> list[dict]:
@@ -263,7 +254,7 @@ def _log(path: Path) -> dict[str, list[tuple[int, float]]]:
         try:
             iteration = int(row.pop("iteration"))
             if not _is_count(iteration):
-                raise ValueError("no number of iterations")
+                raise ValueError("iteration is out of range")
             values = {name: float(text) for name, text in row.items()}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"line {number} is not a row of numbers") from error
@@ -276,25 +267,25 @@ def _log(path: Path) -> dict[str, list[tuple[int, float]]]:
 def _evaluations(path: Path) -> list[list[Row]]:
     rows: list[Row] = read_rows(path)
     if not all(_is_count(row.iteration) for row in rows):
-        raise ValueError("a number of iterations is out of range")
+        raise ValueError("an iteration is out of range")
     return by_evaluation(rows)
 
 
 def _grid(directory: Path, width: int) -> Grid | None:
     pictures = [path for path in directory.glob("*.png") if path.is_file()]
     numbers = {path.stem.removeprefix("iteration_"): path for path in pictures}
-    known = {int(text): path for text, path in numbers.items() if text.isdecimal()}
-    if not known:
+    by_iteration = {int(text): path for text, path in numbers.items() if text.isdecimal()}
+    if not by_iteration:
         return None
-    iteration = max(known)
-    path = known[iteration]
+    iteration = max(by_iteration)
+    path = by_iteration[iteration]
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{path.name} has more than {MAX_PIXELS:,} pixels")
             small = _small(picture, width)
-    except (Image.DecompressionBombError, SyntaxError) as error:  # both are Pillow's
-        raise ValueError(f"{path.name} is not a picture") from error
+    except (Image.DecompressionBombError, SyntaxError) as error:  # Pillow raises both
+        raise ValueError(f"{path.name} is not a PNG file") from error
     except OSError as error:
         raise ValueError(f"{path.name} cannot be read") from error
     buffer = io.BytesIO()
@@ -303,7 +294,7 @@ def _grid(directory: Path, width: int) -> Grid | None:
 
 
 def _small(picture: Image.Image, width: int) -> Image.Image:
-    """At most `width` wide and of few colours, on white."""
+    """The picture on white, at most `width` pixels wide, with a small palette."""
     full = picture.convert("RGBA")
     white = Image.new("RGBA", full.size, "white")
     flat = Image.alpha_composite(white, full).convert("RGB")
@@ -311,7 +302,7 @@ def _small(picture: Image.Image, width: int) -> Image.Image:
         size = width, max(1, round(flat.height * width / flat.width))
         flat = flat.resize(size, Image.Resampling.LANCZOS)
     channels = np.asarray(flat)
-    if (channels.max(axis=2) - channels.min(axis=2)).max() <= 8:  # grey
+    if (channels.max(axis=2) - channels.min(axis=2)).max() <= 8:  # nearly grey
         return flat.convert("L").quantize(GREYS)
     return flat.quantize(COLOURS)
 
@@ -324,9 +315,9 @@ def _written(directory: Path) -> datetime.datetime | None:
         return None
 
 
-def _last_words(path: Path) -> str:
+def _last_line(path: Path) -> str:
     try:
-        with open(_contained(path), "rb") as file:
+        with open(_regular(path), "rb") as file:
             file.seek(max(0, os.path.getsize(path) - TAIL))
             lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the report says of runs in tables: settings, results beside the papers'."""
+"""Tables of the report: settings of runs, and results next to the papers' values."""
 
 import contextlib
 import dataclasses
@@ -6,25 +6,24 @@ import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from reproduce import uac_table2
-from reproduce._report.reading import Run, measure
+from reproduce._report.reading import Run, measurement_key
 from rumi_tf.config.run import RunConfig
-from rumi_tf.experiments import paper_grid, paper_table1
+from rumi_tf.experiments import paper_grid, paper_table1, uac_table2
 from rumi_tf.experiments.sweep import Cell, Outcome
 from rumi_tf.runs import resolve
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
 
-# What says which task a run is on, and which run of it; the rest are its settings.
+# Fields that identify the task and the run; the other fields are its settings.
 TASK = ("dataset", "split", "minority_class", "positive_classes", "negative_classes", "attribute",
         "objective", "seed")  # fmt: skip
-PLACES = ("runs_dir", "data_dir", "cache_dir", "inception_weights")
+PATHS = ("runs_dir", "data_dir", "cache_dir", "inception_weights")
 PAPERS_ATTRIBUTE = "Male"
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A setting that is not the default of the run's task and objective."""
+    """A setting that differs from the default of the run's task and objective."""
 
     name: str
     value: str
@@ -33,14 +32,14 @@ class Setting:
 
 
 def settings(config: RunConfig) -> list[Setting]:
-    """What was chosen for a run, but for its task and the places of files."""
+    """The settings of a run that differ from the defaults, without its task and file paths."""
     fields = {f.name: f for f in dataclasses.fields(config)}
     task = {name: getattr(config, name) for name in TASK if name != "seed"}
     defaults = _defaults(tuple(task.items()))
     return [
         Setting(name, as_text(value), as_text(defaults[name]), field.metadata["identity"])
         for name, field in fields.items()
-        if name not in (*TASK, *PLACES)
+        if name not in (*TASK, *PATHS)
         and (value := getattr(config, name)) not in (defaults[name], field.default)
     ]
 
@@ -48,13 +47,13 @@ def settings(config: RunConfig) -> list[Setting]:
 @functools.cache
 def _defaults(task: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
     config = RunConfig(**dict(task))
-    with contextlib.suppress(InvalidInput):  # such as an objective that this version does not know
+    with contextlib.suppress(InvalidInput):  # for example an objective of another version
         config = resolve.resolve(config)
     return dataclasses.asdict(config)
 
 
 def as_text(value: Any) -> str:
-    """A value as a flag has it."""
+    """A value in the format of a flag."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):
@@ -62,20 +61,20 @@ def as_text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def in_words(chosen: Iterable[Setting]) -> str:
-    """The settings that decide the result on a line, without the iterations, a column of theirs."""
+def as_line(settings: Iterable[Setting]) -> str:
+    """The settings that affect the result on a line, without iterations, which have a column."""
     return " ".join(
-        f"{each.name}={each.value}"
-        for each in chosen
-        if each.identity and each.name != "iterations"
+        f"{setting.name}={setting.value}"
+        for setting in settings
+        if setting.identity and setting.name != "iterations"
     )
 
 
 def rumi_table(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Table 1 of the Rumi-GAN paper by the finished runs on an under-represented class.
+    """Table 1 of the Rumi-GAN paper from the finished runs on an under-represented class.
 
-    Runs are put together only if all but class and seed is the same. Of a data set that the paper
-    has, models without a run have a line as well. Empty if no run is of that kind.
+    Runs are averaged only if they differ in nothing but class and seed. For the paper's data sets,
+    models without a run have a line too. The table is empty if there are no such runs.
     """
     members = [
         run
@@ -91,9 +90,9 @@ def rumi_table(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 
 def uac_table(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Table 2 of the UAC-GAN paper by the finished conditional runs on all classes.
+    """Table 2 of the UAC-GAN paper from the finished conditional runs on all classes.
 
-    As `rumi_table` otherwise.
+    See `rumi_table`.
     """
     members = [
         run
@@ -122,24 +121,24 @@ def _summaries(
     summarise: Callable[[Sequence[Outcome]], list[dict[str, str]]],
     titles: Mapping[str, str],
 ) -> list[dict[str, str]]:
-    """A line for every set of runs that differ in class and seed alone."""
+    """A line for each group of runs that differ only in class and seed."""
     groups: dict[tuple, list[Outcome]] = {}
-    chosen: dict[tuple, str] = {}
+    group_settings: dict[tuple, str] = {}
     for run in runs:
         config = run.config
         place = {
             "data set": config.dataset, "class": str(config.minority_class),
             "model": titles[config.objective], "run seed": str(config.seed),
         }  # fmt: skip
-        same = {**config.identity(), "minority_class": None, "seed": None}
+        shared = {**config.identity(), "minority_class": None, "seed": None}
         for rows in run.final:
             if rows[0].iteration != config.iterations:
                 continue
-            key = (repr(sorted(same.items())), *measure(rows[0])[:3])
-            chosen[key] = in_words(settings(config))
+            key = (repr(sorted(shared.items())), *measurement_key(rows[0])[:3])
+            group_settings[key] = as_line(settings(config))
             groups.setdefault(key, []).append(Outcome(Cell(config, place), "reused", rows))
     return [
-        {**line, "settings": chosen[key]}
+        {**line, "settings": group_settings[key]}
         for key, members in groups.items()
         for line in summarise(members)
     ]
@@ -148,18 +147,18 @@ def _summaries(
 def _with_missing(
     lines: Sequence[dict[str, str]], paper: Mapping[tuple[str, str], Mapping[str, str]]
 ) -> list[dict[str, str]]:
-    """The lines by data set, in the order of the paper, and lines for its models without a run."""
+    """The lines by data set in the order of the paper, with a line for each model without a run."""
     if not lines:
         return []
     columns = dict.fromkeys(lines[0], "")
     datasets = sorted({line["data set"] for line in lines})
     table = []
     for dataset in datasets:
-        own = [line for line in lines if line["data set"] == dataset]
+        measured = [line for line in lines if line["data set"] == dataset]
         published = [model for name, model in paper if name == dataset]
-        others = dict.fromkeys(line["model"] for line in own if line["model"] not in published)
+        others = dict.fromkeys(line["model"] for line in measured if line["model"] not in published)
         for model in (*published, *others):
             missing = {"data set": dataset, "model": model, **paper.get((dataset, model), {}),
                        "settings": "not run"}  # fmt: skip
-            table += [line for line in own if line["model"] == model] or [{**columns, **missing}]
+            table += [line for line in measured if line["model"] == model] or [columns | missing]
     return table

@@ -1,4 +1,4 @@
-"""What the benchmarks count and compare."""
+"""Counts and comparisons of the benchmarks."""
 
 import sys
 from types import SimpleNamespace
@@ -20,11 +20,10 @@ from reproduce._benchmarks import (
 )
 from rumi_tf.data.loaders import load_images
 from rumi_tf.experiments import paper_grid
-from rumi_tf.utils import rng
 from rumi_tf.utils.io import read_csv
 
 
-def test_medians_are_of_the_times_in_turn(monkeypatch):
+def test_medians_of_alternating_calls(monkeypatch):
     clock = iter([0, 3, 10, 11, 20, 21, 30, 32, 40, 47, 50, 59])  # ours 3, 1, 7; other 1, 2, 9
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
     calls = []
@@ -34,7 +33,7 @@ def test_medians_are_of_the_times_in_turn(monkeypatch):
     assert line.ratio == 1.5 and line.row()["ratio"] == 1.5
 
 
-def test_operations_are_those_of_all_three_products_of_a_layer():
+def test_operations_count_all_three_matrix_products_of_a_layer():
     kernel = tf.Variable(tf.ones((30, 40)))
 
     def step(rows):
@@ -54,33 +53,39 @@ def test_operations_of_an_iteration_grow_with_the_batch():
 
 
 @pytest.mark.slow
-def test_a_stepper_trains_so_many_iterations(monkeypatch):
+def test_a_stepper_trains_the_given_number_of_iterations(monkeypatch):
     models = []
-    make = steps.prepared
-    monkeypatch.setattr(steps, "prepared", lambda *of: models.append(made := make(*of)) or made)
+    prepared = steps.prepared
+
+    def recording(*args):
+        model, batches = prepared(*args)
+        models.append(model)
+        return model, batches
+
+    monkeypatch.setattr(steps, "prepared", recording)
     train = steps.stepper(steps.config_of("lsgan", width=0.1, batch_size=4))
     train()
-    assert int(models[0][0].iteration) == 2 * steps.ITERATIONS
+    assert int(models[0].iteration) == 2 * steps.ITERATIONS
 
 
-def test_the_hours_of_a_table_are_those_of_its_cells():
+def test_the_hours_of_a_table_are_the_sum_over_its_cells():
     runs = cost.durations(2, {"LSGAN": 0.36, "ACGAN": 0.72}, evaluation=60.0, last=180.0)
     # 10,000 iterations, 9 evaluations and a last one: 4,320 and 7,920 s, each twice.
     assert runs[10_000] == pytest.approx([4320, 7920] * 2)
-    found = cost.row("mnist", {"LSGAN, ms": "360"}, runs)
-    assert found["cells"] == "4" and found["LSGAN, ms"] == "360"
-    assert found["hours, 10,000 iterations, 1 at once"] == "6.8"
-    assert found["hours, 10,000 iterations, 110 at once"] == "2.2"
-    assert found["hours, 50,000 iterations, 1 at once"] == "30.8"
+    row = cost.row("mnist", {"LSGAN, ms": "360"}, runs)
+    assert row["cells"] == "4" and row["LSGAN, ms"] == "360"
+    assert row["hours, 10,000 iterations, 1 at once"] == "6.8"
+    assert row["hours, 10,000 iterations, 110 at once"] == "2.2"
+    assert row["hours, 50,000 iterations, 1 at once"] == "30.8"
 
 
 @pytest.mark.parametrize(("workers", "seconds"), [(1, 15), (2, 9), (3, 7), (5, 5), (9, 5)])
-def test_workers_take_the_next_cell_when_they_are_free(workers, seconds):
+def test_an_idle_worker_takes_the_next_cell(workers, seconds):
     assert cost.makespan([1, 2, 3, 4, 5], workers) == seconds
 
 
 @pytest.mark.parametrize(("dataset", "shape"), [("cifar10", (32, 32, 3)), ("celeba", (64, 64, 3))])
-def test_what_is_timed_is_a_cell_of_the_table_on_images_of_its_shape(dataset, shape):
+def test_costs_are_measured_on_cells_of_the_table_with_images_of_its_shape(dataset, shape):
     names = paper_grid.class_names(dataset)
     (cell,) = paper_grid.unbalanced_cells(
         "classes", dataset, names[0], ["acgan"], [0], {"width": 0.05}
@@ -93,20 +98,19 @@ def test_what_is_timed_is_a_cell_of_the_table_on_images_of_its_shape(dataset, sh
     assert cell.config.iterations == paper_grid.ITERATIONS[dataset] == cost.LENGTHS[1]
 
 
-def test_generators_of_known_quality_are_what_they_are_called():
-    own, others = np.arange(200), np.arange(1000, 2000)
-    made = {
-        name: generate(own, others, np.random.default_rng(0))
-        for name, generate in samples.GENERATORS.items()
-    }
-    perfect, wrong, few = made.values()
-    assert sorted(perfect) == list(own)
+def test_generators_of_known_quality_have_the_stated_faults():
+    target, others = np.arange(200), np.arange(1000, 2000)
+    perfect, wrong, few = (
+        generate(target, others, np.random.default_rng(0))
+        for generate in samples.GENERATORS.values()
+    )
+    assert sorted(perfect) == list(target)
     assert len(wrong) == 200 and np.isin(wrong, others).sum() == 20
-    assert len(set(wrong[np.isin(wrong, own)])) == 180
+    assert len(set(wrong[np.isin(wrong, target)])) == 180
     assert len(few) == 200 and set(few) <= set(range(20)) and len(set(few)) > 15
 
 
-def test_a_distance_is_in_spreads():
+def test_differences_of_generators_are_in_units_of_the_spread():
     draw = np.random.default_rng(0)
     perfect = draw.normal(0, 2, 5000)
     assert float(samples._apart(perfect + 6, perfect)) == pytest.approx(3, abs=0.1)
@@ -127,20 +131,20 @@ def test_generated_faces_are_read_like_celeba(tmp_path):
     assert pixels.min() < -0.5 and pixels.max() > 0.5 and np.ptp(pixels[0] - pixels[1]) > 0.5
 
 
-def test_many_faces_are_links_to_few(tmp_path):
+def test_many_faces_are_links_to_a_few(tmp_path):
     faces.write_faces(tmp_path, 6)
     faces.link_faces(tmp_path, 15, tmp_path / "many")
     values = {"dataset": "celeba", "split": "attribute"}
-    few, many = (load_images(steps.config_of("rumi_lsgan", data_dir=str(place), **values))
-                 for place in (tmp_path, tmp_path / "many"))  # fmt: skip
+    few, many = (load_images(steps.config_of("rumi_lsgan", data_dir=str(root), **values))
+                 for root in (tmp_path, tmp_path / "many"))  # fmt: skip
     assert many.labels.tolist() == [1, 0] * 7 + [1]
     np.testing.assert_array_equal(many.gather([4, 10, 14]), few.gather([4, 4, 2]))
 
 
-def test_curves_of_losses_are_those_of_the_logs(tmp_path):
+def test_loss_curves_are_those_of_the_logs(tmp_path):
     curves = [
         {"precision": p, "seed": str(s), "iteration": str(k), "d_loss": str(k / 10), "g_loss": "2"}
-        for p, s in precision.RUNS[:2]  # the third has diverged at once
+        for p, s in precision.RUNS[:2]  # the third run diverged
         for k in (5, 10)
     ]
     precision.save_curves(curves[:2], tmp_path / "a.csv", tmp_path / "a.png")
@@ -160,7 +164,7 @@ def test_the_last_quarter_is_weighted_by_iterations():
     assert precision.last_quarter(rows, "d_loss") == pytest.approx(losses[38:].mean())
 
 
-def test_every_topic_is_run_with_the_flags_and_those_that_fail_are_named(monkeypatch):
+def test_every_topic_runs_with_the_flags_and_failures_are_reported(monkeypatch):
     calls = []
 
     def run(words, stdin):
@@ -169,106 +173,8 @@ def test_every_topic_is_run_with_the_flags_and_those_that_fail_are_named(monkeyp
 
     monkeypatch.setattr(processes.subprocess, "run", run)
     topics = ["train", "metrics", "memory"]
-    found = list(processes.failures(topics, ["--width=0.5"]))
-    assert found == ["metrics failed (exit code 2)"]
+    (failure,) = processes.failures(topics, ["--width=0.5"])
+    assert "metrics" in failure and "2" in failure
     assert calls == [
         [sys.executable, "-m", "reproduce.benchmark", topic, "--width=0.5"] for topic in topics
     ]
-
-
-@pytest.fixture
-def pytorch():
-    pytest.importorskip("torch")
-    from reproduce._benchmarks import pytorch
-
-    return pytorch
-
-
-@pytest.fixture
-def pair(pytorch):
-    """A small model with random statistics, its batches, and its counterpart in PyTorch."""
-    config = steps.config_of("rumi_lsgan", width=0.2, batch_size=8, d_schedule="joint")
-    model, batches = steps.prepared(config)
-    draw = np.random.default_rng(0)
-    for network in (model.generator, model.discriminator):
-        network.set_weights([w + draw.uniform(0, 0.1, w.shape) for w in network.get_weights()])
-    theirs = pytorch.Trainer(config, (28, 28, 1))
-    copy_weights(theirs.generator, model.generator, made=order(7, 51))
-    copy_weights(theirs.discriminator, model.discriminator, taken=order(4, 26))
-    return config, model, batches, theirs
-
-
-def order(size, filters):
-    """Where a mirrored map in PyTorch's flat order, (C, H, W), stands in ours, (H, W, C)."""
-    places = np.arange(size * size * filters).reshape(size, size, filters)
-    return places[::-1, ::-1].transpose(2, 0, 1).ravel()
-
-
-def copy_weights(theirs, ours, made=None, taken=None):
-    """With mirrored kernels; `made` and `taken` are what flat layers make and the first takes."""
-    import torch
-
-    names = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias",
-             "moving_mean": "running_mean", "moving_variance": "running_var"}  # fmt: skip
-    layers = [layer for layer in [*ours._stack, getattr(ours, "_score", None)] if layer]
-    layers = [layer for layer in layers if layer.weights]
-    counterparts = [layer for layer in theirs if list(layer.parameters())]
-    for layer, counterpart in zip(layers, counterparts, strict=True):
-        for weight in layer.weights:
-            value = weight.numpy()
-            if value.ndim == 4:  # (H, W, A, B) -> (B, A, H, W)
-                value = value[::-1, ::-1].transpose(3, 2, 0, 1)
-            elif value.ndim == 2:
-                value, taken = value.T if taken is None else value.T[:, taken], None
-            if made is not None and len(value) == len(made):
-                value = value[made]
-            target = getattr(counterpart, names[weight.name])
-            assert target.shape == value.shape
-            target.data.copy_(torch.from_numpy(np.ascontiguousarray(value)))
-
-
-def as_torch(images):
-    """(B, H, W, C) -> (B, C, H, W), mirrored both ways."""
-    import torch
-
-    return torch.from_numpy(np.transpose(images, (0, 3, 1, 2))[:, :, ::-1, ::-1].copy())
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_the_networks_in_pytorch_are_ours(pair, training):
-    import torch
-
-    config, model, _, theirs = pair
-    noise = np.random.default_rng(1).normal(size=(8, config.latent_dim)).astype(np.float32)
-    images = model.generator(noise, training=training).numpy()
-    scores = model.discriminator(images, training=training)["score"].numpy()
-    assert images.std() > 0.01 and scores.std() > 0.01
-    with torch.no_grad():
-        for network in (theirs.generator, theirs.discriminator):
-            network.train(training)
-        made = theirs.generator(torch.from_numpy(noise))
-        np.testing.assert_allclose(made, as_torch(images), atol=1e-4)
-        judged = theirs.discriminator(as_torch(images))[:, 0]
-        np.testing.assert_allclose(judged, scores, atol=1e-4 * np.abs(scores).max())
-    for network, ours in (
-        (theirs.generator, model.generator),
-        (theirs.discriminator, model.discriminator),
-    ):
-        count = sum(np.prod(v.shape) for v in ours.trainable_variables)
-        assert sum(p.numel() for p in network.parameters()) == count
-
-
-def test_the_iteration_in_pytorch_has_the_losses_of_ours(pair):
-    import torch
-
-    config, model, batches, theirs = pair
-    for number in range(3):
-        batch = next(batches)
-        for tracker in model.trackers.values():
-            tracker.reset_state()
-        ours = model.train_step(batch)
-        noise = rng.normal((8, config.latent_dim), config.seed, "noise", number)
-        updates = [{r: as_torch(p["image"].numpy()) for r, p in u.items()} for u in batch]
-        d_losses, g_loss = theirs.iterate(updates, torch.from_numpy(noise.numpy()))
-        assert float(ours["d_loss"]) == pytest.approx(np.mean(d_losses), rel=1e-3)
-        assert float(ours["g_loss"]) == pytest.approx(g_loss, rel=1e-3)

@@ -14,16 +14,16 @@ from tests.conftest import command
 SEEDS = (0, 1)
 
 
-def cases(place, **given):
-    given = {"iterations": 20, "eval_every": 10, "runs_dir": str(place / "runs"), **given}
+def cases(root, **given):
+    given = {"iterations": 20, "eval_every": 10, "runs_dir": str(root / "runs"), **given}
     return few_images.cases_of(["mnist_5", "mnist_5"], SEEDS, given, [20, 50], few_images.MODELS)
 
 
-def test_models_differ_by_their_remedies_alone(tmp_path):
-    found = cases(tmp_path)
-    assert [case.name for case in found] == ["mnist_5_20", "mnist_5_50"]
+def test_models_differ_only_by_their_remedies(tmp_path):
+    size_cases = cases(tmp_path)
+    assert [case.name for case in size_cases] == ["mnist_5_20", "mnist_5_50"]
     recipe = recipes.settings("few_images", "mnist")
-    for case, size in zip(found, (20, 50), strict=True):
+    for case, size in zip(size_cases, (20, 50), strict=True):
         assert len({cell.config.hash() for cell in case.cells}) == len(few_images.MODELS) * 2
         for cell in case.cells:
             config, model = cell.config, cell.place["model"]
@@ -34,24 +34,24 @@ def test_models_differ_by_their_remedies_alone(tmp_path):
             assert config.generator_ema == expected
         # The models without remedies are those of Table 1.
         plain = {c.config for c in case.cells if c.place["model"] in ("LSGAN", "Rumi-LSGAN")}
-        chosen = {"iterations": 20, "minority_size": size, "runs_dir": str(tmp_path / "runs")}
-        of_table = paper_grid.unbalanced_cells(
-            "cases", "mnist", "5", ["lsgan", "rumi_lsgan"], SEEDS, {**chosen, "eval_every": 10}
+        given = {"iterations": 20, "minority_size": size, "runs_dir": str(tmp_path / "runs")}
+        table_cells = paper_grid.unbalanced_cells(
+            "cases", "mnist", "5", ["lsgan", "rumi_lsgan"], SEEDS, {**given, "eval_every": 10}
         )
-        assert plain == {cell.config for cell in of_table}
+        assert plain == {cell.config for cell in table_cells}
 
 
 @pytest.fixture
 def rows(tmp_path):
     """Rows of two cases. The last FID is 100 size + 10 model + 4 seed, the first 1,000 higher."""
-    found = cases(tmp_path)
-    for case, size in zip(found, (20, 50), strict=True):
+    size_cases = cases(tmp_path)
+    for case, size in zip(size_cases, (20, 50), strict=True):
         for number, cell in enumerate(case.cells):
             last = 100.0 * size + 10 * (number // 2) + 4 * cell.config.seed
             finish(cell, {10: last + 1000, 20: last}, curve(0.5))
-    found, missing = _cases.find(found, jobs=1)
+    results, missing = _cases.find(size_cases, jobs=1)
     assert not missing
-    return [row for case in found for row in few_images.measured(case)]
+    return [row for result in results for row in few_images.seed_means(result)]
 
 
 def test_rows_are_mean_and_deviation_over_seeds(rows):
@@ -82,9 +82,9 @@ def test_only_iterations_with_all_seeds_are_included(tmp_path):
     first, second = case.cells[:2]  # two seeds of LSGAN
     finish(first, {10: 1.0, 15: 2.0, 20: 3.0}, curve(0.5))
     finish(second, {5: 9.0, 10: 5.0, 20: 7.0}, curve(0.5))
-    few = _cases.Case(case.name, case.title, case.cells[:2])
-    (found,), _ = _cases.find([few], jobs=1)
-    fids = [row for row in few_images.measured(found) if row["metric"] == "fid"]
+    lsgan = _cases.Case(case.name, case.title, case.cells[:2])
+    (result,), _ = _cases.find([lsgan], jobs=1)
+    fids = [row for row in few_images.seed_means(result) if row["metric"] == "fid"]
     assert [(row["iteration"], row["mean"]) for row in fids] == [(10, 3.0), (20, 5.0)]
 
 

@@ -1,8 +1,10 @@
+"""Predictions and densities of the figures against closed forms."""
+
 import numpy as np
 from scipy.stats import norm
 
 from figures import _theorem1, uac_figure1_mog
-from figures._shares import predicted_shares
+from figures._mixtures import predicted_shares
 
 
 def test_predicted_shares_of_separate_classes():
@@ -13,11 +15,11 @@ def test_predicted_shares_of_separate_classes():
     positive = np.array([10, 0, 25, 0]) / 35
     negative = np.array([0, 30, 0, 75]) / 105
     for alpha_neg, share in ((-0.5, 0.5), (-0.2, 0.2), (0.0, 0.0), (1.0, 0.0)):
-        found = predicted_shares(labels, indices, 0.5, alpha_neg)
-        np.testing.assert_allclose(found, (1 - share) * positive + share * negative, atol=1e-9)
+        shares = predicted_shares(labels, indices, 0.5, alpha_neg)
+        np.testing.assert_allclose(shares, (1 - share) * positive + share * negative, atol=1e-9)
 
 
-def test_theorem_1s_conditional_is_the_minimum_and_the_search_finds_it():
+def test_the_conditional_of_theorem_1_is_the_minimum_and_the_search_finds_it():
     x = np.linspace(-4, 15, 300)
     joint = _theorem1.joint_density(x)
     classifier, weights = joint / joint.sum(0), joint.sum(0)
@@ -31,9 +33,9 @@ def test_theorem_1s_conditional_is_the_minimum_and_the_search_finds_it():
             other = np.random.default_rng(seed).dirichlet(np.ones(3), len(x)).T
             assert ((other * (twin - logs)).sum(0) >= value - 1e-12).all()
         np.testing.assert_array_equal(np.sort(best, axis=0)[:2], 0)
-        found = _theorem1.search(logs, twin)
-        assert _theorem1.total_variation(found, best, weights) < 0.01
-    # A twin that is less sure gives Bayes's decision, one that is surer the least likely label.
+        solution = _theorem1.search(logs, twin)
+        assert _theorem1.total_variation(solution, best, weights) < 0.01
+    # A less certain twin gives the Bayes decision, a more certain one the least likely label.
     np.testing.assert_array_equal(best.argmax(0), classifier.argmin(0))
     assert _theorem1.total_variation(_theorem1.search(logs, None), classifier, weights) < 1e-6
 
@@ -47,13 +49,13 @@ def test_tempering_with_power_1_changes_nothing():
     np.testing.assert_allclose(sharper, classifier**2 / (classifier**2).sum(0), rtol=1e-12)
 
 
-def test_kernel_densities_are_those_of_the_points():
+def test_kernel_densities_match_the_distribution_of_the_points():
     points = np.random.default_rng(0).normal(size=(2, 3, 20_000)) + np.arange(3)[:, None] * 3
     points[1, 2] = 7.0  # collapsed
-    found = uac_figure1_mog.densities(points)
+    densities = uac_figure1_mog.densities(points)
     expected = norm.pdf(uac_figure1_mog.GRID, 3)
-    assert np.abs(found[0, 1] - expected).max() < 0.02
-    assert np.abs(found[0, 3] - found[0, :3].mean(0)).max() < 0.06  # a wider kernel
-    assert np.isnan(found[1, 2]).all() and np.isfinite(found[1, [0, 1, 3]]).all()
-    points[1, 0, 7] = np.inf  # diverged, which is all of a run
+    assert np.abs(densities[0, 1] - expected).max() < 0.02
+    assert np.abs(densities[0, 3] - densities[0, :3].mean(0)).max() < 0.06  # a wider kernel
+    assert np.isnan(densities[1, 2]).all() and np.isfinite(densities[1, [0, 1, 3]]).all()
+    points[1, 0, 7] = np.inf  # a single infinite value marks the whole run as diverged
     assert np.isnan(uac_figure1_mog.densities(points)[1]).all()

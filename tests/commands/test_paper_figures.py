@@ -1,4 +1,4 @@
-"""Figures 2 to 4: what is drawn is a function of what the runs have left behind."""
+"""Figures 2 to 4 are drawn from the saved metrics and curves of runs."""
 
 import dataclasses
 import itertools
@@ -31,7 +31,7 @@ def curve(top, points=51):
     return top * np.sqrt(t), top * np.sqrt(1 - t)
 
 
-def measured(config, iteration, fid, prd=None, **other):
+def evaluation_rows(config, iteration, fid, prd=None, **other):
     """The rows of an evaluation."""
     protocol = protocol_for(config)
     row = Row(
@@ -47,12 +47,12 @@ def measured(config, iteration, fid, prd=None, **other):
 
 
 def finish(cell, fids, prd):
-    """Leaves behind what a finished run leaves: the last of `fids`, by iteration, with a curve."""
+    """Writes the files of a finished run: FIDs by iteration, and the PRD curve of the last one."""
     directory = directories.run_directory(cell.config)
     *before, last = fids.items()
     for iteration, fid in before:
-        append_rows(directory / "metrics.csv", measured(cell.config, iteration, fid))
-    append_rows(directory / "metrics.csv", measured(cell.config, *last, prd))
+        append_rows(directory / "metrics.csv", evaluation_rows(cell.config, iteration, fid))
+    append_rows(directory / "metrics.csv", evaluation_rows(cell.config, *last, prd))
     write_curve(directory / "prd.csv", prd)
     write_json(directory / "summary.json", {"iterations": cell.config.iterations})
 
@@ -70,9 +70,9 @@ def case(tmp_path):
 
 
 def test_bands_are_mean_and_deviation_over_seeds_against_numpy(case):
-    (found,), missing = _cases.find([case], jobs=1)
-    assert missing == [] and found.real is None  # nothing was trained, no data was read
-    drawn = _compared.comparison(found, published=False)
+    (result,), missing = _cases.find([case], jobs=1)
+    assert missing == [] and result.real is None  # nothing was trained, no data was read
+    drawn = _compared.comparison(result, published=False)
     assert list(drawn.bands) == ["LSGAN", "ACGAN", "Rumi-LSGAN"]
     for number, band in enumerate(drawn.bands.values(), start=1):
         steps = np.arange(2, 21, 2)
@@ -83,40 +83,40 @@ def test_bands_are_mean_and_deviation_over_seeds_against_numpy(case):
         np.testing.assert_allclose(band.mean - band.lower, np.std(fids, axis=0, ddof=1))
 
 
-def test_bands_are_drawn_where_all_runs_were_measured():
+def test_bands_cover_the_iterations_at_which_all_runs_were_measured():
     band = _compared.band([{5: 1.0, 10: 2.0}, {10: 4.0, 7: 9.0}])
     assert (band.iterations.tolist(), band.mean.tolist()) == ([10], [3.0])
-    alone = _compared.band([{10: 2.0, 5: 1.0}])
-    assert alone.lower.tolist() == alone.mean.tolist() == alone.upper.tolist() == [1.0, 2.0]
+    single = _compared.band([{10: 2.0, 5: 1.0}])
+    assert single.lower.tolist() == single.mean.tolist() == single.upper.tolist() == [1.0, 2.0]
     assert _compared.band([{5: 1.0}, {10: 2.0}]) is None and _compared.band([]) is None
 
 
 def test_curves_are_those_of_the_last_evaluation_and_their_mean(case):
-    (found,), _ = _cases.find([case], jobs=1)
-    drawn = _compared.comparison(found, published=False)
+    (result,), _ = _cases.find([case], jobs=1)
+    drawn = _compared.comparison(result, published=False)
     assert [len(drawn.runs[label]) for label in drawn.curves] == [3, 3, 3]
     mean = np.mean([curve(0.5 + 0.1 * seed) for seed in SEEDS], axis=0)
     np.testing.assert_allclose(drawn.curves["ACGAN"], mean)
-    # Another evaluation of the run has taken the place of its curve.
+    # The curve of another evaluation is not drawn.
     write_curve(directories.run_directory(case.cells[0].config) / "prd.csv", curve(0.9))
-    assert len(_compared.comparison(found, published=False).runs["LSGAN"]) == 2
+    assert len(_compared.comparison(result, published=False).runs["LSGAN"]) == 2
 
 
-def test_evaluations_of_another_kind_are_left_out(case):
+def test_evaluations_by_another_protocol_are_left_out(case):
     config = case.cells[0].config
     path = directories.run_directory(config) / "metrics.csv"
     before = outputs.evaluations(config)
     for other in ({"embedding": "inception-1"}, {"protocol": "uac_images"}, {"n_generated": 7}):
-        append_rows(path, measured(config, 20, 1.0, curve(0.9), **other))
+        append_rows(path, evaluation_rows(config, 20, 1.0, curve(0.9), **other))
     assert outputs.evaluations(config) == before and len(before) == 10
-    again = measured(config, 20, 3.0)
-    append_rows(path, again)
-    assert outputs.last_rows(config) == again
-    wanted = dataclasses.replace(config, embedding="inception")
-    assert outputs.last_rows(wanted)[0].value == 1.0
+    latest = evaluation_rows(config, 20, 3.0)
+    append_rows(path, latest)
+    assert outputs.last_rows(config) == latest
+    by_inception = dataclasses.replace(config, embedding="inception")
+    assert outputs.last_rows(by_inception)[0].value == 1.0
 
 
-def test_published_curves_are_the_authors_without_what_was_not_measured():
+def test_published_curves_are_the_authors_without_iteration_0():
     for dataset, split, points in (
         ("mnist", "even", 58), ("mnist", "overlap", 55), ("fashion_mnist", "overlap", 71),
     ):  # fmt: skip
@@ -129,7 +129,7 @@ def test_published_curves_are_the_authors_without_what_was_not_measured():
     assert _compared.published_bands("cifar10", "even") == {}
 
 
-def test_panels_show_what_the_runs_generate_and_conditional_models_the_wanted_classes(
+def test_panels_show_generated_images_and_conditional_models_get_the_positive_classes(
     case, monkeypatch, tmp_path
 ):
     class Sampler:
@@ -137,18 +137,18 @@ def test_panels_show_what_the_runs_generate_and_conditional_models_the_wanted_cl
             self.directory, self.conditional = directory, "acgan" in str(directory)
 
         def sample(self, num, seed, label):
-            asked.append((self.directory.parent.name.split("-")[2], seed, label))
+            calls.append((self.directory.parent.name.split("-")[2], seed, label))
             return np.zeros((num, 4, 4, 1), np.float32)
 
-    asked, shown = [], []
+    calls, plots = [], []
     monkeypatch.setattr(outputs, "load_sampler", Sampler)
-    monkeypatch.setattr(_compared.plotting, "save_panel_rows", lambda *args: shown.append(args))
-    (found,), _ = _cases.find([case], jobs=1)
+    monkeypatch.setattr(_compared.plotting, "save_panel_rows", lambda *args: plots.append(args))
+    (result,), _ = _cases.find([case], jobs=1)
     real = _cases.Real(np.ones((5, 4, 4, 1), np.float32), 12345, (0, 2, 4, 6, 8))
-    found = dataclasses.replace(found, real=real, outcomes=found.outcomes[1:])  # LSGAN 0 failed
-    paths = _compared.save_samples(tmp_path, "figure2", [found], 5)
-    assert asked == [("lsgan", 1, None), ("acgan", 0, real.classes), ("rumi_lsgan", 0, None)]
-    _, rows, columns = shown[0]
+    result = dataclasses.replace(result, real=real, outcomes=result.outcomes[1:])  # LSGAN 0 failed
+    paths = _compared.save_samples(tmp_path, "figure2", [result], 5)
+    assert calls == [("lsgan", 1, None), ("acgan", 0, real.classes), ("rumi_lsgan", 0, None)]
+    _, rows, columns = plots[0]
     assert columns == ["real", "LSGAN", "ACGAN", "Rumi-LSGAN"]
     assert list(rows) == ["MNIST, even digits: 12,345 images"]
     assert all(list(panels) == columns for panels in rows.values())
@@ -169,27 +169,27 @@ def test_cases_of_figure_4_are_cells_of_table_1():
     assert len({c.config.name() for c in table}) == 15
     assert len(_cases.unbalanced_cases(["mnist_5", "mnist_5"], SEEDS, given)) == 1
     for bad in ("mnist", "minst_5", "_5", "digits_"):
-        with pytest.raises(InvalidInput, match=r"--cases: .* is not DATASET_CLASS"):
+        with pytest.raises(InvalidInput, match=f"--cases: .*{bad}"):
             _cases.check_unbalanced([bad])
 
 
 @pytest.mark.parametrize("iterations, every", [(2, 1), (60, 6), (59, 5)])
-def test_runs_are_evaluated_ten_times_which_is_no_part_of_what_they_are(iterations, every):
+def test_runs_are_evaluated_ten_times_independent_of_their_identity(iterations, every):
     (case,) = _cases.subset_cases(["mnist_overlap"], [0], {"iterations": iterations})
     assert {cell.config.eval_every for cell in case.cells} == {every}
     (other,) = _cases.subset_cases(
         ["mnist_overlap"], [0], {"iterations": iterations, "eval_every": 9}
     )
     assert [c.config.name() for c in case.cells] == [c.config.name() for c in other.cells]
-    with pytest.raises(InvalidInput, match="--eval_every: must be at least 1"):
+    with pytest.raises(InvalidInput, match="--eval_every"):
         _cases.subset_cases(["mnist_overlap"], [0], {"eval_every": 0})
 
 
 def test_cases_are_those_of_the_flagfiles():
     cases = _cases.subset_cases(_cases.SUBSETS, [0], {})
-    found = [(c.config.dataset, c.config.split, c.config.iterations)
+    tasks = [(c.config.dataset, c.config.split, c.config.iterations)
              for case in cases for c in case.cells[:1]]  # fmt: skip
-    assert found == [
+    assert tasks == [
         ("mnist", "even", 29_500), ("mnist", "overlap", 36_200),
         ("fashion_mnist", "overlap", 36_000),
     ]  # fmt: skip
@@ -197,14 +197,14 @@ def test_cases_are_those_of_the_flagfiles():
 
 @pytest.fixture
 def damaged(tmp_path):
-    """A data directory whose Fashion-MNIST cannot be read."""
+    """A data directory with a damaged Fashion-MNIST."""
     (tmp_path / "data" / "fashion_mnist" / "3.0.1").mkdir(parents=True)
     (tmp_path / "data" / "fashion_mnist" / "3.0.1" / "dataset_info.json").write_text("{")
     return tmp_path / "data"
 
 
 @pytest.mark.slow
-def test_a_case_without_data_is_told_in_a_line_and_the_others_are_drawn(
+def test_a_case_without_data_is_reported_in_a_line_and_the_others_are_drawn(
     case, damaged, tmp_path, quick_command
 ):
     out = tmp_path / "out"
@@ -214,9 +214,9 @@ def test_a_case_without_data_is_told_in_a_line_and_the_others_are_drawn(
         f"--out={out}", "--published",
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    told = done.stderr.splitlines()
-    assert told[0] == "9 of 9 cells reused"
-    assert len(told) == 2 and told[1].startswith("fashion_overlap: --data_dir: ")
+    lines = done.stderr.splitlines()
+    assert lines[0] == "9 of 9 cells reused"
+    assert len(lines) == 2 and lines[1].startswith("fashion_overlap: --data_dir: ")
     names = ["figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv"]
     assert done.stdout.splitlines() == [str(out / name) for name in names]
     rows = read_csv(out / "figure3_fid.csv")
@@ -235,7 +235,7 @@ def test_a_case_without_data_is_told_in_a_line_and_the_others_are_drawn(
 
 
 @pytest.mark.slow
-def test_with_no_case_left_nothing_is_written(damaged, tmp_path, quick_command):
+def test_nothing_is_written_without_any_results(damaged, tmp_path, quick_command):
     done = quick_command(
         "figures.figure2", "--cases=fashion_overlap", f"--data_dir={damaged}",
         f"--runs_dir={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}",
@@ -245,7 +245,7 @@ def test_with_no_case_left_nothing_is_written(damaged, tmp_path, quick_command):
 
 
 def quick_classifiers(cells, monkeypatch):
-    """Leaves in the cache what the cells are measured by, and has it trained for a moment only."""
+    """Puts classifiers trained for a few updates into the cache that the cells use."""
     monkeypatch.setattr(classifier, "UPDATES", (5, 5))
     for config in {cell.config.image_size: cell.config for cell in cells}.values():
         load_embedding(config, load_images(config), "classifier")
@@ -255,8 +255,8 @@ def quick_classifiers(cells, monkeypatch):
 @pytest.mark.slow
 def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
     data = write_tfds(tmp_path, "fashion_mnist", {"train": bars(100), "test": bars(20)})
-    places = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
-    (case,) = _cases.subset_cases(["fashion_overlap"], [0], places)
+    paths = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
+    (case,) = _cases.subset_cases(["fashion_overlap"], [0], paths)
     quick_classifiers(case.cells, monkeypatch)
     shared = ("--cases=fashion_overlap", "--smoke", "--jobs=2", f"--data_dir={data}",
               f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}",
@@ -284,8 +284,8 @@ def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
 )
 def test_figure_4_of_celeba_from_the_official_files(tmp_path, monkeypatch, settings, sizes):
     data = write_tree(tmp_path / "celeba", count=300)
-    places = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
-    (case,) = _cases.unbalanced_cases(["celeba_Female"], [0], places, settings)
+    paths = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}
+    (case,) = _cases.unbalanced_cases(["celeba_Female"], [0], paths, settings)
     quick_classifiers(case.cells, monkeypatch)
     done = command(
         "figures.figure4", "--cases=celeba_Female", "--smoke", f"--settings={settings}",
@@ -295,10 +295,10 @@ def test_figure_4_of_celeba_from_the_official_files(tmp_path, monkeypatch, setti
     assert done.returncode == 0, done.stderr
     fids = [r for r in read_csv(tmp_path / "out" / "figure4_samples.csv") if r["metric"] == "fid"]
     assert [r["model"] for r in fids] == list(paper_grid.MODELS.values())
-    # Every picture but each fourth shows a woman; all of them are what the models are held to.
+    # Three of four images show a woman; all of these are reference images.
     assert {(r["target"], r["n_reference"]) for r in fids} == {("Female", "225")}
-    found = {json.loads(p.read_text())["image_size"] for p in tmp_path.glob("runs/*/config.json")}
-    assert found == sizes
+    configs = [json.loads(p.read_text()) for p in tmp_path.glob("runs/*/config.json")]
+    assert {config["image_size"] for config in configs} == sizes
 
 
 @pytest.mark.exhaustive

@@ -1,4 +1,4 @@
-"""The report in a real browser: Chromium without a window, driven by ChromeDriver."""
+"""The report in headless Chromium, driven by ChromeDriver."""
 
 import shutil
 
@@ -9,25 +9,25 @@ from tests.commands.test_report import NOW
 from tests.runs_on_disk import make_run
 
 pytestmark = pytest.mark.exhaustive
-WIDTH = 390  # of a phone
+WIDTH = 390  # screen width of a phone
 
 
 @pytest.fixture(scope="module")
 def browser():
     webdriver = pytest.importorskip("selenium.webdriver")
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    binary, driver = next(filter(None, found), None), shutil.which("chromedriver")
+    paths = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    binary, driver = next(filter(None, paths), None), shutil.which("chromedriver")
     if not binary or not driver:
-        pytest.skip("no Chromium with ChromeDriver here (Debian: chromium, chromium-driver)")
+        pytest.skip("needs Chromium and ChromeDriver (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for word in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-sync",
                  "disable-background-networking", "disable-component-update"):  # fmt: skip
         options.add_argument(f"--{word}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield started
-    started.quit()
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,15 @@ def address(tmp_path_factory):
     )  # fmt: skip
     make_run(runs_dir, {100: 50.0}, dataset="mnist", objective="acgan",
              note="a_long_word_without_a_break_" * 9)  # fmt: skip
-    found = reading.read_runs(runs_dir)
     path = runs_dir / "report.html"
-    path.write_text(page.render(found, runs_dir, "Runs " + "x" * 120, NOW), encoding="utf-8")
+    text = page.render(reading.read_runs(runs_dir), runs_dir, "Runs " + "x" * 120, NOW)
+    path.write_text(text, encoding="utf-8")
     return path.as_uri()
 
 
 @pytest.fixture
 def shown(browser, address):
-    """Opens the page for a kind of screen."""
+    """Opens the page at a screen width and colour scheme."""
 
     def show(width=1280, scheme="light"):
         browser.execute_cdp_cmd(
@@ -65,12 +65,11 @@ def shown(browser, address):
         return browser
 
     yield show
-    # It includes what the page's policy refused.
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # no errors
 
 
 def column(browser, title):
-    """Texts of the runs' column, as they stand on the screen."""
+    """Texts of a column of the visible runs, in display order."""
     return browser.execute_script(
         "return [...document.querySelectorAll('#runs-table tbody tr:not([hidden])')]"
         ".map(r => [...r.cells].find(c => c.dataset.label === arguments[0]).textContent)",
@@ -94,7 +93,7 @@ def click(browser, title, key=False):
 
 
 @pytest.mark.parametrize("key", [False, True], ids=["mouse", "keyboard"])
-def test_a_click_on_a_title_sorts_and_what_is_missing_comes_last(shown, key):
+def test_clicking_a_title_sorts_with_missing_values_last(shown, key):
     browser = shown()
     assert click(browser, "fid", key) == "ascending"
     assert column(browser, "fid") == ["9", "20.5", "50", "100", ""]
@@ -102,18 +101,18 @@ def test_a_click_on_a_title_sorts_and_what_is_missing_comes_last(shown, key):
     assert column(browser, "fid") == ["100", "50", "20.5", "9", ""]
     assert click(browser, "objective", key) == "ascending"
     assert column(browser, "objective") == ["acgan", "lsgan", "lsgan", "lsgan", "rumi_lsgan"]
-    assert column(browser, "fid")[1:4] == ["100", "20.5", "9"]  # as they stood before
+    assert column(browser, "fid")[1:4] == ["100", "20.5", "9"]  # the sort is stable
     states = browser.execute_script(
         "return [...document.querySelectorAll('#runs-table th')].map(t => t.ariaSort)"
     )
     assert sorted(set(states)) == ["ascending", "none"] and states.count("ascending") == 1
 
 
-def test_the_filter_leaves_rows_and_cards_that_have_all_words(shown):
+def test_the_filter_keeps_rows_and_cards_with_all_words(shown):
     browser = shown()
     field = browser.find_element("id", "filter")
     field.send_keys("LSGAN finished digits")
-    assert column(browser, "seed") == ["0", "1", "2", "0"]  # "unfinished" has the word in it
+    assert column(browser, "seed") == ["0", "1", "2", "0"]  # "unfinished" contains "finished"
     field.send_keys(" seed2")
     assert column(browser, "seed") == ["2"]
     assert browser.find_element("id", "shown").text == "1 of 5 runs"
@@ -133,14 +132,14 @@ def test_a_link_unfolds_the_run(shown):
 
 
 def brightness(browser):
-    """Of background and text, in [0, 255]."""
+    """Brightness of background and text, in [0, 255]."""
     colours = browser.execute_script(
         "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
     )
     return [sum(map(int, c[c.index("(") + 1 : -1].split(", ")[:3])) / 3 for c in colours]
 
 
-def test_it_is_dark_where_the_system_is_and_the_button_changes_that(shown):
+def test_the_theme_follows_the_system_and_the_button_changes_it(shown):
     browser = shown(scheme="light")
     back, text = brightness(browser)
     assert back > 200 > 60 > text
@@ -167,11 +166,11 @@ def test_nothing_is_wider_than_the_screen(shown, width):
         " ...[...document.querySelectorAll('.scroll')].map(e => e.scrollWidth)]"
     )
     assert wide[0] <= width
-    if width <= WIDTH:  # there tables are no wider either
+    if width <= WIDTH:  # on a phone, tables fit too
         assert max(wide) <= width
 
 
-def test_everything_is_there_without_the_script(shown):
+def test_all_runs_are_shown_without_javascript(shown):
     browser = shown()
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.refresh()

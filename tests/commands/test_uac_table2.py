@@ -1,4 +1,4 @@
-"""Table 2 and the panel of UAC-GAN: which cells there are, and what is said of known rows."""
+"""Table 2 and the samples of UAC-GAN: cells, and summaries of known rows."""
 
 import dataclasses
 
@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 
 from figures import uac_figure1
-from reproduce import uac_table2
 from rumi_tf.evaluation.results import Row
-from rumi_tf.experiments import paper_grid, sweep
+from rumi_tf.experiments import paper_grid, sweep, uac_table2
 from rumi_tf.utils.io import read_csv
 from tests.conftest import command
 
 
-class Wanted:
-    """Values of the flags that name cells."""
+class Args:
+    """Values of the flags that select cells."""
 
     models, seeds, smoke = ["acgan", "uacgan"], ["0", "3"], False
 
@@ -25,8 +24,8 @@ def no_flags(monkeypatch):
 
 
 @pytest.mark.parametrize("dataset, batches", [("mnist", 235), ("cifar10", 196)])
-def test_cells_are_of_the_published_code_on_all_images(dataset, batches):
-    cells = uac_table2.cells_of(Wanted, dataset)
+def test_cells_use_the_published_settings_on_all_images(dataset, batches):
+    cells = uac_table2.cells_of(Args, dataset)
     assert [cell.title for cell in cells] == [
         f"{dataset} {model} {seed}" for model in ("AC-GAN", "UAC-GAN") for seed in (0, 3)
     ]
@@ -44,7 +43,7 @@ def test_cells_are_of_the_published_code_on_all_images(dataset, batches):
 
 def outcome(model, seed, embedding="inception_299-8f", changed=None, **values):
     objective = {title: name for name, title in uac_table2.MODELS.items()}[model]
-    (cell,) = uac_table2._cells_of_model(objective, "mnist", [seed], {})
+    (cell,) = uac_table2.cells_of_model(objective, "mnist", [seed], {})
     config = dataclasses.replace(cell.config, **(changed or {}))
     rows = [
         Row(
@@ -58,7 +57,7 @@ def outcome(model, seed, embedding="inception_299-8f", changed=None, **values):
     return sweep.Outcome(sweep.Cell(config, place), "done", rows)
 
 
-def test_mean_and_deviation_over_seeds_beside_the_papers():
+def test_mean_and_deviation_over_seeds_next_to_the_papers_values():
     table = uac_table2.summarise(
         [
             outcome("AC-GAN", 0, fid=4.0, inception_score=2.0, intra_class_distance=5.0),
@@ -77,7 +76,7 @@ def test_mean_and_deviation_over_seeds_beside_the_papers():
 
 
 @pytest.mark.parametrize(
-    "model, changed, said",
+    "model, changed, difference",
     [
         ("AC-GAN", {}, "+1.83"),
         ("AC-GAN", {"embedding": "classifier-8f"}, "other embedding"),
@@ -96,22 +95,23 @@ def test_mean_and_deviation_over_seeds_beside_the_papers():
         ),
     ],
 )
-def test_a_difference_is_shown_where_all_is_as_in_the_paper(model, changed, said):
+def test_a_difference_is_shown_only_for_the_papers_settings(model, changed, difference):
     runs = [outcome(model, k, fid=fid, **changed) for k, fid in enumerate((5.0, 7.0))]
     (line,) = uac_table2.summarise(runs)
-    assert line["difference in fid"] == said
-    assert line["difference in inception_score"] == (said if said.startswith("other") else "")
+    assert line["difference in fid"] == difference
+    reason = difference if difference.startswith("other") else ""
+    assert line["difference in inception_score"] == reason
 
 
-def test_published_values_are_there_for_every_data_set_and_model_of_the_paper():
+def test_published_values_cover_every_data_set_and_model_of_the_paper():
     values = {(line["dataset"], line["model"]) for line in read_csv(uac_table2.PAPER)}
     models = ("AC-GAN", "TAC-GAN", "UAC-GAN")
     assert values == {(data, model) for data in ("mnist", "cifar10") for model in models}
 
 
-def test_diversity_of_every_class_beside_that_of_real_images():
-    rows = outcome("UAC-GAN", 0, intra_class_distance=3.0, intra_class_distance_cat=2.0, fid=1.0)
-    lines = uac_figure1.diversity("pets", {"cat": 4.0, "dog": 6.0}, {"UAC-GAN": rows.rows})
+def test_diversity_of_every_class_next_to_that_of_real_images():
+    run = outcome("UAC-GAN", 0, intra_class_distance=3.0, intra_class_distance_cat=2.0, fid=1.0)
+    lines = uac_figure1.diversity("pets", {"cat": 4.0, "dog": 6.0}, {"UAC-GAN": run.rows})
     assert lines == [
         {"data set": "pets", "class": "cat", "real": "4", "UAC-GAN": "2"},
         {"data set": "pets", "class": "dog", "real": "6", "UAC-GAN": ""},
@@ -119,20 +119,20 @@ def test_diversity_of_every_class_beside_that_of_real_images():
     ]
 
 
-@pytest.mark.parametrize("short", [0, 1])
-def test_a_model_that_one_data_set_lacks_is_empty_there(short):
-    kinds = [["AC-GAN", "TAC-GAN"], ["AC-GAN", "TAC-GAN"]]
-    del kinds[short][1]
-    lines = [{"data set": str(k), **dict.fromkeys(kind, "1")} for k, kind in enumerate(kinds)]
-    found = uac_figure1.with_all_columns(lines)
-    assert [set(line) for line in found] == [{"data set", "AC-GAN", "TAC-GAN"}] * 2
-    assert [line["TAC-GAN"] for line in found] == ["" if k == short else "1" for k in range(2)]
+@pytest.mark.parametrize("incomplete", [0, 1])
+def test_a_model_without_a_run_on_a_data_set_is_empty_there(incomplete):
+    models = [["AC-GAN", "TAC-GAN"], ["AC-GAN", "TAC-GAN"]]
+    del models[incomplete][1]
+    lines = [{"data set": str(k), **dict.fromkeys(names, "1")} for k, names in enumerate(models)]
+    full = uac_figure1.with_all_columns(lines)
+    assert [set(line) for line in full] == [{"data set", "AC-GAN", "TAC-GAN"}] * 2
+    assert [line["TAC-GAN"] for line in full] == ["" if k == incomplete else "1" for k in range(2)]
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
 def test_the_table_and_the_figure_share_their_runs(tmp_path):
-    """The commands themselves: a cell is trained by the one and drawn by the other."""
+    """The table trains a cell and the figure draws it."""
     words = ("--datasets=digits", "--smoke", "--models=uacgan", f"--out={tmp_path}",
              f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={tmp_path / 'cache'}")  # fmt: skip
     done = command("reproduce.uac_table2", *words)

@@ -3,26 +3,26 @@
   const byId = (id) => document.getElementById(id);
   const reveal = (element) => { if (element) element.hidden = false; };
 
-  // Theme: that of the system, until one is chosen. A page from a file may have no storage.
+  // Theme: the system's by default. Pages opened from a file may have no storage.
   const THEMES = ["auto", "light", "dark"];
-  const kept = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
-  const keep = (theme) => { try { localStorage.setItem("theme", theme); } catch { /* not kept */ } };
+  const load = () => { try { return localStorage.getItem("theme"); } catch { return null; } };
+  const save = (theme) => { try { localStorage.setItem("theme", theme); } catch { /* no storage */ } };
   const button = byId("theme");
-  const wear = (theme) => {
+  const apply = (theme) => {
     document.documentElement.dataset.theme = theme;
     button.textContent = `theme: ${theme}`;
   };
-  wear(THEMES.includes(kept()) ? kept() : "auto");
+  apply(THEMES.includes(load()) ? load() : "auto");
   button.addEventListener("click", () => {
-    const now = document.documentElement.dataset.theme;
-    const next = THEMES[(THEMES.indexOf(now) + 1) % THEMES.length];
-    wear(next);
-    keep(next);
+    const current = document.documentElement.dataset.theme;
+    const next = THEMES[(THEMES.indexOf(current) + 1) % THEMES.length];
+    apply(next);
+    save(next);
   });
   reveal(button);
 
-  // Sorting: by number or word; rows without a value come last either way.
-  const compared = (a, b, numeric) => {
+  // Sorting by number or word; rows without a value always come last.
+  const compare = (a, b, numeric) => {
     if (numeric) {
       const [x, y] = [Number(a), Number(b)];
       if (!Number.isNaN(x) && !Number.isNaN(y)) return x - y;
@@ -39,7 +39,7 @@
     const rows = [...table.tBodies[0].rows].sort((one, other) => {
       const [a, b] = [key(one), key(other)];
       if (a === "" || b === "") return (a === "") - (b === "");
-      return (down ? -1 : 1) * compared(a, b, numeric);
+      return (down ? -1 : 1) * compare(a, b, numeric);
     });
     table.tBodies[0].append(...rows);
   };
@@ -49,26 +49,26 @@
     });
   }
 
-  // Filter: rows of the table of runs and their cards, by all words.
+  // Filter: keeps the rows and cards of runs that contain all words.
   const filter = byId("filter");
   if (filter) {
     const rows = [...byId("runs-table").tBodies[0].rows];
     const texts = new Map(rows.map((row) => [
       row.dataset.words, `${row.dataset.words} ${row.textContent}`.toLowerCase()]));
     const cards = [...document.querySelectorAll("details.card")];
-    const narrow = () => {
+    const update = () => {
       const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const fits = (name) => words.every((word) => texts.get(name).includes(word));
-      for (const each of [...rows, ...cards]) each.hidden = !fits(each.dataset.words);
+      const matches = (name) => words.every((word) => texts.get(name).includes(word));
+      for (const each of [...rows, ...cards]) each.hidden = !matches(each.dataset.words);
       const count = rows.filter((row) => !row.hidden).length;
       byId("shown").textContent = words.length ? `${count} of ${rows.length} runs` : "";
     };
-    filter.addEventListener("input", narrow);
+    filter.addEventListener("input", update);
     reveal(filter.closest(".filter"));
-    if (filter.value) narrow(); // the browser may have kept it over a reload
+    if (filter.value) update(); // browsers may restore the text after a reload
   }
 
-  // A link to a run unfolds it.
+  // Following a link to a run unfolds it.
   const unfold = () => {
     const card = byId(decodeURIComponent(location.hash.slice(1)));
     if (card instanceof HTMLDetailsElement) card.open = true;
@@ -80,12 +80,12 @@
     });
   }
   unfold();
-  const all = (open) => () => {
+  const setAll = (open) => () => {
     for (const card of document.querySelectorAll("details.card:not([hidden])")) card.open = open;
   };
   if (byId("unfold")) {
-    byId("unfold").addEventListener("click", all(true));
-    byId("fold").addEventListener("click", all(false));
+    byId("unfold").addEventListener("click", setAll(true));
+    byId("fold").addEventListener("click", setAll(false));
     reveal(document.querySelector(".folding"));
   }
 })();
