@@ -211,7 +211,7 @@ def _save_generated(out: Path, repetition: Any, generated: Mapping[Any, Any]) ->
     from rumi_tf import plotting
     from rumi_tf.experiments import augment
 
-    directory = out / "generated" / augment.folder_of(repetition.class_name)
+    directory = out / "generated" / augment.folder_name(repetition.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
     augment.save_images(directory, runs)
     real = repetition.minority_train

@@ -165,7 +165,7 @@ def _all(args: flags.FlagValues, out: Path) -> None:
     metrics.check(_real_images(args))
     section = args.flags_by_module_dict()[_SECTION["module_name"]]
     given = [flag.serialize() for flag in section if flag.present]
-    with cli.terminable():
+    with cli.sigterm_as_interrupt():
         paper_grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
 
 

@@ -77,7 +77,7 @@ def main() -> None:
         for name in RunConfig.__dataclass_fields__
         if name in flag_values and flag_values[name].present
     }
-    report = evaluate_images.assess(
+    report = evaluate_images.evaluate(
         saved_model=_path(flag_values.saved_model),
         images=_path(flag_values.images),
         reference=_path(flag_values.reference),

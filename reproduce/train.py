@@ -45,7 +45,7 @@ def main() -> None:
     """Trains, then prints the paths of the results."""
     config = RunConfig.from_flags(flags.FLAGS)
     with cli.quiet_import():
-        from rumi_tf.data.splits import held_out
+        from rumi_tf.data.splits import holdout_indices
         from rumi_tf.runs import directories, outputs, resolve
         from rumi_tf.training import build, train
     config = resolve.resolve(config)
@@ -62,7 +62,7 @@ def main() -> None:
             named = printable(", ".join(images.class_names[k] for k in classes))
             print(f"{side}s: {len(split.indices[side])} images ({named})")
         if config.holdout:
-            print(f"held out:  {len(held_out(config, images.labels))} images")
+            print(f"held out:  {len(holdout_indices(config, images.labels))} images")
         print(f"run directory: {directories.run_directory(config)}")
         return
     run = train.train(config)

@@ -23,7 +23,7 @@ def replica_values(factors: tf.Tensor) -> dict[str, tf.Tensor]:
 
     devices = len(factors)
     whole = tf.reshape(tf.range(devices * ROWS * WIDTH, dtype=tf.float32), (-1, WIDTH))
-    local = replicas.own_rows(whole)
+    local = replicas.local_rows(whole)
     with tf.GradientTape() as tape:
         tape.watch(local)
         gathered = replicas.all_rows(local)
@@ -31,7 +31,7 @@ def replica_values(factors: tf.Tensor) -> dict[str, tf.Tensor]:
     number = tf.cast(replicas.number(), tf.float32)
     values = tf.constant([[0.0, 1.0], [2.0, 3.0]]) + number
     sparse = tf.IndexedSlices(values, tf.constant([2, 2]), tf.constant([4, 2]))
-    scaled, scaled_sparse = replicas.addends([local, sparse])
+    scaled, scaled_sparse = replicas.scaled_gradients([local, sparse])
     return {
         "count": tf.constant(replicas.count()),
         "number": tf.identity(replicas.number()),

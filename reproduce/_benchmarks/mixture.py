@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from reproduce._benchmarks.timing import Comparison, medians
 from rumi_tf.config.mixture import MixtureConfig
-from rumi_tf.experiments.gaussians import config_for, make_ensemble, train_epochs
+from rumi_tf.experiments.gaussians import config_for, make_training, train_epochs
 
 SEQUENTIAL = 3  # runs trained one after another; their time is extrapolated to all
 
@@ -26,7 +26,7 @@ def comparisons(num_runs: int, repetitions: int) -> Iterator[Comparison]:
 
 def _stepper(config: MixtureConfig, times: int) -> Callable[[], None]:
     """A function that trains for `times` epochs, compiled and already called once."""
-    ensemble = make_ensemble(config)
+    ensemble = make_training(config)
     config = dataclasses.replace(config, epochs=10_000)
     epochs = train_epochs(config, ensemble)
 

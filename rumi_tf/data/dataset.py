@@ -139,7 +139,7 @@ def unreadable(images: LabelledImages) -> np.ndarray:
     return np.setdiff1d(np.arange(len(images)), readable)
 
 
-def explain(error: tf.errors.OpError, images: LabelledImages) -> None:
+def translate_decoding_error(error: tf.errors.OpError, images: LabelledImages) -> None:
     """Raises `InvalidInput` if undecodable images caused an error, else re-raises the error."""
     bad: Sequence[int] | np.ndarray = ()
     # Images do not cause out-of-memory errors.

@@ -18,7 +18,7 @@ class Split:
     Attributes:
         positive_classes, negative_classes: labels; may overlap. `--split=all` has no negatives.
         indices: sorted (n,) int64 image indices of the subsets `positive`, `negative` and `all`
-            (their union), without the images in `held_out`.
+            (their union), without the images in `holdout_indices`.
     """
 
     positive_classes: tuple[int, ...]
@@ -56,7 +56,7 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
         InvalidInput: unknown class, split not defined for the data set, or an empty subset.
     """
     positive, negative = _SPLITS[config.split](config, class_names)
-    training = np.setdiff1d(np.arange(len(labels)), held_out(config, labels))
+    training = np.setdiff1d(np.arange(len(labels)), holdout_indices(config, labels))
     indices = {}
     for flag, subset, classes in (
         ("positive_classes", "positive", positive),
@@ -74,7 +74,7 @@ def make_split(config: RunConfig, labels: np.ndarray, class_names: Sequence[str]
     return Split(tuple(positive), tuple(negative), indices)
 
 
-def held_out(config: RunConfig, labels: np.ndarray) -> np.ndarray:
+def holdout_indices(config: RunConfig, labels: np.ndarray) -> np.ndarray:
     """Sorted (m,) indices of the images that `config.holdout` excludes from training.
 
     They depend only on the labels, the share and the seed, so runs with other minority classes or

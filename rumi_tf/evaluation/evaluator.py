@@ -150,7 +150,7 @@ class Evaluator:
         generated = extract(self.embedding, batches, total, "features of the generated images")
         return self._evaluate(generated, started, labels, complete, extrapolate)
 
-    def of_outputs(
+    def evaluate_outputs(
         self,
         outputs: Iterable[Mapping[str, np.ndarray]],
         *,
@@ -223,7 +223,7 @@ class Evaluator:
         ]
 
 
-def wanted_classes(protocol: Protocol, split: Split) -> list[int]:
+def requested_classes(protocol: Protocol, split: Split) -> list[int]:
     """Classes requested from a conditional generator, in turn."""
     if protocol.reference == "positive":
         return list(split.positive_classes)

@@ -15,7 +15,7 @@ from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.utils import locks
 from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.io import atomic_path, is_foreseen, read_npz, remove_temporaries
+from rumi_tf.utils.io import atomic_path, is_user_error, read_npz, remove_temporaries
 
 # Number of feature vectors that are stored, which bounds memory. The statistics of the Frechet
 # distance use all images, the other metrics only the stored ones.
@@ -168,7 +168,7 @@ def _write(path: Path, key: str, features: Features) -> None:
             arrays = {"digest": np.array(_digest(key, arrays)), **arrays}
             np.savez(temporary, **arrays)  # type: ignore[arg-type]  # the stub's allow_pickle
     except OSError as error:
-        if not is_foreseen(error):
+        if not is_user_error(error):
             raise
         raise InvalidInput("cache_dir", f"cannot write {path}: {error.strerror}") from error
 

@@ -19,7 +19,7 @@ from sklearn.metrics import precision_score, recall_score
 
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_memory, joined
-from rumi_tf.data.splits import held_out, make_split
+from rumi_tf.data.splits import holdout_indices, make_split
 from rumi_tf.evaluation.embeddings import classifier, image_batches
 from rumi_tf.evaluation.evaluator import provenance_of
 from rumi_tf.evaluation.results import Row, append_rows, check_rows, read_rows
@@ -28,7 +28,7 @@ from rumi_tf.runs import outputs
 from rumi_tf.training.train import train
 from rumi_tf.utils.console import tracked
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.io import atomic_path, remove_leftovers
+from rumi_tf.utils.io import atomic_path, remove_dead_temporaries
 from rumi_tf.utils.rng import numpy_generator
 
 # Default share of each class to hold out. The test parts of the other data sets are large enough.
@@ -160,7 +160,7 @@ def _test_candidates(
     config: RunConfig, images: LabelledImages, everything: LabelledImages, minority: int
 ) -> np.ndarray:
     """(m,) indices into `everything` of the held-out images and the test part, copies included."""
-    held = held_out(config, images.labels)
+    held = holdout_indices(config, images.labels)
     candidates = np.concatenate([held, np.arange(len(images), len(everything))])
     if not np.any(everything.labels[candidates] == minority):
         count = int(np.sum(images.labels == minority))
@@ -407,7 +407,7 @@ def check_output(path: Path) -> None:
         raise InvalidInput("out", str(error)) from error
 
 
-def folder_of(class_name: str) -> str:
+def folder_name(class_name: str) -> str:
     """Folder name of a class, safe against class names that lead to other directories."""
     name = class_name.replace("/", "_")
     return "_" * len(name) if set(name) <= {"."} else name
@@ -423,7 +423,7 @@ def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None
         runs: pairs of the seed of a run and its images, (num, H, W, C) uint8.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(directory)
+    remove_dead_temporaries(directory)
     written = set()
     for seed, images in runs:
         for number, image in enumerate(images):

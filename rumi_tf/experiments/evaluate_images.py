@@ -14,7 +14,7 @@ from rumi_tf.data.arrays import load_unlabelled
 from rumi_tf.data.dataset import LabelledImages
 from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.embeddings import cache_directory, image_batches, load_embedding
-from rumi_tf.evaluation.evaluator import Evaluation, Evaluator, provenance_of, wanted_classes
+from rumi_tf.evaluation.evaluator import Evaluation, Evaluator, provenance_of, requested_classes
 from rumi_tf.evaluation.features import describe, reference_features
 from rumi_tf.evaluation.protocols import Protocol, protocol_for
 from rumi_tf.evaluation.results import Row, append_rows, check_rows, write_curve
@@ -23,7 +23,7 @@ from rumi_tf.runs import resolve
 from rumi_tf.training import build
 from rumi_tf.utils.console import aligned
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.io import digest_of, remove_leftovers, write_csv
+from rumi_tf.utils.io import digest_of, remove_dead_temporaries, write_csv
 from rumi_tf.utils.rng import numpy_generator
 
 
@@ -75,7 +75,7 @@ _SELECTION = ("dataset", "split", "minority_class", "positive_classes", "negativ
               "attribute")  # fmt: skip
 
 
-def assess(
+def evaluate(
     *,
     saved_model: Path | None,
     images: Path | None,
@@ -239,7 +239,7 @@ def _from_sampler(
     labels = None
     if sampler.conditional:
         labels = (
-            wanted_classes(evaluator.protocol, evaluator.split)
+            requested_classes(evaluator.protocol, evaluator.split)
             if evaluator.split
             else range(int(sampler.metadata.get("num_classes", 1)))
         )
@@ -313,7 +313,7 @@ def write(report: EvaluationReport, out: Path) -> list[Path]:
     Raises:
         OSError: `out` is not writable.
     """
-    remove_leftovers(out)
+    remove_dead_temporaries(out)
     append_rows(out / "metrics.csv", report.rows)
     written = [out / "metrics.csv"]
     first = report.rows[0]

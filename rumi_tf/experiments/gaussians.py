@@ -163,7 +163,7 @@ class MixtureRuns:
     reused: bool
 
 
-def make_ensemble(config: MixtureConfig, jit_compile: bool = True) -> VectorizedTraining:
+def make_training(config: MixtureConfig, jit_compile: bool = True) -> VectorizedTraining:
     """The untrained runs of a configuration."""
     objective = make_objective(config)
     generator, discriminator = conditional_pair(config.network)
@@ -240,7 +240,7 @@ def train(
         _check_or_write_config(config)
         remove_temporaries(directory)
         record_environment(directory / "environment.json")
-        training = make_ensemble(config, jit_compile)
+        training = make_training(config, jit_compile)
         spent = tf.Variable(0.0, dtype=tf.float64, trainable=False)
         checkpoints = Checkpoints(
             directory / "checkpoints", {**training.state(), "seconds": [spent]}

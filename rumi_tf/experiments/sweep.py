@@ -133,7 +133,7 @@ def run(cells: Sequence[Cell], jobs: int, report: Callable[[str], None]) -> list
     if outcomes:
         report(f"{len(outcomes)} of {len(cells)} cells reused")
     reported: list[int] = []
-    with cli.terminable():
+    with cli.sigterm_as_interrupt():
         while waiting:
             ended = _round({number: cells[number] for number in waiting}, jobs, report)
             outcomes |= ended

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rumi_tf.export.safety import METADATA, with_digests
 from rumi_tf.utils.io import atomic_path, write_json
-from rumi_tf.utils.tf_errors import refusals_as_os_errors
+from rumi_tf.utils.tf_errors import translate_file_errors
 
 
 def export_saved_model(
@@ -23,7 +23,7 @@ def export_saved_model(
         metadata: stored in the SavedModel's assets.extra.
     """
     noise = tf.TensorSpec((None, generator.latent_dim), tf.float32, name="noise")
-    with atomic_path(saved_model) as temporary, refusals_as_os_errors(saved_model):
+    with atomic_path(saved_model) as temporary, translate_file_errors(saved_model):
         if hasattr(generator, "num_classes"):
             _export_conditional(generator, str(temporary), noise)
         else:

@@ -85,7 +85,7 @@ class View:
         """(B, ...) rows of the batch, in random order over all replicas."""
         numbers = replicas.all_rows(self.uniform([tf.shape(rows)[0]], stream))
         order = tf.argsort(numbers, stable=True)
-        return replicas.own_rows(tf.gather(replicas.all_rows(rows), order))
+        return replicas.local_rows(tf.gather(replicas.all_rows(rows), order))
 
 
 @dataclasses.dataclass(frozen=True)

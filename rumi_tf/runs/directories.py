@@ -12,7 +12,7 @@ from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages
 from rumi_tf.utils import distribute, locks
 from rumi_tf.utils.errors import InvalidInput, RunBusy, RunDamaged
-from rumi_tf.utils.io import is_foreseen, read_json, write_json, write_text
+from rumi_tf.utils.io import is_user_error, read_json, write_json, write_text
 
 
 def run_directory(config: RunConfig) -> Path:
@@ -50,7 +50,7 @@ def locked(directory: Path) -> Iterator[None]:
                 directory.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(locks.held_nowait(directory / "lock"))
             except OSError as error:
-                if not is_foreseen(error):
+                if not is_user_error(error):
                     raise
                 reason = f"cannot write to {directory}: {error.strerror}"
                 raise InvalidInput("runs_dir", reason) from error
@@ -65,7 +65,7 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def working_place(
+def working_directory(
     config: RunConfig, images: LabelledImages, strategy: tf.distribute.Strategy
 ) -> Iterator[Path]:
     """Yields the directory that this process writes to.

@@ -37,12 +37,12 @@ def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
     return min(candidates)[1] if candidates else None
 
 
-def kept_weights(directory: Path) -> list[int]:
-    """Sorted iterations with a file `best_weights`."""
+def saved_best_iterations(directory: Path) -> list[int]:
+    """Sorted iterations with a file `best_weights_path`."""
     return sorted(int(p.stem) for p in directory.glob(".best/*.npz") if p.stem.isdecimal())
 
 
-def best_weights(directory: Path, iteration: int) -> Path:
+def best_weights_path(directory: Path, iteration: int) -> Path:
     """File of the generator's weights at an evaluation that was the best so far.
 
     An unfinished run may have several, because resuming can go back to before the best one.

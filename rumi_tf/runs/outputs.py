@@ -109,7 +109,7 @@ def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
         raise RunDamaged(f"{directory / name} is missing or damaged; {_REMEDY.format(directory)}")
 
 
-def check_measured(config: RunConfig) -> None:
+def check_metrics_file(config: RunConfig) -> None:
     """Fails early if evaluations are due and metrics.csv cannot be appended to.
 
     Raises:

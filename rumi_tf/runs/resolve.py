@@ -153,7 +153,7 @@ def _check_devices(config: RunConfig) -> None:
             )
 
 
-def check_parts(config: RunConfig, replicas: int) -> None:
+def check_batch_divides(config: RunConfig, replicas: int) -> None:
     """Raises `InvalidInput` unless the batch size is a multiple of the number of devices."""
     if config.batch_size % replicas:
         raise InvalidInput(

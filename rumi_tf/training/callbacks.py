@@ -25,12 +25,12 @@ from tqdm import tqdm
 from rumi_tf.evaluation.results import Row, rows_as_text, write_curve
 from rumi_tf.metrics.diversity import diversity
 from rumi_tf.plotting import save_grid
-from rumi_tf.runs.log import best_iteration, best_weights, kept_weights, rows_until
+from rumi_tf.runs.log import best_iteration, best_weights_path, rows_until, saved_best_iterations
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils.console import has_terminal, printable
 from rumi_tf.utils.errors import RunDamaged, TrainingDiverged
 from rumi_tf.utils.io import atomic_path, write_csv
-from rumi_tf.utils.tf_errors import refusals_as_os_errors
+from rumi_tf.utils.tf_errors import translate_file_errors
 
 
 class Callbacks(keras.callbacks.CallbackList):
@@ -148,7 +148,7 @@ class TensorBoard:
 
     def scalars(self, row: Mapping[str, str | float]) -> None:
         """Shows a row of the log."""
-        with refusals_as_os_errors(self._directory):
+        with translate_file_errors(self._directory):
             with self._writer.as_default(step=int(row["iteration"])):
                 for name, value in row.items():
                     if name != "iteration":
@@ -165,7 +165,7 @@ class TensorBoard:
             image = tf.io.decode_png(path.read_bytes(), channels=3)
         except tf.errors.InvalidArgumentError as error:
             raise RunDamaged(f"{path} is damaged; delete it to go on without it") from error
-        with refusals_as_os_errors(self._directory):
+        with translate_file_errors(self._directory):
             with self._writer.as_default(step=iteration):
                 tf.summary.image("samples", image[None])
             self._writer.flush()
@@ -266,7 +266,7 @@ class SampleGrids(Periodic):
 class Evaluate(Periodic):
     """Measures the generator as it is; writes metrics.csv, TensorBoard, and last of all prd.csv.
 
-    Where its FID is the lowest so far, its weights are kept (`best_weights`).
+    Where its FID is the lowest so far, its weights are kept (`best_weights_path`).
 
     Args:
         directory: of the run.
@@ -306,9 +306,9 @@ class Evaluate(Periodic):
         self._rows = rows_until(path, self.start)
         write_csv(path, self._rows)
         self._show(self._rows)
-        for iteration in kept_weights(self._directory):
+        for iteration in saved_best_iterations(self._directory):
             if iteration > self.start:
-                best_weights(self._directory, iteration).unlink()
+                best_weights_path(self._directory, iteration).unlink()
 
     def act(self, iteration, logs):
         """Appends a row per metric."""
@@ -327,11 +327,11 @@ class Evaluate(Periodic):
         self.seconds += time.monotonic() - began
 
     def _keep_weights(self, iteration: int) -> None:
-        path = best_weights(self._directory, iteration)
-        with atomic_path(path) as temporary, refusals_as_os_errors(path):
+        path = best_weights_path(self._directory, iteration)
+        with atomic_path(path) as temporary, translate_file_errors(path):
             np.savez(temporary, *(v.numpy() for v in self.model.inference_generator.variables))
-        for old in kept_weights(self._directory)[: -self.KEPT]:
-            best_weights(self._directory, old).unlink()
+        for old in saved_best_iterations(self._directory)[: -self.KEPT]:
+            best_weights_path(self._directory, old).unlink()
 
     def _show(self, rows: Sequence[Mapping[str, str]]) -> None:
         evaluations: dict[str, dict[str, str | float]] = {}

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rumi_tf.utils import locks
 from rumi_tf.utils.errors import RunDamaged
-from rumi_tf.utils.tf_errors import refusals_as_os_errors
+from rumi_tf.utils.tf_errors import translate_file_errors
 
 KEPT = 3
 WRITING = "writing"  # temporary directory of a checkpoint
@@ -52,7 +52,7 @@ class Checkpoints:
         place = self._written_to / WRITING
         locks.check()
         place.mkdir(parents=True, exist_ok=True)
-        with refusals_as_os_errors(prefix):
+        with translate_file_errors(prefix):
             self._checkpoint.write(str(place / name))
         locks.check()
         for path in sorted(place.glob(f"{name}.*"), key=lambda path: path.suffix == ".index"):

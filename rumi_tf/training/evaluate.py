@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rumi_tf.config.run import RunConfig
-from rumi_tf.evaluation.evaluator import Evaluator, provenance_of, wanted_classes
+from rumi_tf.evaluation.evaluator import Evaluator, provenance_of, requested_classes
 from rumi_tf.evaluation.results import Row, append_rows, write_curve
 from rumi_tf.export.sampler import evaluation_outputs
 from rumi_tf.runs.directories import run_directory
@@ -36,13 +36,13 @@ def measurer(
     total = evaluator.protocol.num_generated
     labels = None
     if objective_class(config).conditional:
-        labels = wanted_classes(evaluator.protocol, evaluator.split)
+        labels = requested_classes(evaluator.protocol, evaluator.split)
     outputs = evaluation_outputs(
         generate, evaluator.embedding.embed, config.latent_dim, config.seed, labels, strategy
     )
 
     def measure(iteration: int, last: bool) -> tuple[list[Row], tuple | None]:
-        result = evaluator.of_outputs(outputs(iteration, total), labels=labels, complete=last)
+        result = evaluator.evaluate_outputs(outputs(iteration, total), labels=labels, complete=last)
         return evaluator.rows(result, **provenance_of(config), iteration=iteration), result.prd
 
     return measure

@@ -267,18 +267,18 @@ class AdversarialModel(keras.Model):
     def _apply(self, name: str, gradients: Gradients) -> None:
         """Applies the gradients of one update to the variables of `trained_variables`."""
         variables = self.trained_variables()[name]
-        self._optimizer(name).apply(replicas.addends(gradients), variables)
+        self._optimizer(name).apply(replicas.scaled_gradients(gradients), variables)
         self.objective.after_update(name, variables)
 
     def _generate(self, draw: int) -> Fakes:
         shape = (self.batch_size, self.generator.latent_dim)
         noise = rng.normal(shape, self.seed, "noise", self.iteration, draw)
-        noise, labels = replicas.own_rows(noise), None
+        noise, labels = replicas.local_rows(noise), None
         if self.class_shares is not None:
             labels = rng.labels(
                 self.batch_size, self.class_shares, self.seed, "labels", self.iteration, draw
             )
-            labels = replicas.own_rows(labels)
+            labels = replicas.local_rows(labels)
         with tf.GradientTape(persistent=True) as tape:
             images = _generated(self.generator, noise, labels, training=True)
         return Fakes(images, labels, tape)

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rumi_tf.config.run import RunConfig
-from rumi_tf.data.dataset import LabelledImages, explain
+from rumi_tf.data.dataset import LabelledImages, translate_decoding_error
 from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.evaluator import Evaluator
 from rumi_tf.export.write import export_keras, export_saved_model
@@ -17,11 +17,11 @@ from rumi_tf.runs.directories import (
     check_writable,
     read_summary,
     run_directory,
-    working_place,
+    working_directory,
 )
-from rumi_tf.runs.log import best_iteration, best_weights, kept_weights
-from rumi_tf.runs.outputs import check_finished, check_measured, last_rows, sampler_of
-from rumi_tf.runs.resolve import check_parts, resolve
+from rumi_tf.runs.log import best_iteration, best_weights_path, saved_best_iterations
+from rumi_tf.runs.outputs import check_finished, check_metrics_file, last_rows, sampler_of
+from rumi_tf.runs.resolve import check_batch_divides, resolve
 from rumi_tf.training.build import (
     make_batches,
     make_class_shares,
@@ -47,7 +47,7 @@ from rumi_tf.utils import distribute, rng
 from rumi_tf.utils.environment import read_starts, record_environment
 from rumi_tf.utils.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.utils.io import read_csv, read_npz, remove_temporaries, write_json
-from rumi_tf.utils.tf_errors import memory_told
+from rumi_tf.utils.tf_errors import translate_oom
 
 GRID = 64  # images in a sample grid, and in the measure of diversity
 REAL_FOR_DIVERSITY = 1000
@@ -106,8 +106,8 @@ def train(config: RunConfig) -> Run:
     try:
         # Before TensorFlow does anything else: that is when it connects to other workers.
         strategy = distribute.make_strategy(config.strategy)
-        check_parts(config, strategy.num_replicas_in_sync)
-        with memory_told("a smaller --batch_size or --width needs less"):
+        check_batch_divides(config, strategy.num_replicas_in_sync)
+        with translate_oom("a smaller --batch_size or --width needs less"):
             return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLost(
@@ -148,7 +148,7 @@ class _Work:
 
 def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> Run:
     directory = run_directory(config)
-    check_measured(config)
+    check_metrics_file(config)
     done = read_summary(directory, config.iterations)
     # Anybody can change a folder, so there a finished run counts only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
@@ -159,7 +159,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     images, split = prepare(config)
     check_writable(config.runs_dir)
     evaluator = None if measured else Evaluator.for_run(config, images, split)
-    with working_place(config, images, strategy) as place:
+    with working_directory(config, images, strategy) as place:
         done = read_summary(directory, config.iterations)
         if not done:
             return _train(_Work(config, place, images, split, evaluator, strategy))
@@ -264,7 +264,7 @@ def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Cloc
     except (tf.errors.UnavailableError, tf.errors.AbortedError):
         raise  # another worker is lost
     except tf.errors.OpError as error:
-        explain(error, work.images)
+        translate_decoding_error(error, work.images)
     return clock
 
 
@@ -336,9 +336,9 @@ def _export_best(directory: Path, generator: keras.Model, known: dict) -> int | 
         RunDamaged: its weights cannot be used.
     """
     best = best_iteration(read_csv(directory / "metrics.csv"))
-    if best is None or best not in kept_weights(directory):
+    if best is None or best not in saved_best_iterations(directory):
         return None
-    path = best_weights(directory, best)
+    path = best_weights_path(directory, best)
     try:
         weights = read_npz(path)
         for k, variable in enumerate(generator.variables):
@@ -346,6 +346,6 @@ def _export_best(directory: Path, generator: keras.Model, known: dict) -> int | 
     except (OSError, ValueError, KeyError) as error:
         raise RunDamaged(f"{path} is damaged ({error}); delete it to go on without it") from error
     export_saved_model(generator, directory / "saved_model_best", {**known, "iteration": best})
-    for other in set(kept_weights(directory)) - {best}:
-        best_weights(directory, other).unlink()
+    for other in set(saved_best_iterations(directory)) - {best}:
+        best_weights_path(directory, other).unlink()
     return best

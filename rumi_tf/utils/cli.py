@@ -15,7 +15,7 @@ from absl import app, flags, logging
 
 from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput, RumiError
-from rumi_tf.utils.io import is_foreseen, is_text, remove_leftovers
+from rumi_tf.utils.io import is_text, is_user_error, remove_dead_temporaries
 
 FLAGS = flags.FLAGS
 NAME_LIMIT = 200  # bytes; file systems allow 255, of which a temporary name needs some
@@ -51,7 +51,7 @@ def _report_errors(main: Callable[..., None], topic: list[str]) -> None:
         if not error.errno:  # not raised by the operating system
             raise
         flag = _flag_of(error)
-        if flag and is_foreseen(error):
+        if flag and is_user_error(error):
             _fail(f"--{flag}: {error.filename}: {os.strerror(error.errno)}", 2)
         path = f"{error.filename}: " if error.filename else ""
         _fail(f"{path}{os.strerror(error.errno)}; completed files are intact", 8)
@@ -63,9 +63,9 @@ def _translate_out_of_memory(main: Callable[..., None], topic: list[str]) -> Non
     except Exception:
         if "tensorflow" not in sys.modules:  # importing it takes seconds
             raise
-        from rumi_tf.utils.tf_errors import memory_told
+        from rumi_tf.utils.tf_errors import translate_oom
 
-        with memory_told():
+        with translate_oom():
             raise
 
 
@@ -110,17 +110,17 @@ def _check_output(flag: str, path: str) -> None:
 
 @contextlib.contextmanager
 def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
-    """Raises `InvalidInput` if `directory` cannot be written to; see `is_foreseen`.
+    """Raises `InvalidInput` if `directory` cannot be written to; see `is_user_error`.
 
     First removes temporary files that killed commands left there.
     """
     try:
-        remove_leftovers(directory)
+        remove_dead_temporaries(directory)
         yield
     except BrokenPipeError:  # of stdout, not of a file
         raise
     except OSError as error:
-        if not is_foreseen(error):
+        if not is_user_error(error):
             raise
         reason = error.strerror or error
         raise InvalidInput(flag, f"cannot write to {directory}: {reason}") from error
@@ -200,7 +200,7 @@ def _columns() -> int:
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Treats SIGTERM, which schedulers send, like Ctrl-C, so that child processes end as well."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -38,7 +38,7 @@ def file_name(word: str) -> str:
 _STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
-def is_foreseen(error: OSError) -> bool:
+def is_user_error(error: OSError) -> bool:
     """True if the user named an unusable path; False if the storage failed, as on a full disk."""
     return error.errno not in _STORAGE_ERRORS
 
@@ -80,7 +80,7 @@ def atomic_path(target: str | os.PathLike) -> Iterator[Path]:
         _remove(temporary)
 
 
-def remove_leftovers(directory: str | os.PathLike) -> None:
+def remove_dead_temporaries(directory: str | os.PathLike) -> None:
     """Deletes temporaries in `directory` whose writers on this machine have ended.
 
     Needs no lock. Files that may not be deleted stay.

@@ -36,7 +36,7 @@ def whole_shape(shape):
     return tf.concat([shape[:1] * count(), shape[1:]], axis=0)
 
 
-def own_rows(rows: tf.Tensor) -> tf.Tensor:
+def local_rows(rows: tf.Tensor) -> tf.Tensor:
     """(count() B, ...) rows of the whole batch -> the (B, ...) rows of this replica."""
     if count() == 1:
         return rows
@@ -48,13 +48,13 @@ def uniform(
     shape: Sequence[int] | tf.Tensor, seed: int, stream: str, step: int | tf.Tensor, draw: int
 ) -> tf.Tensor:
     """This replica's (B, ...) rows of `rng.uniform` for the whole batch."""
-    return own_rows(rng.uniform(whole_shape(shape), seed, stream, step, draw))
+    return local_rows(rng.uniform(whole_shape(shape), seed, stream, step, draw))
 
 
 def all_rows(rows: tf.Tensor) -> tf.Tensor:
     """(B, ...) rows of this replica -> the (count() B, ...) rows of the whole batch, in order.
 
-    Its gradient is that of the sum of the replicas' losses; `addends` turns it into their mean.
+    Its gradient is that of the sum of the replicas' losses; `scaled_gradients` turns it into their mean.
     """
     if count() == 1:
         return rows
@@ -71,7 +71,7 @@ def dense(gradients: Iterable[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
     return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
-def addends(gradients: Iterable[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
+def scaled_gradients(gradients: Iterable[tf.Tensor | tf.IndexedSlices]) -> list[tf.Tensor]:
     """Dense gradients of this replica's loss, divided by the number of replicas.
 
     Keras optimizers sum gradients over replicas, but the loss is a mean over the batch.

@@ -11,7 +11,7 @@ from rumi_tf.utils.errors import OutOfMemory
 
 
 @contextlib.contextmanager
-def refusals_as_os_errors(path: str | os.PathLike) -> Iterator[None]:
+def translate_file_errors(path: str | os.PathLike) -> Iterator[None]:
     """Raises `OSError` when TensorFlow fails to write a file.
 
     TensorFlow has different error types for a full disk, a read-only directory and so on; all of
@@ -33,7 +33,7 @@ def refusals_as_os_errors(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def memory_told(advice: str = "") -> Iterator[None]:
+def translate_oom(advice: str = "") -> Iterator[None]:
     """Raises `OutOfMemory` if memory runs out inside.
 
     Args:

@@ -3,7 +3,7 @@ import pytest
 
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.loaders import load_images
-from rumi_tf.data.splits import held_out, make_split, stratified
+from rumi_tf.data.splits import holdout_indices, make_split, stratified
 from rumi_tf.runs.resolve import resolve
 from rumi_tf.utils.errors import InvalidInput
 
@@ -178,7 +178,7 @@ def test_stratified_draws_a_share_of_every_class_rounded_down():
 def test_splits_exclude_held_out_images():
     common = {"split": "unbalanced", "minority_class": "3", "minority_size": 10, "holdout": 0.4}
     config = RunConfig(dataset="mnist", **common)
-    held, result = held_out(config, LABELS), split(**common)
+    held, result = holdout_indices(config, LABELS), split(**common)
     assert np.bincount(LABELS[held]).tolist() == [12] * 10
     assert sizes(result) == (10, 9 * 18)
     for index in result.indices.values():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import from_memory, joined
-from rumi_tf.data.splits import held_out
+from rumi_tf.data.splits import holdout_indices
 from rumi_tf.evaluation.embeddings import test_part as load_test_part
 from rumi_tf.evaluation.results import append_rows, read_rows
 from rumi_tf.experiments import augment, augment_summary
@@ -79,7 +79,7 @@ def test_copies_of_training_images_are_removed_from_the_test_images():
     repetition = make_repetition(doubled)
     pixels = doubled.gather(tf.range(len(doubled))).numpy()
     train_pixels = {pixels[k].tobytes() for k in repetition.train}
-    held = held_out(repetition.config, doubled.labels)
+    held = holdout_indices(repetition.config, doubled.labels)
     copies = [k for k in held if pixels[k].tobytes() in train_pixels]
     assert copies and sorted(repetition.test) == sorted(set(held) - set(copies))
     assert repetition.note.startswith(f"{len(copies)} ")

@@ -41,10 +41,10 @@ def inputs(tmp_path_factory):
     return {"root": root, "saved_model": run.saved_model, "cache": str(root / "cache")}
 
 
-def assess(inputs, saved_model=None, images=None, reference=None, given=None, **keywords):
+def evaluate(inputs, saved_model=None, images=None, reference=None, given=None, **keywords):
     given = {"cache_dir": inputs["cache"], **(given or {})}
     path = lambda name: None if name is None else inputs["root"] / name  # noqa: E731
-    return evaluate_images.assess(
+    return evaluate_images.evaluate(
         saved_model=saved_model, images=path(images), reference=path(reference), given=given,
         **keywords,
     )  # fmt: skip
@@ -54,19 +54,19 @@ FIVES = {"dataset": "digits", "minority_class": "5"}
 
 
 def test_a_saved_model_is_evaluated_on_its_training_data(inputs):
-    report = assess(inputs, saved_model=inputs["saved_model"], given={"eval_samples": 120})
+    report = evaluate(inputs, saved_model=inputs["saved_model"], given={"eval_samples": 120})
     fid = report.rows[0]
     assert (fid.metric, fid.n_generated, fid.n_reference) == ("fid", 120, 145)
     assert (fid.dataset, fid.target, fid.objective) == ("digits", "5", "rumi_lsgan")
     metadata = load_sampler(inputs["saved_model"]).metadata
     assert fid.config_hash == metadata["config_hash"] and fid.iteration == 2
-    again = assess(inputs, saved_model=inputs["saved_model"], given={"eval_samples": 120})
+    again = evaluate(inputs, saved_model=inputs["saved_model"], given={"eval_samples": 120})
     assert again.evaluation.measurements == report.evaluation.measurements
 
 
 def test_real_fives_score_better_than_threes_and_are_classified_as_fives(inputs):
-    fives = assess(inputs, images="fives.npz", given=FIVES).evaluation
-    threes = assess(inputs, images="threes.npz", given=FIVES).evaluation
+    fives = evaluate(inputs, images="fives.npz", given=FIVES).evaluation
+    threes = evaluate(inputs, images="threes.npz", given=FIVES).evaluation
     assert abs(fives["fid"]) < 1e-5 and fives["precision"] == fives["recall"] == 1
     assert threes["fid"] > 1 and threes["prd_f8"] < fives["prd_f8"]
     assert fives["class_5"] > 0.8 > 0.2 > threes["class_5"]
@@ -74,21 +74,21 @@ def test_real_fives_score_better_than_threes_and_are_classified_as_fives(inputs)
 
 
 def test_a_folder_and_an_npz_file_of_the_same_images_agree(inputs):
-    npz = assess(inputs, images="fives.npz", given=FIVES).evaluation
-    folder = assess(inputs, images="folder", given=FIVES).evaluation
+    npz = evaluate(inputs, images="fives.npz", given=FIVES).evaluation
+    folder = evaluate(inputs, images="folder", given=FIVES).evaluation
     np.testing.assert_allclose(npz.shares, folder.shares)
     assert folder["fid"] == pytest.approx(npz["fid"], abs=1e-5)
 
 
 def test_reference_images_replace_those_of_the_data_set(inputs):
-    report = assess(inputs, images="threes.npz", reference="folder", given={"dataset": "digits"})
-    direct = assess(inputs, images="threes.npz", given=FIVES)
+    report = evaluate(inputs, images="threes.npz", reference="folder", given={"dataset": "digits"})
+    direct = evaluate(inputs, images="threes.npz", given=FIVES)
     assert report.evaluation["fid"] == pytest.approx(direct.evaluation["fid"], rel=1e-4)
     assert report.rows[0].protocol == "images" and report.evaluation.n_reference == 145
 
 
 def test_eval_samples_draws_a_random_sample_of_the_images(inputs):
-    report = assess(inputs, images="fives.npz", given={**FIVES, "eval_samples": 40})
+    report = evaluate(inputs, images="fives.npz", given={**FIVES, "eval_samples": 40})
     assert report.evaluation.n_generated == 40 and report.evaluation["fid"] > 1e-3
 
 
@@ -101,7 +101,7 @@ def test_inception_compares_two_sets_of_images_without_a_data_set(inputs):
     weights = inputs["root"] / "w.weights.h5"
     network.save_weights(weights)
     given = {"embedding": "inception", "inception_weights": str(weights), "eval_samples": 20}
-    report = assess(inputs, images="threes.npz", reference="fives.npz", given=given)
+    report = evaluate(inputs, images="threes.npz", reference="fives.npz", given=given)
     names = [m.metric for m in report.evaluation.measurements]
     assert "inception_score" not in names and not any(n.startswith("class_") for n in names)
     assert "20 samples in 2048 dimensions" in report.rows[0].note
@@ -109,7 +109,7 @@ def test_inception_compares_two_sets_of_images_without_a_data_set(inputs):
 
 
 def test_written_files_and_printed_table_agree_with_the_rows(inputs, tmp_path):
-    report = assess(inputs, images="threes.npz", given=FIVES, extrapolate=True)
+    report = evaluate(inputs, images="threes.npz", given=FIVES, extrapolate=True)
     written = evaluate_images.write(report, tmp_path / "out")
     assert all(path.stat().st_size for path in written)
     digest = report.rows[0].config_hash
@@ -136,9 +136,9 @@ def test_a_note_warns_of_data_other_than_the_training_data(inputs, monkeypatch):
     sampler = load_sampler(inputs["saved_model"])
     sampler.metadata["data_fingerprint"] = "another"
     given = {"eval_samples": 20}
-    expected = assess(inputs, saved_model=inputs["saved_model"], given=given).notes
+    expected = evaluate(inputs, saved_model=inputs["saved_model"], given=given).notes
     monkeypatch.setattr(evaluate_images, "load_sampler", lambda _: sampler)
-    notes = assess(inputs, saved_model=inputs["saved_model"], given=given).notes
+    notes = evaluate(inputs, saved_model=inputs["saved_model"], given=given).notes
     assert len(set(notes) - set(expected)) == 1
 
 
@@ -146,13 +146,13 @@ def test_the_image_shape_is_checked_before_a_classifier_is_trained(inputs, monke
     monkeypatch.setattr(classifier, "_train", lambda *_: pytest.fail("trained"))
     np.savez(inputs["root"] / "small.npz", images=np.zeros((4, 8, 8, 3), np.uint8))
     with pytest.raises(InvalidInput, match=r"--images: .*8x8 .*28x28 "):
-        assess(inputs, images="small.npz", given={**FIVES, "cache_dir": inputs["cache"] + "2"})
+        evaluate(inputs, images="small.npz", given={**FIVES, "cache_dir": inputs["cache"] + "2"})
 
 
 def test_a_saved_model_of_another_size_is_an_error(inputs):
     """The message names --saved_model, not --network, which an evaluation does not use."""
     with pytest.raises(InvalidInput, match=r"--saved_model: .*28x28 .*32x32 "):
-        assess(inputs, saved_model=inputs["saved_model"], given={"image_size": 32})
+        evaluate(inputs, saved_model=inputs["saved_model"], given={"image_size": 32})
 
 
 def test_a_saved_model_without_metadata_needs_a_dataset(inputs, monkeypatch):
@@ -160,8 +160,10 @@ def test_a_saved_model_without_metadata_needs_a_dataset(inputs, monkeypatch):
     sampler.metadata.clear()
     monkeypatch.setattr(evaluate_images, "load_sampler", lambda _: sampler)
     with pytest.raises(InvalidInput, match="--dataset: "):
-        assess(inputs, saved_model=inputs["saved_model"])
-    report = assess(inputs, saved_model=inputs["saved_model"], given={**FIVES, "eval_samples": 20})
+        evaluate(inputs, saved_model=inputs["saved_model"])
+    report = evaluate(
+        inputs, saved_model=inputs["saved_model"], given={**FIVES, "eval_samples": 20}
+    )
     row = report.rows[0]
     assert (row.target, row.iteration, row.seed) == ("5", 0, 0)
     assert row.objective == str(inputs["saved_model"])
@@ -169,7 +171,7 @@ def test_a_saved_model_without_metadata_needs_a_dataset(inputs, monkeypatch):
 
 def test_a_given_split_overrides_that_of_the_saved_model(inputs):
     given = {"split": "even", "eval_samples": 20}
-    row = assess(inputs, saved_model=inputs["saved_model"], given=given).rows[0]
+    row = evaluate(inputs, saved_model=inputs["saved_model"], given=given).rows[0]
     even = int(np.sum(load_images(resolve.resolve(RunConfig())).labels % 2 == 0))
     assert (row.split, row.target, row.n_reference) == ("even", "even", even)
     assert row.config_hash == load_sampler(inputs["saved_model"]).metadata["config_hash"]
@@ -183,7 +185,7 @@ def test_an_evaluation_agrees_with_that_of_the_run(inputs, tmp_path):
     }  # fmt: skip
     run = train.train(RunConfig(**settings, runs_dir=str(tmp_path)))
     run_rows = read_rows(run.directory / "metrics.csv")
-    report = assess(inputs, saved_model=run.saved_model, given={"eval_samples": 130})
+    report = evaluate(inputs, saved_model=run.saved_model, given={"eval_samples": 130})
     for expected, row in zip(run_rows, report.rows, strict=True):
         for column in ("metric", "embedding", "reference", "config_hash"):
             assert getattr(row, column) == getattr(expected, column)
@@ -222,11 +224,11 @@ def test_a_conditional_model_generates_the_classes_of_the_protocol(inputs, tmp_p
         generate=lambda noise, labels: requested.append(labels.numpy()) or generate(noise, labels),
     )
     monkeypatch.setattr(evaluate_images, "load_sampler", lambda _: recording)
-    assess(inputs, saved_model=run.saved_model, given={"eval_samples": 120})
+    evaluate(inputs, saved_model=run.saved_model, given={"eval_samples": 120})
     assert set(np.concatenate(requested)) == {5}
     requested.clear()
     given = {"eval_samples": 120, "protocol": "uac_images", "embedding": "classifier"}
-    assess(inputs, saved_model=run.saved_model, given=given)
+    evaluate(inputs, saved_model=run.saved_model, given=given)
     assert set(np.concatenate(requested)) == set(range(10))
 
 

@@ -66,7 +66,7 @@ def test_the_batches_of_a_run_do_not_depend_on_other_runs():
 def test_resuming_from_a_checkpoint_changes_nothing(tmp_path):
     """All variables are overwritten by the checkpoint, so one compiled training suffices."""
     config = gaussians.config_for("uacgan", **TINY)
-    training = gaussians.make_ensemble(config, jit_compile=False)
+    training = gaussians.make_training(config, jit_compile=False)
     start, middle = (Checkpoints(tmp_path / name, training.state()) for name in ("start", "middle"))
     start.save()
     assert list(gaussians.train_epochs(config, training)) == [1, 2]

@@ -30,7 +30,7 @@ KINDS = [
 
 
 def trained(config):
-    training = gaussians.make_ensemble(config, jit_compile=False)
+    training = gaussians.make_training(config, jit_compile=False)
     for _ in gaussians.train_epochs(config, training):
         pass
     return training
@@ -45,7 +45,7 @@ def run_state(training, run):
 def test_a_run_does_not_depend_on_the_other_runs(objective, values):
     config = gaussians.config_for(objective, **TINY, **values, num_runs=2, seed=4)
     alone = dataclasses.replace(config, num_runs=1, seed=5)
-    start = gaussians.make_ensemble(config, jit_compile=False)
+    start = gaussians.make_training(config, jit_compile=False)
     together, single = trained(config), trained(alone)
     for a, b in zip(run_state(together, 1), run_state(single, 0), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-5)
@@ -144,7 +144,7 @@ def as_columns(weight):
 
 def test_an_iteration_agrees_with_keras_layers_and_a_tape():
     config = gaussians.config_for("uacgan", **{**TINY, "d_steps": 1, "iterations": 1}, num_runs=2)
-    training = gaussians.make_ensemble(config, jit_compile=False)
+    training = gaussians.make_training(config, jit_compile=False)
     training._adam = Descent()
     before = [
         {k: [v.numpy()[r] for v in values] for k, values in training._values.items()}
@@ -237,7 +237,7 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     results = []
     for size in (5, 2):
         monkeypatch.setattr(gaussians, "CHUNK", size)
-        training = gaussians.make_ensemble(config, jit_compile=False)
+        training = gaussians.make_training(config, jit_compile=False)
         training._adam = Descent(0.01)  # Adam would amplify rounding
         assert list(gaussians.train_epochs(config, training, stop=2)) == [1, 2]
         results.append([v.numpy() for values in training.state().values() for v in values])

@@ -492,5 +492,5 @@ def test_archives_are_not_unpacked(tmp_path):
 
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/../../b", "...", "cat"])
 def test_folders_of_classes_stay_in_the_output_directory(name, tmp_path):
-    folder = (tmp_path / augment.folder_of(name)).resolve()
+    folder = (tmp_path / augment.folder_name(name)).resolve()
     assert folder.parent == tmp_path.resolve() and folder != tmp_path.resolve()

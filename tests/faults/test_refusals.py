@@ -68,7 +68,7 @@ def test_lost_worker_is_not_reported_as_a_file_error(kind):
     import tensorflow as tf
 
     error = getattr(tf.errors, kind)
-    with pytest.raises(error), tf_errors.refusals_as_os_errors("x/ckpt-1"):
+    with pytest.raises(error), tf_errors.translate_file_errors("x/ckpt-1"):
         raise error(None, None, "Connection reset by peer")
 
 
@@ -77,7 +77,7 @@ def test_out_of_memory_is_one_line():
 
     full = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\nand more")
     for error in (full, MemoryError()):
-        with pytest.raises(OutOfMemory) as caught, tf_errors.memory_told("less"):
+        with pytest.raises(OutOfMemory) as caught, tf_errors.translate_oom("less"):
             raise error
         message = str(caught.value)
         assert message.endswith("; less") and "\n" not in message and "and more" not in message
@@ -87,7 +87,7 @@ def test_out_of_memory_is_one_line():
 def test_tensorflow_file_errors_become_os_errors():
     import tensorflow as tf
 
-    with pytest.raises(OSError) as caught, tf_errors.refusals_as_os_errors("x/ckpt-1"):
+    with pytest.raises(OSError) as caught, tf_errors.translate_file_errors("x/ckpt-1"):
         raise tf.errors.ResourceExhaustedError(None, None, "a/b.data; No space left on device")
     assert (caught.value.errno, caught.value.filename) == (28, "x/ckpt-1")
 

@@ -115,7 +115,7 @@ def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, m
     monkeypatch.setattr(train, "measurer", measurer)
     settings = config(tmp_path, eval_every=2)
     run = train.train(settings)
-    assert log.kept_weights(run.directory) == [best]
+    assert log.saved_best_iterations(run.directory) == [best]
     assert run.summary["best_iteration"] == best
     sampler = load_sampler(run.best_saved_model)
     assert sampler.iteration == best and load_sampler(run.saved_model).iteration == 6
@@ -137,8 +137,8 @@ def test_the_best_generator_is_exported_anew_or_its_loss_is_told(tmp_path, whole
     (run.directory / "summary.json").unlink()
     assert not train.train(settings).reused
     np.testing.assert_array_equal(load_sampler(run.best_saved_model).sample(5, seed=0), expected)
-    (kept,) = log.kept_weights(run.directory)
-    os.truncate(log.best_weights(run.directory, kept), 3000)
+    (kept,) = log.saved_best_iterations(run.directory)
+    os.truncate(log.best_weights_path(run.directory, kept), 3000)
     (run.directory / "summary.json").unlink()
     with pytest.raises(RunDamaged, match=r"is damaged .*; delete it to go on without it"):
         train.train(settings)
@@ -157,7 +157,7 @@ def test_evaluations_by_another_embedding_do_not_compare():
 def test_measuring_the_best_generator_gives_its_row_again(whole):
     best = min((r for r in read_rows(whole.directory / "metrics.csv") if r.metric == "fid"),
                key=lambda row: row.value)  # fmt: skip
-    found = evaluate_images.assess(
+    found = evaluate_images.evaluate(
         saved_model=whole.best_saved_model, images=None, reference=None,
         given={"eval_samples": 150, "cache_dir": str(whole.directory.parent.parent / "cache")},
     )  # fmt: skip

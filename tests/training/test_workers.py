@@ -109,7 +109,7 @@ def assert_measured_as_on_one_device(config):
     sampler = load_sampler(directories.run_directory(config) / "saved_model")
     labels = None
     if sampler.conditional:
-        labels = evaluation.wanted_classes(evaluator.protocol, split)
+        labels = evaluation.requested_classes(evaluator.protocol, split)
     batches = evaluation_batches(
         sampler.generate, sampler.latent_dim, config.eval_samples, config.seed, config.iterations,
         labels,
@@ -254,7 +254,7 @@ def test_a_port_that_another_process_has_is_one_line(tmp_path, monkeypatch):
 
 def test_a_batch_must_be_divisible_over_the_devices():
     with pytest.raises(InvalidInput, match="--batch_size: is 8, not a multiple of the 3 devices"):
-        resolve.check_parts(config_of("rumi_lsgan", "runs"), 3)
+        resolve.check_batch_divides(config_of("rumi_lsgan", "runs"), 3)
 
 
 def test_what_does_not_go_with_a_strategy_is_refused():

@@ -79,18 +79,18 @@ def test_only_temporaries_of_ended_writers_on_this_machine_are_removed(tmp_path,
     assert process.returncode == 9
     (killed,) = tmp_path.iterdir()
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-    io.remove_leftovers(tmp_path)
+    io.remove_dead_temporaries(tmp_path)
     assert killed.exists()  # its writer may be alive on that machine
     monkeypatch.undo()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", raising(PermissionError))
-        io.remove_leftovers(tmp_path)  # files of other users, in a shared directory
+        io.remove_dead_temporaries(tmp_path)  # files of other users, in a shared directory
     others = [tmp_path / name for name in (".tmp-x", ".tmp-12.34.56-c.csv", "tmp", ".tmp-a.b-c")]
     for path in others:
         path.write_text("")
     with io.atomic_path(tmp_path / "a-b.csv") as active:
         active.write_text("being written")
-        io.remove_leftovers(tmp_path)
+        io.remove_dead_temporaries(tmp_path)
     assert not killed.exists() and (tmp_path / "a-b.csv").read_text() == "being written"
     assert all(path.exists() for path in others)
 

@@ -64,10 +64,10 @@ def test_means_are_equal_in_every_replica(results):
 def test_functions_return_their_input_with_one_replica():
     rows = tf.constant(WHOLE)
     assert (replicas.count(), replicas.number()) == (1, 0)
-    for function in (replicas.own_rows, replicas.all_rows, replicas.mean, replicas.reported):
+    for function in (replicas.local_rows, replicas.all_rows, replicas.mean, replicas.reported):
         assert function(rows) is rows
     assert replicas.whole_shape((4, 2)) == (4, 2)
-    assert replicas.addends([rows])[0] is rows
+    assert replicas.scaled_gradients([rows])[0] is rows
 
 
 def test_adam_squares_the_summed_entries_of_sparse_gradients():
@@ -75,5 +75,5 @@ def test_adam_squares_the_summed_entries_of_sparse_gradients():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.gather(table.value, [0, 0, 2]))
     adam = keras.optimizers.Adam(beta_2=0.75)
-    adam.apply(replicas.addends([tape.gradient(loss, table.value)]), [table])
+    adam.apply(replicas.scaled_gradients([tape.gradient(loss, table.value)]), [table])
     np.testing.assert_allclose(adam.variables[3].numpy()[:, 0], [1.0, 0.0, 0.25])  # (2, 0, 1)² / 4

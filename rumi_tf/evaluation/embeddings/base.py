@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rumi_tf.data.dataset import LabelledImages, explain
+from rumi_tf.data.dataset import LabelledImages, translate_decoding_error
 
 BATCH = 100
 OUTPUTS = ("features", "scores", "classes")
@@ -97,7 +97,7 @@ def image_batches(
     try:
         yield from loaded.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
     except tf.errors.OpError as error:
-        explain(error, images)
+        translate_decoding_error(error, images)
 
 
 def weights_digest(network: keras.Model) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from rumi_tf.data.dataset import LabelledImages, explain
+from rumi_tf.data.dataset import LabelledImages, translate_decoding_error
 from rumi_tf.data.pipeline import batch_stream
 from rumi_tf.data.splits import stratified
 from rumi_tf.evaluation.embeddings.base import Embedding, image_batches, weights_digest
@@ -255,7 +255,7 @@ def fit_classifier(
             callbacks=[_ProgressBar(updates, title)],
         )  # fmt: skip
     except tf.errors.OpError as error:
-        explain(error, images)
+        translate_decoding_error(error, images)
 
 
 def predicted_labels(network: keras.Model, images: LabelledImages, index: np.ndarray) -> np.ndarray:

@@ -52,10 +52,10 @@ def test_without_a_test_part_a_fifth_is_held_out(quick, tmp_path, monkeypatch):
     )
     train = blobs(200, 0)
     _, accuracy = load_classifier(train, None, dataset="blobs", cache_dir=tmp_path)
-    held_out = np.setdiff1d(np.arange(200), indices[0])
-    assert accuracy.images == len(held_out) and len(indices[0]) + len(held_out) == 200
+    holdout_indices = np.setdiff1d(np.arange(200), indices[0])
+    assert accuracy.images == len(holdout_indices) and len(indices[0]) + len(holdout_indices) == 200
     for k in range(3):
-        assert (train.labels[held_out] == k).sum() == (train.labels == k).sum() // 5
+        assert (train.labels[holdout_indices] == k).sum() == (train.labels == k).sum() // 5
 
 
 def test_at_least_one_image_is_held_out():
