@@ -1,10 +1,8 @@
-"""What happens between iterations: logs, pictures, checkpoints, a stop on NaN, a progress bar.
+"""Callbacks of training: logs, sample grids, evaluations, checkpoints, stop on NaN, progress bar.
 
-Every callback counts in iterations of the whole run, so it does the same after a restart. They are
-called in the order that `experiment` lists them in: the log empties the running means before the
-checkpoint stores them. Between two things that are due they read nothing from the device, whose
-work they would otherwise wait for. (Keras's `fit` reads one flag per call of the step: whether
-there was a batch.)
+Each callback counts iterations of the whole run, so a resumed run behaves the same. Their order, in
+`rumi_tf.training.train`, matters: the log resets the running means before the checkpoint saves
+them. They read from the device only when something is due, because reading waits for it.
 """
 
 import abc
@@ -34,9 +32,9 @@ from rumi_tf.utils.tf_errors import translate_file_errors
 
 
 class Callbacks(keras.callbacks.CallbackList):
-    """A list of callbacks that are given the means as tensors, for them to read when they need to.
+    """List of callbacks that passes the means as tensors.
 
-    Keras's own makes numbers of them after every call of the step, and so waits for the device.
+    The list of Keras converts them to numbers after every call, and so waits for the device.
     """
 
     def on_train_batch_end(self, batch, logs=None):
@@ -46,21 +44,21 @@ class Callbacks(keras.callbacks.CallbackList):
 
 
 class Counting(keras.callbacks.Callback, abc.ABC):
-    """Knows how many iterations of the whole run are done, without asking the device."""
+    """Counts iterations of the whole run without reading from the device."""
 
     start = 0
 
     def on_train_begin(self, logs=None):
-        """Reads where the run stands."""
+        """Reads the current iteration."""
         self.start = int(self.model.iteration.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts on; `batch` is the number of the last step of this call, from 0."""
+        """Calls `on_iteration`; `batch` is the index of the last step of this call, from 0."""
         self.on_iteration(self.start + batch + 1, logs)
 
     @abc.abstractmethod
     def on_iteration(self, iteration: int, logs: Mapping[str, tf.Tensor]) -> None:
-        """What to do after an iteration; `logs` are the running means."""
+        """Called after an iteration; `logs` are the running means."""
 
 
 class Periodic(Counting):
@@ -72,29 +70,29 @@ class Periodic(Counting):
         self.last = last
 
     def on_iteration(self, iteration, logs):
-        """Acts if it is due, and only then reads the means."""
+        """Calls `act` if due, and only then reads the means."""
         if self.is_due(iteration):
             self.act(iteration, {name: float(value) for name, value in logs.items()})
 
     def is_due(self, iteration: int) -> bool:
-        """Whether to act after this iteration."""
+        """Whether to call `act` after this iteration."""
         return iteration % self.every == 0 or iteration == self.last
 
     @abc.abstractmethod
     def act(self, iteration: int, logs: dict[str, float]) -> None:
-        """What to do; `logs` are the running means."""
+        """Called when due; `logs` are the running means."""
 
 
 class StopOnNaN(Periodic):
-    """Ends training with `TrainingDiverged` if a loss has not been finite.
+    """Raises `TrainingDiverged` if a loss was not finite.
 
-    The losses are running means, which stay NaN until the log starts new ones. So it is enough to
-    look whenever that, or anything else that is to be kept, is due.
+    The losses are running means, which stay NaN until the log resets them. So it is enough to check
+    before anything is written.
 
     Args:
-        periods: of the log and of what else is written.
+        periods: periods of the log and of everything else that is written.
         last: see `Periodic`.
-        checkpoints: of the run.
+        checkpoints: checkpoints of the run.
     """
 
     def __init__(self, periods: Sequence[int], last: int, checkpoints: Checkpoints):
@@ -102,18 +100,18 @@ class StopOnNaN(Periodic):
         self._checkpoints = checkpoints
 
     def act(self, iteration, logs):
-        """Names the losses and the checkpoint to go back to."""
+        """Raises with the losses and the last good checkpoint."""
         bad = [n for n, loss in logs.items() if n.endswith("_loss") and not math.isfinite(loss)]
         if bad:
             raise diverged(self._checkpoints, iteration, " and ".join(bad))
 
 
 def diverged(checkpoints: Checkpoints, iteration: int, what: str) -> TrainingDiverged:
-    """The error that names the iteration, what is not finite, and the last good checkpoint."""
-    last = checkpoints.latest() or "none was written yet"
+    """Error with the iteration, the name of what is not finite, and the last good checkpoint."""
+    last = checkpoints.latest() or "none"
     return TrainingDiverged(
         f"{what} became NaN or infinite by iteration {iteration}; last good checkpoint: {last}; "
-        "a smaller --learning_rate is the usual remedy"
+        "a smaller --learning_rate usually helps"
     )
 
 
@@ -125,16 +123,16 @@ class SaveCheckpoint(Periodic):
         self._checkpoints = checkpoints
 
     def act(self, iteration, logs):
-        """The loss that was logged is from before the update, so the weights are looked at."""
+        """Checks the weights too, since the logged loss is from before the update."""
         if not self._checkpoints.finite():
             raise diverged(self._checkpoints, iteration, "a weight")
         self._checkpoints.save()
 
 
 class TensorBoard:
-    """The run's one TensorBoard writer.
+    """TensorBoard writer of the run.
 
-    Event files cannot be cut back to a checkpoint, so after a restart they are written anew.
+    Event files cannot be truncated to a checkpoint, so a resumed run writes them again.
     """
 
     def __init__(self, directory: Path):
@@ -142,12 +140,12 @@ class TensorBoard:
 
     @functools.cached_property
     def _writer(self) -> tf.summary.SummaryWriter:
-        """Made when there is something to write: what is complete already stays as it is."""
+        """Created on first use, so that a finished run keeps its files."""
         shutil.rmtree(self._directory, ignore_errors=True)
         return tf.summary.create_file_writer(str(self._directory))
 
     def scalars(self, row: Mapping[str, str | float]) -> None:
-        """Shows a row of the log."""
+        """Writes a row of the log."""
         with translate_file_errors(self._directory):
             with self._writer.as_default(step=int(row["iteration"])):
                 for name, value in row.items():
@@ -156,15 +154,15 @@ class TensorBoard:
             self._writer.flush()
 
     def grid(self, iteration: int, path: Path) -> None:
-        """Shows a PNG file.
+        """Writes a PNG file as an image.
 
         Raises:
-            RunDamaged: it is none.
+            RunDamaged: not a PNG file.
         """
         try:
             image = tf.io.decode_png(path.read_bytes(), channels=3)
         except tf.errors.InvalidArgumentError as error:
-            raise RunDamaged(f"{path} is damaged; delete it to go on without it") from error
+            raise RunDamaged(f"{path} is damaged; delete it to continue without it") from error
         with translate_file_errors(self._directory):
             with self._writer.as_default(step=iteration):
                 tf.summary.image("samples", image[None])
@@ -174,15 +172,15 @@ class TensorBoard:
 class RunLog(Periodic):
     """Writes log.csv and TensorBoard scalars: mean losses and scores, and sample diversity.
 
-    `sample_std` is the mean over pixels of the standard deviation over generated images, beside
-    `real_std`, the same of real ones. A generator that has collapsed to one image has 0.
+    `sample_std` is the mean over pixels of the standard deviation over generated images; 0 means
+    that the generator collapsed to one image. `real_std` is the same for real images.
 
     Args:
-        directory: of the run.
+        directory: run directory.
         every, last: see `Periodic`.
-        sample: () -> (N, H, W, C) images of the generator as it is.
-        real_std: of real positive images.
-        board: shows the same in TensorBoard.
+        sample: () -> (N, H, W, C) images of the current generator.
+        real_std: `real_std` of the positive images.
+        board: TensorBoard writer.
     """
 
     def __init__(
@@ -202,7 +200,7 @@ class RunLog(Periodic):
         self._rows: list[dict] = []
 
     def on_train_begin(self, logs=None):
-        """Keeps the rows up to the checkpoint that training goes on from."""
+        """Drops rows after the current iteration."""
         super().on_train_begin(logs)
         self._rows = rows_until(self._path, self.start)
         write_csv(self._path, self._rows)
@@ -210,7 +208,7 @@ class RunLog(Periodic):
             self._board.scalars(row)
 
     def act(self, iteration, logs):
-        """Appends a row of the means since the last one, and starts new means."""
+        """Appends a row of running means, and resets them."""
         row = {"iteration": iteration, **logs}
         row["sample_std"] = diversity(self._sample())
         row["real_std"] = self._real_std
@@ -222,14 +220,14 @@ class RunLog(Periodic):
 
 
 class SampleGrids(Periodic):
-    """Writes a grid of generated images, always from the same noise, and shows it in TensorBoard.
+    """Writes grids of generated images, always from the same noise.
 
     Args:
-        directory: of the run.
+        directory: run directory.
         every, last: see `Periodic`.
-        sample: () -> (N, H, W, C) images of the generator as it is.
-        title: of the pictures; the iteration is added.
-        board: shows the same in TensorBoard.
+        sample: () -> (N, H, W, C) images of the current generator.
+        title: title of the grids; the iteration is added.
+        board: TensorBoard writer.
     """
 
     def __init__(
@@ -248,7 +246,7 @@ class SampleGrids(Periodic):
         self._title = title
 
     def on_train_begin(self, logs=None):
-        """Shows the grids up to the checkpoint that training goes on from."""
+        """Writes the grids up to the current iteration to TensorBoard."""
         super().on_train_begin(logs)
         for path in sorted(self._directory.glob("iteration_*[0-9].png")):
             iteration = int(path.stem.removeprefix("iteration_"))
@@ -256,7 +254,7 @@ class SampleGrids(Periodic):
                 self._board.grid(iteration, path)
 
     def act(self, iteration, logs):
-        """One PNG per iteration number, overwritten by the same picture after a restart."""
+        """Writes one PNG, with the same content if the run is resumed."""
         images = self._sample()
         path = self._directory / f"iteration_{iteration:06d}.png"
         save_grid(path, images, f"{self._title}, iteration {iteration:,}")
@@ -264,23 +262,22 @@ class SampleGrids(Periodic):
 
 
 class Evaluate(Periodic):
-    """Measures the generator as it is; writes metrics.csv, TensorBoard, and last of all prd.csv.
+    """Evaluates the current generator; writes metrics.csv, TensorBoard, and at the end prd.csv.
 
-    Where its FID is the lowest so far, its weights are kept (`best_weights_path`).
+    The weights with the lowest FID so far are saved (`best_weights_path`).
 
     Args:
-        directory: of the run.
+        directory: run directory.
         every, last: see `Periodic`.
-        measure: (iteration, whether it is the last) -> rows of results, and precision and recall
-            if they were measured.
-        board: shows the same in TensorBoard.
-        checkpoints: of the run, whose weights must be finite.
+        measure: (iteration, whether it is the last) -> result rows, and the PRD curve or `None`.
+        board: TensorBoard writer.
+        checkpoints: checkpoints of the run, for the check that weights are finite.
 
     Attributes:
-        seconds: that evaluations took in this process.
+        seconds: time that evaluations took in this process.
     """
 
-    KEPT = 5  # of the newest weights; a start goes back behind no more than the kept checkpoints
+    KEPT = 5  # newest saved weights to keep; more than the checkpoints that resuming can go back
 
     def __init__(
         self,
@@ -300,7 +297,7 @@ class Evaluate(Periodic):
         self.seconds = 0.0
 
     def on_train_begin(self, logs=None):
-        """Keeps the rows up to the checkpoint that training goes on from."""
+        """Drops rows after the current iteration."""
         super().on_train_begin(logs)
         path = self._directory / "metrics.csv"
         self._rows = rows_until(path, self.start)
@@ -311,7 +308,7 @@ class Evaluate(Periodic):
                 best_weights_path(self._directory, iteration).unlink()
 
     def act(self, iteration, logs):
-        """Appends a row per metric."""
+        """Appends one row per metric."""
         if not self._checkpoints.finite():
             raise diverged(self._checkpoints, iteration, "a weight")
         began = time.monotonic()
@@ -344,12 +341,12 @@ class Evaluate(Periodic):
 
 
 class Clock(Counting):
-    """Times the iterations after the first call of the step, which is mostly compilation.
+    """Times the iterations after the first call of the step, which includes compilation.
 
-    What happens between iterations (logs, grids, checkpoints) is part of the time.
+    Logs, grids and checkpoints are included.
 
     Args:
-        paused: () -> seconds up to now that are to be left out.
+        paused: () -> seconds so far to exclude.
     """
 
     def __init__(self, paused: Callable[[], float] = lambda: 0.0):
@@ -368,24 +365,24 @@ class Clock(Counting):
         self.iterations = iteration - self._first
 
     def milliseconds(self) -> float | None:
-        """Mean time of an iteration; `None` if there were too few to time."""
+        """Mean time of an iteration; `None` without a second call of the step."""
         if not self.iterations or self._began is None:
             return None
         return 1000 * (self._last - self._began) / self.iterations
 
 
 class Progress(Periodic):
-    """A bar with losses, images per second and time left; plain lines where there is no terminal.
+    """Progress bar with losses, images per second and time left; lines without a terminal.
 
     Args:
         last: iterations of the whole run.
-        images: training images that an iteration takes.
-        title: what is training.
-        paused: () -> seconds up to now that are not training.
+        images: training images per iteration.
+        title: description of the run.
+        paused: () -> seconds so far to exclude.
     """
 
-    LINES = 20  # without a terminal: about so many lines for a whole run
-    PAUSE = 0.5  # on a terminal: seconds between two looks at the means
+    LINES = 20  # without a terminal: lines per run
+    PAUSE = 0.5  # on a terminal: seconds between updates
 
     def __init__(
         self, last: int, images: int, title: str, paused: Callable[[], float] = lambda: 0.0
@@ -400,7 +397,7 @@ class Progress(Periodic):
         self._terminal = terminal
 
     def on_train_begin(self, logs=None):
-        """Starts the bar where the run stands."""
+        """Starts the bar at the current iteration."""
         super().on_train_begin(logs)
         self._first = 0
         self._began = 0.0
@@ -408,13 +405,13 @@ class Progress(Periodic):
             self._bar = tqdm(desc=self._title, total=self.last, initial=self.start, unit="it")
 
     def on_iteration(self, iteration, logs):
-        """Starts the clock after the first call of the step, which is mostly compilation."""
+        """Starts the clock after the first call of the step, which includes compilation."""
         if not self._began:
             self._first, self._began = iteration, time.monotonic() - self._paused()
         super().on_iteration(iteration, logs)
 
     def is_due(self, iteration):
-        """On a terminal by time."""
+        """By time on a terminal."""
         if self._bar is None:
             return super().is_due(iteration)
         return iteration == self.last or time.monotonic() - self._shown >= self.PAUSE
@@ -433,11 +430,11 @@ class Progress(Periodic):
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(iteration - self._bar.n)
             return
-        if not rate:  # nothing can be said after the first iteration
+        if not rate:  # no time measured yet
             return
         words = " ".join(f"{name} {value}" for name, value in shown.items())
         left = (self.last - iteration) / rate
-        with contextlib.suppress(OSError):  # nobody reads any more; training goes on
+        with contextlib.suppress(OSError):  # closed pipe: training continues
             sys.stderr.write(
                 f"{self._title}: iteration {iteration}/{self.last} {words} left {left:.0f}s\n"
             )

@@ -1,4 +1,4 @@
-"""A run from its configuration to its files: built, trained or resumed, measured, exported."""
+"""Trains, resumes, evaluates and exports a run."""
 
 import dataclasses
 from pathlib import Path
@@ -49,7 +49,7 @@ from rumi_tf.utils.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.utils.io import read_csv, read_npz, remove_temporaries, write_json
 from rumi_tf.utils.tf_errors import translate_oom
 
-GRID = 64  # images in a sample grid, and in the measure of diversity
+GRID = 64  # images in a sample grid, and for `diversity`
 REAL_FOR_DIVERSITY = 1000
 
 
@@ -58,10 +58,10 @@ class Run:
     """A finished run.
 
     Attributes:
-        directory: where its files are.
-        summary: what summary.json says.
-        reused: whether it had been finished before.
-        notes: what the user should know about how it went.
+        directory: run directory.
+        summary: content of summary.json.
+        reused: whether the run was finished before.
+        notes: remarks for the user.
     """
 
     directory: Path
@@ -71,60 +71,58 @@ class Run:
 
     @property
     def saved_model(self) -> Path:
-        """The exported generator, for `reproduce.sample`."""
+        """SavedModel of the generator, for `reproduce.sample`."""
         return self.directory / "saved_model"
 
     @property
     def best_saved_model(self) -> Path:
-        """The generator of the evaluation with the lowest FID; of runs that are evaluated while
-        they are trained.
-        """
+        """SavedModel of the evaluation with the lowest FID, if there were evaluations."""
         return self.directory / "saved_model_best"
 
     @property
     def last_grid(self) -> Path:
-        """The sample grid of the last iteration."""
+        """Sample grid of the last iteration."""
         return self.directory / "samples" / f"iteration_{self.summary['iterations']:06d}.png"
 
 
 def train(config: RunConfig) -> Run:
-    """Trains the run that `config` describes, resumes it, or returns it if it is finished.
+    """Trains a run, resumes it, or returns it if it is finished.
 
     Args:
         config: resolved or not.
 
     Raises:
-        InvalidInput: the configuration, the data or the output directory cannot be used; nothing
+        InvalidInput: the configuration, the data or the output directory cannot be used. Nothing
             has been written.
         RunBusy: another process is training this run.
-        RunDamaged: what the run left on disk cannot be used.
+        RunDamaged: files of the run are damaged or missing.
         TrainingDiverged: a loss or weight became NaN or infinite.
         WorkerLost: another process of the run has ended.
-        OutOfMemory: the device has too little memory.
+        OutOfMemory: the device or the host ran out of memory.
     """
     config = resolve(config)
     try:
-        # Before TensorFlow does anything else: that is when it connects to other workers.
+        # First, because TensorFlow connects to other workers before it does anything else.
         strategy = distribute.make_strategy(config.strategy)
         check_batch_divides(config, strategy.num_replicas_in_sync)
-        with translate_oom("a smaller --batch_size or --width needs less"):
+        with translate_oom("use a smaller --batch_size or --width"):
             return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLost(
-            "another worker of this run has ended; start all of them again, and it goes on from "
-            "its last checkpoint"
+            "another worker of this run has ended; start all workers again to continue from the "
+            "last checkpoint"
         ) from error
 
 
 @dataclasses.dataclass(frozen=True)
 class _Work:
-    """What there is before a run is trained.
+    """Everything that training needs, made before it starts.
 
     Attributes:
         config: resolved.
-        place: where this process writes: the run's directory, unless it is not the chief.
-        images, split: what is to be learnt.
-        evaluator: measures the generator; `None` if that is not asked for.
+        place: directory that this process writes to; the run directory for the chief.
+        images, split: training data.
+        evaluator: evaluates the generator; `None` without evaluations.
         strategy: divides a batch over devices.
     """
 
@@ -137,12 +135,12 @@ class _Work:
 
     @property
     def directory(self) -> Path:
-        """Of the run."""
+        """Run directory."""
         return run_directory(self.config)
 
     @property
     def by_chief(self) -> bool:
-        """Whether this process writes the run's files."""
+        """Whether this process writes to the run directory."""
         return self.place == self.directory
 
 
@@ -150,7 +148,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     directory = run_directory(config)
     check_metrics_file(config)
     done = read_summary(directory, config.iterations)
-    # Anybody can change a folder, so there a finished run counts only for the same images.
+    # A folder can change, so a finished run of one is reused only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
     if done:
         check_finished(config, done)
@@ -164,15 +162,15 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
         if not done:
             return _train(_Work(config, place, images, split, evaluator, strategy))
         notes: tuple[str, ...] = ()
-        # By the chief alone: the others cannot know what it finds there by then.
+        # Only by the chief: the other workers may see other files.
         if evaluator is not None and place == directory and not last_rows(config):
             measure_once(config, evaluator, sampler_of(config).generate)
-            notes = ("it had not been evaluated so; that was done now",)
+            notes = ("the finished run was evaluated with these settings now",)
         return Run(directory, done, reused=True, notes=notes)
 
 
 def _train(work: _Work) -> Run:
-    """Goes on from the last checkpoint, if there is one, to the end."""
+    """Trains from the last checkpoint, if there is one, to the end."""
     config, directory, images = work.config, work.directory, work.images
     remove_temporaries(work.place)
     notes = [images.note] if images.note else []
@@ -186,13 +184,13 @@ def _train(work: _Work) -> Run:
     clock = _fit(work, model, checkpoints)
     if not work.by_chief:
         return Run(directory, {"iterations": config.iterations}, reused=False, notes=tuple(notes))
-    known = _known_to_users(work, shares)
+    metadata = _metadata(work, shares)
     generator = model.inference_generator
-    export_saved_model(generator, directory / "saved_model", known)
+    export_saved_model(generator, directory / "saved_model", metadata)
     export_keras(generator, directory / "generator.keras")
-    if work.evaluator is not None and not last_rows(config):  # killed after the last checkpoint
+    if work.evaluator is not None and not last_rows(config):  # killed before
         measure_once(config, work.evaluator, model.sample)
-    best = _export_best(directory, generator, known)
+    best = _export_best(directory, generator, metadata)
     summary = {
         "iterations": config.iterations,
         "resumed_at": start,
@@ -208,22 +206,22 @@ def _train(work: _Work) -> Run:
 
 
 def _record_start(work: _Work) -> list[str]:
-    """Writes the environment down, if the run can go on in it; returns what is to be noted."""
+    """Records the environment, after checking that the run can continue in it; returns notes."""
     parts = work.strategy.num_replicas_in_sync
     starts = read_starts(work.directory / "environment.json")
     before = starts[0].get("replicas", parts) if starts else parts
     if before != parts and not work.config.sync_batch_norm:
         raise InvalidInput(
             "sync_batch_norm",
-            f"is false, so that a run depends on the number of devices; this one was begun on "
-            f"{before}, here are {parts}",
+            f"is false, so the run depends on the number of devices; it was started on {before}, "
+            f"and this machine has {parts}",
         )
     return record_environment(work.place / "environment.json", parts)
 
 
 def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> list[str]:
-    """Takes the state from the last checkpoint, if there is one; returns what is to be noted."""
-    notes = [f"{name} was damaged and passed over" for name in checkpoints.restore()]
+    """Restores the last checkpoint, if there is one; returns notes."""
+    notes = [f"{name} is damaged and was skipped" for name in checkpoints.restore()]
     checkpoints.remove_parts()
     start, steps = int(model.iteration.numpy()), work.config.steps_per_execution
     distribute.check_agreement(
@@ -232,24 +230,24 @@ def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> 
         settings=work.config.hash(),
         images=work.images.fingerprint,
         evaluation=evaluation_identity(work.config, work.evaluator),
-        # Running means are read together, so all must write down at the same iterations.
+        # All workers read running means together, so all must save at the same iterations.
         checkpoint_every=work.config.checkpoint_every,
         sample_every=work.config.sample_every,
     )
     if start % steps:
         raise InvalidInput(
             "steps_per_execution",
-            f"is {steps}, and the run stands at iteration {start}, which is no multiple of it",
+            f"is {steps}, which does not divide {start}, where the run continues",
         )
     return [*notes, f"resumed at iteration {start}"] if start else notes
 
 
 def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Clock:
-    """Trains to the last iteration, if the model is not there yet; returns what timed it."""
+    """Trains to the last iteration; returns the `Clock` that timed it."""
     config, start = work.config, int(model.iteration.numpy())
     *callbacks, clock = _callbacks(work, model, checkpoints)
     if not work.by_chief:
-        callbacks = [own for own in callbacks if not isinstance(own, Progress)]
+        callbacks = [each for each in callbacks if not isinstance(each, Progress)]
     if start >= config.iterations:
         return clock
     try:
@@ -271,17 +269,16 @@ def _fit(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> Cloc
 def _callbacks(
     work: _Work, model: AdversarialModel, checkpoints: Checkpoints
 ) -> list[keras.callbacks.Callback]:
-    """In the order in which they are to be called; the last one is the `Clock`."""
+    """Callbacks in the order of their calls; the last one is the `Clock`."""
     config, last = work.config, work.config.iterations
     noise = rng.normal((GRID, config.latent_dim), config.seed, "grid", 0)
     labels = None
-    if model.class_shares is not None:  # the classes that are wanted, in turn
+    if model.class_shares is not None:  # the positive classes in turn
         labels = tf.constant(np.resize(np.array(work.split.positive_classes, np.int32), GRID))
     generate = tf.function(lambda: model.sample(noise, labels))
     real = real_positives(work.images, work.split, REAL_FOR_DIVERSITY, config.seed)
-    what = config.minority_class or config.split
-    title = f"{config.objective}, {config.dataset} {what}"
-    taken = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
+    title = f"{config.objective}, {config.dataset} {config.minority_class or config.split}"
+    images_per_iteration = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
 
     def sample() -> np.ndarray:
         return generate().numpy()
@@ -298,7 +295,7 @@ def _callbacks(
 
     return [
         StopOnNaN(periods, last, checkpoints),
-        Progress(last, taken, title, paused),
+        Progress(last, images_per_iteration, title, paused),
         RunLog(work.place, config.log_every, last, sample, diversity(real), board),
         SampleGrids(work.place, config.sample_every, last, sample, title, board),
         *evaluate,
@@ -307,8 +304,8 @@ def _callbacks(
     ]
 
 
-def _known_to_users(work: _Work, shares: np.ndarray | None) -> dict:
-    """What somebody should know who has the generator alone."""
+def _metadata(work: _Work, shares: np.ndarray | None) -> dict:
+    """Metadata stored in the exported generator."""
     images, split = work.images, work.split
     return {
         "config": dataclasses.asdict(work.config),
@@ -324,16 +321,16 @@ def _known_to_users(work: _Work, shares: np.ndarray | None) -> dict:
     }
 
 
-def _export_best(directory: Path, generator: keras.Model, known: dict) -> int | None:
-    """Exports the generator of the evaluation with the lowest FID, if its weights were kept.
+def _export_best(directory: Path, generator: keras.Model, metadata: dict) -> int | None:
+    """Exports the generator of the evaluation with the lowest FID, if its weights were saved.
 
-    Changes the generator's weights. Of those that were kept the best alone stay.
+    Changes the generator's weights, and deletes the saved weights of other evaluations.
 
     Returns:
-        The iteration of that evaluation.
+        Iteration of that evaluation, or `None`.
 
     Raises:
-        RunDamaged: its weights cannot be used.
+        RunDamaged: the saved weights cannot be read.
     """
     best = best_iteration(read_csv(directory / "metrics.csv"))
     if best is None or best not in saved_best_iterations(directory):
@@ -344,8 +341,10 @@ def _export_best(directory: Path, generator: keras.Model, known: dict) -> int | 
         for k, variable in enumerate(generator.variables):
             variable.assign(weights[f"arr_{k}"])
     except (OSError, ValueError, KeyError) as error:
-        raise RunDamaged(f"{path} is damaged ({error}); delete it to go on without it") from error
-    export_saved_model(generator, directory / "saved_model_best", {**known, "iteration": best})
+        raise RunDamaged(
+            f"{path} is damaged ({error}); delete it to continue without it"
+        ) from error
+    export_saved_model(generator, directory / "saved_model_best", {**metadata, "iteration": best})
     for other in set(saved_best_iterations(directory)) - {best}:
         best_weights_path(directory, other).unlink()
     return best

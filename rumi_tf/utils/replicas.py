@@ -54,7 +54,8 @@ def uniform(
 def all_rows(rows: tf.Tensor) -> tf.Tensor:
     """(B, ...) rows of this replica -> the (count() B, ...) rows of the whole batch, in order.
 
-    Its gradient is that of the sum of the replicas' losses; `scaled_gradients` turns it into their mean.
+    Its gradient is that of the sum of the replicas' losses. `scaled_gradients` turns it into the
+    gradient of their mean.
     """
     if count() == 1:
         return rows

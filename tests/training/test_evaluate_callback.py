@@ -140,7 +140,7 @@ def test_the_best_generator_is_exported_anew_or_its_loss_is_told(tmp_path, whole
     (kept,) = log.saved_best_iterations(run.directory)
     os.truncate(log.best_weights_path(run.directory, kept), 3000)
     (run.directory / "summary.json").unlink()
-    with pytest.raises(RunDamaged, match=r"is damaged .*; delete it to go on without it"):
+    with pytest.raises(RunDamaged, match=r"is damaged .*; delete it to continue"):
         train.train(settings)
 
 
