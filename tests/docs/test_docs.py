@@ -92,7 +92,7 @@ def test_every_command_is_accepted(path, sandbox, quick_command):
         done = quick_command("tests.accepting", *line.words, cwd=sandbox, **place)
         assert done.returncode == 0, f"{' '.join(line.words)}\n{done.stderr}"
         looks = "--list" in line.words or line.words[0] == "reproduce.report"
-        assert "reached " in done.stdout or looks, line
+        assert "came to " in done.stdout or looks, line
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_make_demo_is_accepted(sandbox, quick_command):
     assert [module for module, _ in found] == ["figures.few_images"]
     for module, words in found:
         done = quick_command("tests.accepting", module, *words.split(), cwd=sandbox)
-        assert done.returncode == 0 and "reached " in done.stdout, done.stderr
+        assert done.returncode == 0 and "came to " in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("path", PAGES)
