@@ -80,6 +80,9 @@ def load_classifier(
         cache_dir: where trained classifiers are kept, by the content of `train` and `test`.
         seed: of initial weights, dropout and order.
         refresh: trains anew even if there is a cached one.
+
+    Raises:
+        OSError: the disk is full.
     """
     judged = test.fingerprint if test else "held out"
     text = json.dumps([VERSION, train.fingerprint, judged, train.image_shape, dataset, seed])
