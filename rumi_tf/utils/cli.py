@@ -96,12 +96,12 @@ def check_output(flag: str, *paths: str | os.PathLike) -> None:
 
 
 def _check_output(flag: str, path: str) -> None:
-    parent = os.path.abspath(path)
-    if any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(parent).parts):
+    absolute = os.path.abspath(path)
+    if any(len(os.fsencode(part)) > NAME_LIMIT for part in Path(absolute).parts):
         raise InvalidInput(flag, f"{path} is too long for a file name")
-    if os.path.isdir(parent):
+    if os.path.isdir(absolute):
         raise InvalidInput(flag, f"{path} is a directory; name a file")
-    parent = os.path.dirname(parent)
+    parent = os.path.dirname(absolute)
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
     if not os.path.isdir(parent) or not os.access(parent, os.W_OK):

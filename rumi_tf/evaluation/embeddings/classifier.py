@@ -79,6 +79,9 @@ def load_classifier(
         cache_dir: cache of trained classifiers, by the content of `train` and `test`.
         seed: seed of initial weights, dropout and order.
         refresh: trains again even if there is a cached classifier.
+
+    Raises:
+        OSError: the disk is full.
     """
     tested = test.fingerprint if test else "held out"
     text = json.dumps([VERSION, train.fingerprint, tested, train.image_shape, dataset, seed])
