@@ -14,6 +14,7 @@ import numpy as np
 from figures._cases import CaseResults
 from rumi_tf import plotting
 from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.results import FRECHET, frechet_name
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.plotting import Band, Comparison
@@ -99,24 +100,22 @@ def save_curves(
             If ours use the same embedding, both have the same scale.
         labels: titles of all models, in display order.
     """
-    embeddings = dict.fromkeys(
-        outcome.rows[0].embedding.partition("-")[0]
-        for result in results
-        for outcome in result.outcomes
+    names = dict.fromkeys(
+        frechet_name(outcome.rows[0].embedding) for result in results for outcome in result.outcomes
     )
     comparisons = [comparison(result, published) for result in results]
-    paths = [out / f"{name}{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")]
+    paths = [out / f"{name}{end}" for end in (".png", ".pdf", "_frechet.csv", "_prd.csv")]
     for path in paths[:2]:
         plotting.save_comparisons(
             path,
             comparisons,
             labels,
-            f"FID ({', '.join(embeddings)} embedding)",
+            " or ".join(FRECHET[name] for name in names),
             f"published FID ({PUBLISHED_EMBEDDING} embedding)" if published else "",
-            one_scale=list(embeddings) == [PUBLISHED_EMBEDDING],
+            one_scale=list(names) == ["fid"],
         )
     pairs = list(zip(results, comparisons, strict=True))
-    write_csv(paths[2], [row for pair in pairs for row in _fid_rows(*pair)])
+    write_csv(paths[2], [row for pair in pairs for row in _distance_rows(*pair)])
     write_csv(paths[3], [row for pair in pairs for row in _prd_rows(*pair)])
     return paths
 
@@ -125,9 +124,9 @@ def comparison(result: CaseResults, published: bool) -> Comparison:
     """The curves of a case."""
     bands, curves, runs = {}, {}, {}
     for model, members in by_model(result).items():
-        fid_band = band([fids for outcome in members if (fids := _fids(outcome))])
-        if fid_band is not None:
-            bands[model] = fid_band
+        drawn = band([values for outcome in members if (values := _distances(outcome))])
+        if drawn is not None:
+            bands[model] = drawn
         if seed_curves := _curves(members):
             runs[model] = list(seed_curves.values())
             curves[model] = mean_curve(runs[model])
@@ -150,12 +149,12 @@ def _curves(members: Sequence[Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {seed: curve for seed, curve in curves.items() if curve is not None}
 
 
-def _fids(outcome: Any) -> dict[int, float]:
+def _distances(outcome: Any) -> dict[int, float]:
     return {
         iteration: row.value
         for iteration, rows in outputs.evaluations(outcome.cell.config).items()
         for row in rows
-        if row.metric == "fid" and row.value is not None
+        if row.metric in FRECHET and row.value is not None
     }
 
 
@@ -204,18 +203,19 @@ def published_bands(dataset: str, split: str) -> dict[str, Band]:
     return bands
 
 
-def _fid_rows(result: CaseResults, drawn: Comparison) -> list[dict]:
+def _distance_rows(result: CaseResults, drawn: Comparison) -> list[dict]:
     groups = by_model(result)
     rows = []
     for model, curve in drawn.bands.items():
         first = groups[model][0].rows[0]
         source = {
-            "source": "measured", "runs": len(groups[model]), "embedding": first.embedding,
+            "metric": frechet_name(first.embedding), "source": "measured",
+            "runs": len(groups[model]), "embedding": first.embedding,
             "protocol": first.protocol, "n_generated": first.n_generated,
             "n_reference": first.n_reference,
         }  # fmt: skip
         rows += _points(result, model, curve, source)
-    source = {"source": "published", "runs": 10, "embedding": PUBLISHED_EMBEDDING,
+    source = {"metric": "fid", "source": "published", "runs": 10, "embedding": PUBLISHED_EMBEDDING,
               "protocol": "", "n_generated": "", "n_reference": ""}  # fmt: skip
     for model, curve in drawn.others.items():
         rows += _points(result, model, curve, source)
@@ -226,8 +226,8 @@ def _points(result: CaseResults, model: str, curve: Band, source: Mapping) -> li
     columns = (curve.iterations, curve.mean, curve.lower, curve.upper)
     return [
         {
-            "case": result.case.name, "model": model, "iteration": iteration, "fid": mean,
-            "fid_lower": lower, "fid_upper": upper, **source,
+            "case": result.case.name, "model": model, "iteration": iteration, "value": mean,
+            "lower": lower, "upper": upper, **source,
         }
         for iteration, mean, lower, upper in zip(*(c.tolist() for c in columns), strict=True)
     ]  # fmt: skip

@@ -7,7 +7,9 @@ import numpy as np
 
 from figures import _cases
 from rumi_tf.config import recipes
+from rumi_tf.evaluation.results import FRECHET
 from rumi_tf.experiments import paper_grid
+from rumi_tf.utils.console import without_empty_columns
 
 # Name of a model -> its title, its objective, and the recipe's settings that it uses.
 MODELS = {
@@ -23,7 +25,7 @@ MODELS = {
 }  # fmt: skip
 LABELS = tuple(title for title, _, _ in MODELS.values())
 METRICS = {
-    "fid": "FID", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
+    **FRECHET, "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
     "precision": "precision", "recall": "recall", "coverage": "coverage",
     "share_positive_only": "share in class",
 }  # fmt: skip
@@ -106,12 +108,12 @@ def _by_model(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list]:
     return groups
 
 
-def fid_by_iteration(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Table of FID by iteration."""
+def distance_by_iteration(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Table of the Fréchet distance by iteration."""
     iterations = sorted({row["iteration"] for row in rows})
     table = []
     for (case, model), members in _by_model(rows).items():
-        means = {r["iteration"]: _number(r["mean"]) for r in members if r["metric"] == "fid"}
+        means = {r["iteration"]: _number(r["mean"]) for r in members if r["metric"] in FRECHET}
         columns = {f"{iteration:,}": means.get(iteration, "") for iteration in iterations}
         table.append({"case": case, "model": model, **columns})
     return table
@@ -129,7 +131,7 @@ def at_the_end(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
         }
         seeds = {"seeds": str(max(row["seeds"] for row in values.values()))}
         table.append({"case": case, "model": model, **columns, **seeds})
-    return table
+    return without_empty_columns(table)
 
 
 def _spread(row: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ A case is a data set and a class of Table 1. The models differ by the remedies o
 settings are the same for every model. Takes the flags of reproduce.train, which apply to all runs.
 Trains missing runs under --runs_dir. Writes to --out: samples next to real images,
 few_images_samples.png, .pdf and .csv; FID during training and precision-recall curves,
-few_images_curves.png, .pdf, _fid.csv and _prd.csv; and the mean and standard deviation of all
+few_images_curves.png, .pdf, _frechet.csv and _prd.csv; and the mean and standard deviation of all
 metrics over seeds, few_images.csv and few_images.md. Cases without data and runs that fail are
 reported in one line each and skipped; the exit code is then 1.
 """
@@ -25,7 +25,7 @@ from figures._few_images import (
     MODELS,
     at_the_end,
     cases_of,
-    fid_by_iteration,
+    distance_by_iteration,
     seed_means,
 )
 from rumi_tf.config.flags import define_flags
@@ -39,7 +39,7 @@ FILES = (
     "few_images.csv",
     "few_images.md",
     *(f"few_images_samples.{kind}" for kind in ("png", "pdf", "csv")),
-    *(f"few_images_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
+    *(f"few_images_curves{end}" for end in (".png", ".pdf", "_frechet.csv", "_prd.csv")),
 )
 
 define_flags(
@@ -90,7 +90,7 @@ def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
     from figures import _compared
 
     rows = [row for result in results for row in seed_means(result)]
-    tables = [fid_by_iteration(rows), at_the_end(rows)]
+    tables = [distance_by_iteration(rows), at_the_end(rows)]
     write_csv(out / "few_images.csv", rows)
     write_text(out / "few_images.md", "\n".join(map(markdown, tables)))
     for table in tables:

@@ -6,8 +6,8 @@ Takes the flags of reproduce.train, which apply to all runs, and draws the runs 
 the mean over --seeds with ± one standard deviation shaded, and the mean PRD curve of the last
 evaluation, with that of each run faint. Runs are evaluated ten times by default (--eval_every); a
 run evaluated only at its end is drawn as a point. Trains missing runs under --runs_dir. Writes to
---out: figure3.png, figure3.pdf, and their data, figure3_fid.csv and figure3_prd.csv. Cases without
-data and runs that fail are reported in one line each and skipped; the exit code is then 1.
+--out: figure3.png, figure3.pdf, and their data, figure3_frechet.csv and figure3_prd.csv. Cases
+without data and runs that fail are reported in one line each and skipped; the exit code is then 1.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ flags.DEFINE_boolean(
 )
 define_settings_flag("Figure")
 paper_grid.define_grid_flags("Figure", "figures_out")
-FILES = ("figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv")
+FILES = ("figure3.png", "figure3.pdf", "figure3_frechet.csv", "figure3_prd.csv")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ A case is a data set and a class of Table 1; its runs are those of reproduce.tab
 flags. Takes the flags of reproduce.train, which apply to all runs. Trains missing runs under
 --runs_dir. Writes to --out: samples next to real images, figure4_samples.png, .pdf and .csv; FID
 during training and precision-recall curves as in figures.figure3, figure4_curves.png and .pdf, with
-figure4_curves_fid.csv and figure4_curves_prd.csv. Cases without data and runs that fail are
+figure4_curves_frechet.csv and figure4_curves_prd.csv. Cases without data and runs that fail are
 reported in one line each and skipped; the exit code is then 1.
 """
 
@@ -36,7 +36,7 @@ define_settings_flag("Figure")
 paper_grid.define_grid_flags("Figure", "figures_out")
 FILES = (
     *(f"figure4_samples.{kind}" for kind in ("png", "pdf", "csv")),
-    *(f"figure4_curves{end}" for end in (".png", ".pdf", "_fid.csv", "_prd.csv")),
+    *(f"figure4_curves{end}" for end in (".png", ".pdf", "_frechet.csv", "_prd.csv")),
 )
 
 

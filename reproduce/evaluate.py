@@ -51,7 +51,8 @@ flags.DEFINE_enum(
 flags.DEFINE_boolean(
     "extrapolate",
     False,
-    "Add fid_infinity, the FID extrapolated to infinitely many images (Chong & Forsyth, 2020).",
+    "Add fid_infinity or fd_classifier_infinity, the Fréchet distance extrapolated to infinitely "
+    "many images (Chong & Forsyth, 2020).",
     **_SECTION,
 )
 flags.DEFINE_boolean(

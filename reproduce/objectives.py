@@ -17,7 +17,7 @@ from absl import flags
 from rumi_tf.config.flags import define_flags, given_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown
+from rumi_tf.utils.console import aligned, markdown, without_empty_columns
 from rumi_tf.utils.io import write_csv, write_text
 
 define_flags(omit=("objective",))
@@ -30,7 +30,7 @@ flags.DEFINE_list(
 )  # fmt: skip
 paper_grid.define_run_flags("Comparison", "objectives")
 FILES = ("objectives.csv", "objectives.md")
-METRICS = ("share_positive_only", "fid", "kid", "precision", "recall", "coverage")
+METRICS = ("share_positive_only", "fid", "fd_classifier", "kid", "precision", "recall", "coverage")
 
 
 def main() -> None:
@@ -58,6 +58,7 @@ def main() -> None:
         row["ms_per_iteration"] = _number(outcome.milliseconds)
         row["run"] = os.path.join(config.runs_dir, config.name())
         rows.append(row)
+    rows = without_empty_columns(rows)
     shown = [{name: value for name, value in row.items() if name != "run"} for row in rows]
     with cli.writing_to("out", out):
         write_csv(out / "objectives.csv", rows)

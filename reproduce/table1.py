@@ -26,7 +26,7 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.experiments.paper_table1 import summarise
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown
+from rumi_tf.utils.console import aligned, markdown, without_empty_columns
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
 
@@ -82,6 +82,7 @@ def main() -> None:
     ]
     if rows:
         table = [{**row, "settings": args.settings} for row in summarise(shown)]
+        table = without_empty_columns(table)
         with cli.writing_to("out", out):
             write_csv(out / "cells.csv", rows)
             write_csv(out / "table1.csv", table)

@@ -27,7 +27,7 @@ flags.DEFINE_boolean(
     "Check the settings and the data, print the resolved settings and the run directory, and exit.",
     module_name="Output",
 )
-SHOWN = ("fid", "kid", "precision", "recall", "share_positive_only")
+SHOWN = ("fid", "fd_classifier", "kid", "precision", "recall", "share_positive_only")
 
 
 def _summary(rows: Sequence[Any]) -> str:
@@ -78,7 +78,7 @@ def main() -> None:
         print(f"               {run.directory / 'metrics.csv'}")
     print(f"saved model:   {run.saved_model}")
     if best := run.summary.get("best_iteration"):
-        print(f"lowest FID:    {run.best_saved_model} (iteration {best})")
+        print(f"best model:    {run.best_saved_model} (iteration {best})")
     words = [f"--saved_model={run.saved_model}", "--num=64", "--grid=grid.png"]
     print(f"to sample:     python -m reproduce.sample {shlex.join(words)}")
 

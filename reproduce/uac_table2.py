@@ -19,7 +19,7 @@ from absl import flags
 
 from rumi_tf.experiments import paper_grid, uac_table2
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown
+from rumi_tf.utils.console import aligned, markdown, without_empty_columns
 from rumi_tf.utils.io import write_csv, write_text
 
 FILES = ("cells.csv", "uac_table2.csv", "uac_table2.md")
@@ -40,7 +40,7 @@ def main() -> None:
     ]
     outcomes = paper_grid.run(cells, args.jobs)
     rows = [{**o.cell.place, **dataclasses.asdict(row)} for o in outcomes for row in o.rows]
-    table = uac_table2.summarise(outcomes)
+    table = without_empty_columns(uac_table2.summarise(outcomes))
     paths = [out / name for name in FILES]
     with cli.writing_to("out", out):
         write_csv(paths[0], rows)

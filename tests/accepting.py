@@ -36,7 +36,7 @@ STOPS = (
 
 def _stop_at(target: str):
     def stop(*_, **__):
-        print(f"came to {target}", flush=True)
+        print(f"reached {target}", flush=True)
         sys.exit(0)
 
     return stop

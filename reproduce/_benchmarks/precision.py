@@ -43,7 +43,9 @@ def runs(
         try:
             run = train.train(config)
         except TrainingDiverged as error:
-            missing = dict.fromkeys(("d_loss", "g_loss", "fid", "kid", "milliseconds"), "-")
+            missing = dict.fromkeys(
+                ("d_loss", "g_loss", "fd_classifier", "kid", "milliseconds"), "-"
+            )
             yield {**row, **missing, "losses": str(error)}
             continue
         log = read_csv(run.directory / "log.csv")
@@ -53,7 +55,7 @@ def runs(
         yield {
             **row,
             **{name: f"{last_quarter(log, name):.4f}" for name in LOSSES},
-            "fid": f"{measured['fid'].value:.4g}",
+            "fd_classifier": f"{measured['fd_classifier'].value:.4g}",
             "kid": f"{kid.value:.4g} ± {kid.std:.2g}",
             "milliseconds": f"{run.summary['milliseconds_per_iteration']:.0f}",
             "losses": "finite at every iteration",  # otherwise training would have stopped

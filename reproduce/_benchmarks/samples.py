@@ -112,7 +112,7 @@ def _values(
     values = {}
     for name, generate in GENERATORS.items():
         generated = _rows(features, generate(target[:n_generated], others, draw))
-        measurements, _ = compare(generated, real, seed=seed, extrapolate=True)
+        measurements, _ = compare(generated, real, "fd_classifier", seed=seed, extrapolate=True)
         values[name] = {
             m.metric: np.nan if m.value is None else m.value
             for m in measurements

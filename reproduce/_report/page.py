@@ -18,7 +18,7 @@ from reproduce._report.charts import Chart, chart, number
 from reproduce._report.reading import Run, RunsDirectory, measurement_key
 from rumi_tf.config.flags import as_flags
 from rumi_tf.config.run import RunConfig
-from rumi_tf.evaluation.results import Row
+from rumi_tf.evaluation.results import FRECHET, Row, frechet_name
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MAX_LINES = 7  # in a chart: the number of colours and dashes
@@ -28,13 +28,14 @@ ENVIRONMENT = ("rumi_tf", "commit", "tensorflow", "keras", "numpy", "python", "p
                "threads", "devices", "replicas")  # fmt: skip
 LOWER, HIGHER = "lower is better", "higher is better"
 BETTER = {
-    "fid": LOWER, "fid_infinity": LOWER, "kid": LOWER, "share_negative_only": LOWER,
+    "fid": LOWER, "fid_infinity": LOWER, "fd_classifier": LOWER, "fd_classifier_infinity": LOWER,
+    "kid": LOWER, "share_negative_only": LOWER,
     "share_positive_only": HIGHER, "inception_score": HIGHER, "prd_f8": HIGHER,
     "prd_f1/8": HIGHER, "precision": HIGHER, "recall": HIGHER, "density": HIGHER,
     "coverage": HIGHER,
 }  # fmt: skip
-METRICS = {"fid": "fid", "kid": "kid", "prd_f8": "prd_f8", "prd_f1/8": "prd_f1/8",
-           "share_positive_only": "positive"}  # fmt: skip
+METRICS = {"fid": "fid", "fd_classifier": "fd_classifier", "kid": "kid", "prd_f8": "prd_f8",
+           "prd_f1/8": "prd_f1/8", "share_positive_only": "positive"}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +242,7 @@ def _compared(runs: Iterable[Run]) -> list[tuple[Chart, str]]:
     for run in runs:
         if run.config is None:
             continue
-        for key, points in _history(run, "fid").items():
+        for key, points in _distances(run).items():
             task = (run.config.dataset, str(run.config.split), _target(run.config))
             groups.setdefault((*task, *key), []).append((run, points))
     charts = []
@@ -251,7 +252,8 @@ def _compared(runs: Iterable[Run]) -> list[tuple[Chart, str]]:
         shown = sorted(members, key=lambda member: member[1][-1][1])[:MAX_LINES]
         task_name = target if target == split else f"{split} {target}"
         drawn = chart(
-            f"FID, {dataset} {task_name}, {embedding.rpartition('-')[0]}, {n_generated:,} images",
+            f"{FRECHET[frechet_name(embedding)]}, {dataset} {task_name}, "
+            f"{embedding.rpartition('-')[0]}, {n_generated:,} images",
             [(_label(run, [other for other, _ in members]), points) for run, points in shown],
         )
         omitted = len(members) - len(shown)
@@ -356,7 +358,7 @@ def _headline(run: Run) -> str:
     if not run.final:
         return ""
     row = run.final[-1][0]
-    return "" if row.value is None else f"FID {number(row.value)}"
+    return "" if row.value is None else f"{FRECHET[row.metric]} {number(row.value)}"
 
 
 def _charts(run: Run) -> list[Chart | None]:
@@ -368,10 +370,11 @@ def _charts(run: Run) -> list[Chart | None]:
         log_chart("scores of D", [name for name in run.log if name.startswith("score_")]),
         log_chart("diversity of pixels", [n for n in ("sample_std", "real_std") if n in run.log]),
     ]
-    for metric in ("fid", "kid"):
+    for metric in (*FRECHET, "kid"):
         for (embedding, _, n_generated, _), points in _history(run, metric).items():
             if len(points) > 1:
-                title = f"{metric.upper()}, {embedding.rpartition('-')[0]}, {n_generated:,} images"
+                name = FRECHET.get(metric, metric.upper())
+                title = f"{name}, {embedding.rpartition('-')[0]}, {n_generated:,} images"
                 charts.append(chart(title, [(metric, points)]))
     if run.curve:
         precision, recall = (values.tolist() for values in run.curve)
@@ -380,6 +383,11 @@ def _charts(run: Run) -> list[Chart | None]:
             chart("precision against recall (PRD)", [("precision", points)], "recall", (0.0, 1.0))
         )
     return charts
+
+
+def _distances(run: Run) -> dict[tuple, list[tuple[int, float]]]:
+    """Fréchet distances by `measurement_key`."""
+    return {key: points for metric in FRECHET for key, points in _history(run, metric).items()}
 
 
 def _history(run: Run, metric: str) -> dict[tuple, list[tuple[int, float]]]:

@@ -11,6 +11,7 @@ from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid, paper_table1, uac_table2
 from rumi_tf.experiments.sweep import Cell, Outcome
 from rumi_tf.runs import resolve
+from rumi_tf.utils.console import without_empty_columns
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
 
@@ -161,4 +162,4 @@ def _with_missing(
             missing = {"data set": dataset, "model": model, **paper.get((dataset, model), {}),
                        "settings": "not run"}  # fmt: skip
             table += [line for line in measured if line["model"] == model] or [columns | missing]
-    return table
+    return without_empty_columns(table)

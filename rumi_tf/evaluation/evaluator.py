@@ -15,7 +15,7 @@ from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.embeddings import Embedding, cache_directory, load_embedding
 from rumi_tf.evaluation.features import Features, collect, extract, reference_features
 from rumi_tf.evaluation.protocols import Protocol, protocol_for
-from rumi_tf.evaluation.results import Row
+from rumi_tf.evaluation.results import Row, frechet_name, numbered
 from rumi_tf.utils.errors import InvalidInput
 
 KID_SUBSET = 1000  # generated and real images per subset
@@ -178,8 +178,8 @@ class Evaluator:
         extrapolate: bool,
     ) -> Evaluation:
         measurements, prd = compare(
-            generated, self.reference, seed=self.protocol.seed, complete=complete,
-            extrapolate=extrapolate,
+            generated, self.reference, frechet_name(self.embedding.identity),
+            seed=self.protocol.seed, complete=complete, extrapolate=extrapolate,
         )  # fmt: skip
         if complete and labels is not None:
             measurements += _intra_class_measurements(
@@ -203,7 +203,7 @@ class Evaluator:
             evaluation: result of this evaluator.
             provenance: columns that describe the images: `provenance_of` a run, and `iteration`.
         """
-        return [
+        rows = [
             Row(
                 **provenance,
                 reference=self.reference_name,
@@ -221,6 +221,7 @@ class Evaluator:
             )
             for m in evaluation.measurements
         ]
+        return numbered(rows)
 
 
 def requested_classes(protocol: Protocol, split: Split) -> list[int]:
@@ -246,6 +247,7 @@ def provenance_of(config: RunConfig) -> dict[str, Any]:
 def compare(
     generated: Features,
     reference: Features,
+    frechet: str,
     *,
     seed: int = 0,
     complete: bool = True,
@@ -258,20 +260,21 @@ def compare(
 
     Args:
         generated, reference: features of the same embedding.
+        frechet: metric name of the Fréchet distance; see `frechet_name`.
         seed, complete, extrapolate: see `Evaluator`.
     """
     x, y = generated.kept, reference.kept
     all_images, stored = (len(generated), len(reference)), (len(x), len(y))
     target = reference.statistics
     measurements = _measure(
-        ("fid",),
+        (frechet,),
         lambda: [metrics.frechet_distance_from_statistics(generated.statistics, target)],
         all_images,
         "; ".join(_size_notes(generated, reference)),
     )
     if extrapolate:
         measurements += _measure(
-            ("fid_infinity",),
+            (f"{frechet}_infinity",),
             lambda: [metrics.extrapolated_frechet_distance(x, target, seed=seed)],
             (len(x), len(reference)),
             "an extrapolation: of too few images it is rough and may be negative",

@@ -1,6 +1,9 @@
 """Results with their provenance as rows of CSV files."""
 
 import dataclasses
+import hashlib
+import itertools
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +13,15 @@ import numpy as np
 
 from rumi_tf.utils import locks
 from rumi_tf.utils.io import read_csv, read_header, remove_temporaries, write_csv
+
+# Metric names of the Fréchet distance, and their titles. FID (Heusel et al., 2017) is defined for
+# Inception features; the distance of a classifier's features has another name.
+FRECHET = {"fid": "FID", "fd_classifier": "Fréchet distance (classifier)"}
+
+
+def frechet_name(embedding: str) -> str:
+    """Metric name of the Fréchet distance, for the identity of an embedding network."""
+    return "fid" if embedding.startswith("inception") else "fd_classifier"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,12 +37,13 @@ class Row:
         reference: the real images, with the start of their fingerprint.
         protocol: name of the protocol.
         embedding: identity of the embedding network.
-        metric: name of the metric, e.g. `fid`.
+        metric: name of the metric, e.g. `kid`.
         value: the number; `None` if undefined, with the reason in `note`.
         std: standard deviation over subsets or splits, if the metric has one.
         n_generated, n_reference: number of generated and real images.
         seconds: duration of the whole evaluation.
         note: caveats for the reader.
+        evaluation: id of the evaluation, which its rows share; see `numbered`.
     """
 
     dataset: str
@@ -50,9 +63,17 @@ class Row:
     n_reference: int
     seconds: float
     note: str = ""
+    evaluation: str = ""
 
 
 RowType = TypeVar("RowType", bound=Row)
+
+
+def numbered(rows: Sequence[RowType]) -> list[RowType]:
+    """The rows of one evaluation with its id: a hash of all their values except `seconds`."""
+    content = [dataclasses.asdict(row) | {"seconds": 0} for row in rows]
+    digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
+    return [dataclasses.replace(row, evaluation=digest) for row in rows]
 
 
 def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
@@ -143,14 +164,9 @@ def read_rows(
 
 
 def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
-    """Groups rows by evaluation, in order; every evaluation starts with `fid`."""
-    evaluations: list[list[RowType]] = []
-    for row in rows:
-        if row.metric == "fid":
-            evaluations.append([])
-        if evaluations:
-            evaluations[-1].append(row)
-    return evaluations
+    """Groups adjacent rows of the same evaluation, in order."""
+    groups = itertools.groupby(rows, key=lambda row: row.evaluation)
+    return [list(members) for _, members in groups]
 
 
 def _parsed(kind: type, text: str) -> Any:

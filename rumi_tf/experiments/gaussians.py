@@ -214,14 +214,14 @@ def train_epochs(
 def train(
     config: MixtureConfig,
     jit_compile: bool = True,
-    tell: Callable[[int, float], None] = lambda epoch, left: None,
+    report: Callable[[int, float], None] = lambda epoch, left: None,
 ) -> MixtureRuns:
     """Trains or resumes the runs of a configuration, or loads them if they are finished.
 
     Args:
         config: configuration of the runs.
         jit_compile: whether XLA compiles the training loop.
-        tell: called after every epoch with the number of finished epochs and the seconds left.
+        report: called after every epoch with the number of finished epochs and the seconds left.
 
     Raises:
         InvalidInput: the output directory cannot be used.
@@ -254,7 +254,7 @@ def train(
             spent.assign_add(now - previous)
             previous = now
             checkpoints.save()
-            tell(epoch, (now - began) / (epoch - start) * (config.epochs - epoch))
+            report(epoch, (now - began) / (epoch - start) * (config.epochs - epoch))
         points = generate_points(config, training)
         rows = evaluate(config, points)
         with atomic_path(directory / "points.npz") as path:

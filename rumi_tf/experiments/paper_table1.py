@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rumi_tf.evaluation.results import frechet_name
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.utils.io import read_csv
@@ -12,7 +13,7 @@ from rumi_tf.utils.io import read_csv
 if TYPE_CHECKING:
     from rumi_tf.experiments.sweep import Outcome
 
-COLUMNS = ("fid", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
+COLUMNS = ("fid", "fd_classifier", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
 PAPER = ROOT / "reproduce" / "paper_values" / "table1.csv"
 
 
@@ -29,15 +30,15 @@ def summarise(outcomes: Iterable["Outcome"]) -> list[dict[str, str]]:
         row = {"data set": dataset, "model": model}
         for metric in COLUMNS:
             row[metric] = _mean_over_classes(members, metric)
-        embedding = members[0].rows[0].embedding.partition("-")[0]
+        embedding = members[0].rows[0].embedding
         value = paper.get((dataset, model))
-        classes, means = _seed_means(members, "fid")
+        classes, means = _seed_means(members, frechet_name(embedding))
         config = members[0].cell.config  # members differ only in class and seed
         row |= {
             "n": f"{len(classes) * len(means)} ({len(classes)} classes, {len(means)} seeds)",
             "paper's fid": "" if value is None else f"{value:g}",
             "difference": "" if value is None else _difference(members, classes, means, value),
-            "embedding": embedding,
+            "embedding": embedding.partition("-")[0],
             "image size": str(config.image_size),
             "iterations": str(members[0].rows[0].iteration),
             "width": f"{config.width:g}",

@@ -15,7 +15,7 @@ from absl import flags
 
 from rumi_tf.config.flags import FLAGFILES, as_flags, flagfile_fields
 from rumi_tf.config.run import RunConfig
-from rumi_tf.evaluation.results import Row
+from rumi_tf.evaluation.results import FRECHET, Row
 from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.utils import cli
@@ -182,9 +182,9 @@ def finished(cell: Cell) -> Outcome | None:
 def _line(outcome: Outcome) -> str:
     if outcome.status == "failed":
         return f"{outcome.cell.title}: {outcome.status}: {outcome.reason}"
-    fid = outcome.value("fid")
-    shown = "none" if fid is None else f"{fid:.4g}"
-    return f"{outcome.cell.title}: fid {shown} in {outcome.seconds:.0f} s"
+    distances = [row for row in outcome.rows if row.metric in FRECHET and row.value is not None]
+    shown = "".join(f"{row.metric} {row.value:.4g} " for row in distances)
+    return f"{outcome.cell.title}: {shown}in {outcome.seconds:.0f} s"
 
 
 class _Processes:

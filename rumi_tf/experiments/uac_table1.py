@@ -72,7 +72,7 @@ def train_all(configs: Sequence[MixtureConfig]) -> Iterator["MixtureRuns"]:
         ) -> None:
             _report(f"{title}: epoch {epoch}/{config.epochs}, left {left:.0f} s")
 
-        runs = gaussians.train(config, tell=report)
+        runs = gaussians.train(config, report=report)
         num_trained += not runs.reused
         elapsed = time.monotonic() - start
         left = elapsed / num_trained * (len(configs) - number) if num_trained else 0

@@ -17,7 +17,7 @@ from rumi_tf.utils.io import read_csv
 
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
 PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
-COLUMNS = ("inception_score", "fid", "intra_class_distance")
+COLUMNS = ("inception_score", "fid", "fd_classifier", "intra_class_distance")
 PAPER = Path(__file__).resolve().parents[2] / "reproduce" / "paper_values" / "uac_table2.csv"
 # The published code trains for 200 epochs, UAC-GAN for 100, in batches of 256; the last batch of an
 # epoch is smaller.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from rumi_tf.evaluation.results import FRECHET
 from rumi_tf.utils.errors import RunDamaged
 from rumi_tf.utils.io import read_csv
 
@@ -23,16 +24,16 @@ def rows_until(path: Path, iteration: int) -> list[dict[str, str]]:
 
 
 def best_iteration(rows: Iterable[Mapping[str, str]]) -> int | None:
-    """First iteration with the lowest FID; `None` without an FID.
+    """First iteration with the lowest Fréchet distance; `None` without one.
 
     Only evaluations with the protocol, embedding and number of images of the newest one count,
     since others are not comparable.
     """
-    fid_rows = [row for row in rows if row["metric"] == "fid" and row["value"]]
+    distances = [row for row in rows if row["metric"] in FRECHET and row["value"]]
     candidates = [
         (float(row["value"]), int(row["iteration"]))
-        for row in fid_rows
-        if all(row[key] == fid_rows[-1][key] for key in ("protocol", "embedding", "n_generated"))
+        for row in distances
+        if all(row[key] == distances[-1][key] for key in ("protocol", "embedding", "n_generated"))
     ]
     return min(candidates)[1] if candidates else None
 

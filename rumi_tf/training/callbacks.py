@@ -264,7 +264,7 @@ class SampleGrids(Periodic):
 class Evaluate(Periodic):
     """Evaluates the current generator; writes metrics.csv, TensorBoard, and at the end prd.csv.
 
-    The weights with the lowest FID so far are saved (`best_weights_path`).
+    The weights with the lowest Fréchet distance so far are saved (`best_weights_path`).
 
     Args:
         directory: run directory.

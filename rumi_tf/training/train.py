@@ -76,7 +76,7 @@ class Run:
 
     @property
     def best_saved_model(self) -> Path:
-        """SavedModel of the evaluation with the lowest FID, if there were evaluations."""
+        """SavedModel of the evaluation with the lowest Fréchet distance, if there were any."""
         return self.directory / "saved_model_best"
 
     @property
@@ -322,7 +322,7 @@ def _metadata(work: _Work, shares: np.ndarray | None) -> dict:
 
 
 def _export_best(directory: Path, generator: keras.Model, metadata: dict) -> int | None:
-    """Exports the generator of the evaluation with the lowest FID, if its weights were saved.
+    """Exports the generator with the lowest Fréchet distance, if its weights were saved.
 
     Changes the generator's weights, and deletes the saved weights of other evaluations.
 

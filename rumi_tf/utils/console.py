@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -43,6 +43,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def without_empty_columns(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows, all with the same keys, without the columns that are empty in every row."""
+    return [
+        {name: value for name, value in row.items() if any(other[name] != "" for other in rows)}
+        for row in rows
+    ]
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:

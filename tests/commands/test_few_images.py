@@ -55,7 +55,7 @@ def rows(tmp_path):
 
 
 def test_rows_are_mean_and_deviation_over_seeds(rows):
-    fids = [row for row in rows if row["metric"] == "fid"]
+    fids = [row for row in rows if row["metric"] == "fd_classifier"]
     assert [row["iteration"] for row in fids] == [10, 20] * 10
     expected = [
         100 * size + 10 * model + 2 + first
@@ -84,7 +84,7 @@ def test_only_iterations_with_all_seeds_are_included(tmp_path):
     finish(second, {5: 9.0, 10: 5.0, 20: 7.0}, curve(0.5))
     lsgan = _cases.Case(case.name, case.title, case.cells[:2])
     (result,), _ = _cases.find([lsgan], jobs=1)
-    fids = [row for row in few_images.seed_means(result) if row["metric"] == "fid"]
+    fids = [row for row in few_images.seed_means(result) if row["metric"] == "fd_classifier"]
     assert [(row["iteration"], row["mean"]) for row in fids] == [(10, 3.0), (20, 5.0)]
 
 

@@ -14,7 +14,7 @@ from rumi_tf.evaluation.embeddings import classifier
 from rumi_tf.evaluation.embeddings.loading import load_embedding
 from rumi_tf.evaluation.evaluator import provenance_of
 from rumi_tf.evaluation.protocols import protocol_for
-from rumi_tf.evaluation.results import Row, append_rows, write_curve
+from rumi_tf.evaluation.results import Row, append_rows, numbered, write_curve
 from rumi_tf.experiments import paper_grid
 from rumi_tf.runs import directories, outputs
 from rumi_tf.utils.errors import InvalidInput
@@ -36,14 +36,14 @@ def evaluation_rows(config, iteration, fid, prd=None, **other):
     protocol = protocol_for(config)
     row = Row(
         **provenance_of(config), iteration=iteration, reference="x", protocol=protocol.name,
-        embedding=f"{protocol.embedding}-1", metric="fid", value=fid, std=None,
+        embedding=f"{protocol.embedding}-1", metric="fd_classifier", value=fid, std=None,
         n_generated=protocol.num_generated, n_reference=100, seconds=1.0,
     )  # fmt: skip
     values = {"kid": 1.0}
     if prd is not None:
         values |= dict(zip(("prd_f8", "prd_f1/8"), metrics.prd_f_scores(*prd), strict=True))
     rows = [row, *(dataclasses.replace(row, metric=m, value=v) for m, v in values.items())]
-    return [dataclasses.replace(row, **other) for row in rows]
+    return numbered([dataclasses.replace(row, **other) for row in rows])
 
 
 def finish(cell, fids, prd):
@@ -155,7 +155,7 @@ def test_panels_show_generated_images_and_conditional_models_get_the_positive_cl
     csv = read_csv(paths[-1])
     hashes = {row["model"]: row["config_hash"] for row in csv}
     assert hashes["LSGAN"] == case.cells[1].config.hash()
-    assert {(row["case"], row["metric"]) for row in csv} >= {("mnist_even", "fid")}
+    assert {(row["case"], row["metric"]) for row in csv} >= {("mnist_even", "fd_classifier")}
 
 
 def test_cases_of_figure_4_are_cells_of_table_1():
@@ -217,17 +217,17 @@ def test_a_case_without_data_is_reported_in_a_line_and_the_others_are_drawn(
     lines = done.stderr.splitlines()
     assert lines[0] == "9 of 9 cells reused"
     assert len(lines) == 2 and lines[1].startswith("fashion_overlap: --data_dir: ")
-    names = ["figure3.png", "figure3.pdf", "figure3_fid.csv", "figure3_prd.csv"]
+    names = ["figure3.png", "figure3.pdf", "figure3_frechet.csv", "figure3_prd.csv"]
     assert done.stdout.splitlines() == [str(out / name) for name in names]
-    rows = read_csv(out / "figure3_fid.csv")
+    rows = read_csv(out / "figure3_frechet.csv")
     sources = {k: list(g) for k, g in itertools.groupby(rows, lambda row: row["source"])}
     ours = [row for row in sources["measured"] if row["model"] == "ACGAN"]
     assert len(ours) == 10 and {row["embedding"] for row in ours} == {"classifier-1"}
-    assert float(ours[-1]["fid"]) == pytest.approx(200 + 111 / 3)
+    assert float(ours[-1]["value"]) == pytest.approx(200 + 111 / 3)
     assert float(ours[-1]["fid_upper"]) == pytest.approx(237 + np.std([1, 10, 100], ddof=1))
     theirs = [row for row in sources["published"] if row["model"] == "Rumi-LSGAN"]
     assert len(theirs) == 58 and {row["embedding"] for row in theirs} == {"inception"}
-    assert (theirs[-1]["iteration"], float(theirs[-1]["fid"])) == ("14500", 21.2)
+    assert (theirs[-1]["iteration"], float(theirs[-1]["value"])) == ("14500", 21.2)
     curves = read_csv(out / "figure3_prd.csv")
     assert {row["run seed"] for row in curves} == {"mean", "0", "1", "2"}
     last = [row for row in curves if (row["model"], row["run seed"]) == ("LSGAN", "2")]
@@ -264,7 +264,7 @@ def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
     done = command("figures.figure2", *shared)
     assert done.returncode == 0, done.stderr
     samples = read_csv(tmp_path / "out" / "figure2.csv")
-    fids = {r["model"]: r for r in samples if r["metric"] == "fid"}
+    fids = {r["model"]: r for r in samples if r["metric"] == "fd_classifier"}
     assert list(fids) == ["LSGAN", "ACGAN", "Rumi-LSGAN"]
     # Against all images of the six classes.
     assert {(r["target"], r["n_reference"]) for r in fids.values()} == {("overlap", "60")}
@@ -272,9 +272,9 @@ def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
     assert again.returncode == 0 and again.stderr.splitlines() == ["3 of 3 cells reused"]
     drawn = [line.rpartition("/")[2] for line in (done.stdout + again.stdout).splitlines()]
     assert sorted(drawn) == sorted(path.name for path in (tmp_path / "out").iterdir())
-    points = read_csv(tmp_path / "out" / "figure3_fid.csv")
+    points = read_csv(tmp_path / "out" / "figure3_frechet.csv")
     last = {r["model"]: r for r in points if r["source"] == "measured"}
-    assert {m: r["fid"] for m, r in last.items()} == {m: r["value"] for m, r in fids.items()}
+    assert {m: r["value"] for m, r in last.items()} == {m: r["value"] for m, r in fids.items()}
 
 
 @pytest.mark.slow
@@ -293,7 +293,11 @@ def test_figure_4_of_celeba_from_the_official_files(tmp_path, monkeypatch, setti
         f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path / 'out'}", "--jobs=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    fids = [r for r in read_csv(tmp_path / "out" / "figure4_samples.csv") if r["metric"] == "fid"]
+    fids = [
+        r
+        for r in read_csv(tmp_path / "out" / "figure4_samples.csv")
+        if r["metric"] == "fd_classifier"
+    ]
     assert [r["model"] for r in fids] == list(paper_grid.MODELS.values())
     # Three of four images show a woman; all of these are reference images.
     assert {(r["target"], r["n_reference"]) for r in fids} == {("Female", "225")}
@@ -315,12 +319,14 @@ def test_figure_4_draws_the_runs_of_table_1(tmp_path):
     assert done.stderr.splitlines() == ["5 of 5 cells reused"]
     written = [tmp_path / "out" / line.rpartition("/")[2] for line in done.stdout.splitlines()]
     assert sorted(written) == sorted((tmp_path / "out").iterdir()) and len(written) == 7
-    points = read_csv(tmp_path / "out" / "figure4_curves_fid.csv")
+    points = read_csv(tmp_path / "out" / "figure4_curves_frechet.csv")
     assert [(r["model"], r["iteration"]) for r in points] == [
         (model, step) for model in paper_grid.MODELS.values() for step in "12"
     ]
     samples = read_csv(tmp_path / "out" / "figure4_samples.csv")
     cells = read_csv(tmp_path / "table" / "cells.csv")
     assert {r["config_hash"] for r in samples} == {r["config_hash"] for r in cells}
-    fids = [[r["value"] for r in rows if r["metric"] == "fid"] for rows in (samples, cells)]
+    fids = [
+        [r["value"] for r in rows if r["metric"] == "fd_classifier"] for rows in (samples, cells)
+    ]
     assert fids[0] == fids[1] and len(fids[0]) == 5

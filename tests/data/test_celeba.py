@@ -281,7 +281,7 @@ def test_training_and_evaluation_with_each_gender_as_minority(
     assert (sizes["positive"], sizes["negative"]) == (minority, majority)
     run = train.train(settings)
     rows = outputs.last_rows(settings)
-    fid = next(row for row in rows if row.metric == "fid")
+    fid = next(row for row in rows if row.metric == "fd_classifier")
     # The reference is the entire minority class, of which training used 5%.
     assert (fid.target, fid.n_reference) == (gender, 300 - majority)
     assert load_sampler(run.saved_model).sample(3, seed=0).shape == (3, 32, 32, 3)

@@ -64,21 +64,21 @@ def test_metrics_report_the_number_of_images_they_use(monkeypatch):
     monkeypatch.setattr(features, "MAX_STORED", 120)
     evaluation = evaluator()([FAKE], extrapolate=True)
     counts = {m.metric: (m.n_generated, m.n_reference) for m in evaluation.measurements}
-    assert counts["fid"] == (300, 400) and counts["fid_infinity"] == (120, 400)
+    assert counts["fd_classifier"] == (300, 400) and counts["fd_classifier_infinity"] == (120, 400)
     assert counts["kid"] == counts["precision"] == counts["prd_f8"] == (120, 120)
     assert counts["inception_score"] == counts["class_dark"] == (120, 0)
-    assert evaluation["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    assert evaluation["fd_classifier"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
     x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE[:120], REAL))
     limit = metrics.extrapolated_frechet_distance(x, y, seed=4)  # against all real images
-    assert evaluation["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    assert evaluation["fd_classifier_infinity"] == pytest.approx(limit, rel=1e-9)
 
 
 def test_values_equal_the_metrics():
     evaluation = evaluator()([FAKE[:130], FAKE[130:]], extrapolate=True)
     x, y = (v.reshape(len(v), 4).astype(np.float32) for v in (FAKE, REAL))
-    assert evaluation["fid"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
+    assert evaluation["fd_classifier"] == pytest.approx(sqrtm_distance(FAKE, REAL), rel=1e-6)
     limit = metrics.extrapolated_frechet_distance(x, y, seed=4)
-    assert evaluation["fid_infinity"] == pytest.approx(limit, rel=1e-9)
+    assert evaluation["fd_classifier_infinity"] == pytest.approx(limit, rel=1e-9)
     kid = next(m for m in evaluation.measurements if m.metric == "kid")
     assert kid.value == pytest.approx(cubic_mmd2(x, y), rel=1e-6) and kid.std is None
     score = next(m for m in evaluation.measurements if m.metric == "inception_score")
@@ -130,7 +130,7 @@ def test_evaluations_do_not_affect_each_other():
 
 def test_an_incomplete_evaluation_has_no_precision_and_recall():
     evaluation = evaluator()([FAKE], complete=False)
-    assert evaluation.prd is None and evaluation["fid"] > 0 and evaluation["kid"] > 0
+    assert evaluation.prd is None and evaluation["fd_classifier"] > 0 and evaluation["kid"] > 0
     with pytest.raises(KeyError):
         evaluation["precision"]
 
@@ -138,7 +138,7 @@ def test_an_incomplete_evaluation_has_no_precision_and_recall():
 def test_undefined_metrics_have_a_note_and_do_not_affect_others():
     evaluation = evaluator()([np.zeros((3, 2, 2, 1))])
     notes = {m.metric: (m.value, m.note) for m in evaluation.measurements}
-    assert notes["fid"][0] > 0
+    assert notes["fd_classifier"][0] > 0
     assert notes["inception_score"][0] is None and "10" in notes["inception_score"][1]
     assert notes["precision"][0] is None and "3" in notes["precision"][1]
     assert notes["density"][0] is not None
@@ -146,9 +146,9 @@ def test_undefined_metrics_have_a_note_and_do_not_affect_others():
 
 def test_note_of_fid_for_few_or_equal_images():
     evaluation = evaluator()([np.zeros((4, 2, 2, 1))])
-    note = next(m.note for m in evaluation.measurements if m.metric == "fid")
+    note = next(m.note for m in evaluation.measurements if m.metric == "fd_classifier")
     assert "generated: 4 samples" in note and "collapsed" in note
-    assert not next(m.note for m in evaluator()([FAKE]).measurements if m.metric == "fid")
+    assert not next(m.note for m in evaluator()([FAKE]).measurements if m.metric == "fd_classifier")
 
 
 def test_embeddings_without_scores_or_classes_have_fewer_metrics():
@@ -157,7 +157,7 @@ def test_embeddings_without_scores_or_classes_have_fewer_metrics():
     reference = extract(features_only, [REAL[:300]])
     evaluation = Evaluator(PROTOCOL, features_only, reference, None)([FAKE])
     names = [m.metric for m in evaluation.measurements]
-    assert names == ["fid", "kid", "prd_f8", "prd_f1/8", "precision", "recall", "density",
+    assert names == ["fd_classifier", "kid", "prd_f8", "prd_f1/8", "precision", "recall", "density",
                      "coverage"]  # fmt: skip
     assert len(evaluation.shares) == 0
 
@@ -178,11 +178,11 @@ def test_rows_contain_their_provenance():
     pixels = evaluator()
     evaluation = pixels([FAKE])
     rows = {r.metric: r for r in pixels.rows(evaluation, **provenance_of(config), iteration=70)}
-    fid = rows["fid"]
+    fid = rows["fd_classifier"]
     assert (fid.dataset, fid.split, fid.target) == ("digits", "unbalanced", "5")
     assert (fid.objective, fid.config_hash, fid.seed) == ("rumi_lsgan", config.hash(), 3)
     assert (fid.iteration, fid.protocol, fid.embedding) == (70, "p", "pixels-1")
-    assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, evaluation["fid"])
+    assert (fid.n_generated, fid.n_reference, fid.value) == (300, 400, evaluation["fd_classifier"])
     assert fid.reference == "the real images"
     assert rows["class_dark"].embedding == "classifier-2"
     assert rows["inception_score"].std >= 0 and fid.std is None and fid.seconds >= 0
@@ -191,7 +191,7 @@ def test_rows_contain_their_provenance():
 def test_a_set_compared_with_itself_has_optimal_values():
     reference = extract(PIXELS, [REAL])
     values = {m.metric: m.value for m in compare(reference, reference)[0]}
-    assert abs(values["fid"]) < 1e-6
+    assert abs(values["fd_classifier"]) < 1e-6
     for name in ("precision", "recall", "coverage"):
         assert values[name] == 1
     assert values["prd_f8"] > 0.999 and abs(values["kid"]) < 0.05

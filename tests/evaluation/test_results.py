@@ -8,6 +8,8 @@ from rumi_tf.evaluation.results import (
     Row,
     append_rows,
     by_evaluation,
+    frechet_name,
+    numbered,
     read_curve,
     read_rows,
     write_curve,
@@ -53,10 +55,23 @@ def test_error_for_a_damaged_row_names_the_line(tmp_path):
         read_rows(tmp_path / "r.csv")
 
 
-def test_evaluations_start_with_fid_and_rows_before_the_first_are_dropped():
-    rows = [dataclasses.replace(ROW, metric=m) for m in ("kid", "fid", "kid", "fid", "recall")]
-    assert by_evaluation(rows) == [rows[1:3], rows[3:]]
-    assert by_evaluation(rows[:1]) == []
+def test_evaluations_are_grouped_by_their_ids():
+    def evaluation(*values):
+        rows = [dataclasses.replace(ROW, metric=f"m{k}", value=v) for k, v in enumerate(values)]
+        return numbered(rows)
+
+    one, two = evaluation(1.0, 2.0), evaluation(1.0, 3.0)
+    assert len({row.evaluation for row in (*one, *two)}) == 2
+    assert by_evaluation([*one, *two]) == [one, two]
+    later = numbered([dataclasses.replace(row, seconds=9.0, evaluation="") for row in one])
+    assert later[0].evaluation == one[0].evaluation  # the time it took is not part of it
+
+
+def test_only_inception_features_have_an_fid():
+    names = {
+        name: frechet_name(name) for name in ("inception-1-x", "inception_299-1", "classifier-a")
+    }
+    assert list(names.values()) == ["fid", "fid", "fd_classifier"]
 
 
 def _append(path, count, seed):

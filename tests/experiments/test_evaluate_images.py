@@ -56,7 +56,7 @@ FIVES = {"dataset": "digits", "minority_class": "5"}
 def test_a_saved_model_is_evaluated_on_its_training_data(inputs):
     report = evaluate(inputs, saved_model=inputs["saved_model"], given={"eval_samples": 120})
     fid = report.rows[0]
-    assert (fid.metric, fid.n_generated, fid.n_reference) == ("fid", 120, 145)
+    assert (fid.metric, fid.n_generated, fid.n_reference) == ("fd_classifier", 120, 145)
     assert (fid.dataset, fid.target, fid.objective) == ("digits", "5", "rumi_lsgan")
     metadata = load_sampler(inputs["saved_model"]).metadata
     assert fid.config_hash == metadata["config_hash"] and fid.iteration == 2
@@ -67,8 +67,8 @@ def test_a_saved_model_is_evaluated_on_its_training_data(inputs):
 def test_real_fives_score_better_than_threes_and_are_classified_as_fives(inputs):
     fives = evaluate(inputs, images="fives.npz", given=FIVES).evaluation
     threes = evaluate(inputs, images="threes.npz", given=FIVES).evaluation
-    assert abs(fives["fid"]) < 1e-5 and fives["precision"] == fives["recall"] == 1
-    assert threes["fid"] > 1 and threes["prd_f8"] < fives["prd_f8"]
+    assert abs(fives["fd_classifier"]) < 1e-5 and fives["precision"] == fives["recall"] == 1
+    assert threes["fd_classifier"] > 1 and threes["prd_f8"] < fives["prd_f8"]
     assert fives["class_5"] > 0.8 > 0.2 > threes["class_5"]
     assert fives["share_positive_only"] == fives["class_5"]
 
@@ -77,19 +77,21 @@ def test_a_folder_and_an_npz_file_of_the_same_images_agree(inputs):
     npz = evaluate(inputs, images="fives.npz", given=FIVES).evaluation
     folder = evaluate(inputs, images="folder", given=FIVES).evaluation
     np.testing.assert_allclose(npz.shares, folder.shares)
-    assert folder["fid"] == pytest.approx(npz["fid"], abs=1e-5)
+    assert folder["fd_classifier"] == pytest.approx(npz["fd_classifier"], abs=1e-5)
 
 
 def test_reference_images_replace_those_of_the_data_set(inputs):
     report = evaluate(inputs, images="threes.npz", reference="folder", given={"dataset": "digits"})
     direct = evaluate(inputs, images="threes.npz", given=FIVES)
-    assert report.evaluation["fid"] == pytest.approx(direct.evaluation["fid"], rel=1e-4)
+    assert report.evaluation["fd_classifier"] == pytest.approx(
+        direct.evaluation["fd_classifier"], rel=1e-4
+    )
     assert report.rows[0].protocol == "images" and report.evaluation.n_reference == 145
 
 
 def test_eval_samples_draws_a_random_sample_of_the_images(inputs):
     report = evaluate(inputs, images="fives.npz", given={**FIVES, "eval_samples": 40})
-    assert report.evaluation.n_generated == 40 and report.evaluation["fid"] > 1e-3
+    assert report.evaluation.n_generated == 40 and report.evaluation["fd_classifier"] > 1e-3
 
 
 @pytest.mark.slow

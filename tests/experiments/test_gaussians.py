@@ -88,7 +88,7 @@ def test_resuming_from_a_checkpoint_changes_nothing(tmp_path):
 def test_finished_runs_are_reused(tmp_path):
     config = gaussians.config_for("acgan", **TINY, runs_dir=str(tmp_path))
     calls = []
-    first = gaussians.train(config, jit_compile=False, tell=lambda *a: calls.append(a))
+    first = gaussians.train(config, jit_compile=False, report=lambda *a: calls.append(a))
     again = gaussians.train(config)
     assert (first.reused, again.reused) == (False, True)
     assert [epoch for epoch, _ in calls] == [1, 2] and calls[-1][1] == 0

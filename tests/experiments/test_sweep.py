@@ -82,13 +82,15 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     bad = dataclasses.replace(sweep.objective_config("rumi_lsgan", given), label_c=1e30)
     cells = [sweep.Cell(bad, {"model": "bad"}), sweep.Cell(good, {"model": "good"})]
     told = []
-    failed, done = sweep.run(cells, jobs=2, tell=told.append)
+    failed, done = sweep.run(cells, jobs=2, report=told.append)
     assert (failed.status, done.status) == ("failed", "done")
     assert "g_loss became NaN" in failed.reason and str(failed.cell.log) in failed.reason
     assert list(sweep.failures([failed, done])) == [f"bad: failed: {failed.reason}"]
-    assert done.value("fid") > 0 and done.value("absent") is None and done.milliseconds > 0
+    assert (
+        done.value("fd_classifier") > 0 and done.value("absent") is None and done.milliseconds > 0
+    )
     assert len(told) == 2 and any("bad: failed" in line for line in told)
-    (again,) = sweep.run(cells[1:], jobs=1, tell=told.append)
+    (again,) = sweep.run(cells[1:], jobs=1, report=told.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
     assert told[-1] == "1 of 1 cells reused"
 

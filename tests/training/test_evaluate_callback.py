@@ -79,7 +79,7 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
     by_metric = {(row.iteration, row.metric): row for row in rows}
     assert (4, "precision") not in by_metric and (6, "precision") in by_metric
     for iteration in (4, 6):
-        row = by_metric[iteration, "fid"]
+        row = by_metric[iteration, "fd_classifier"]
         assert (row.n_generated, row.protocol, row.embedding) == (
             150,
             "rumi_subset",
@@ -107,7 +107,7 @@ def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, m
 
         def measured(iteration, last):
             (first, *rest), prd = measure(iteration, last)
-            assert first.metric == "fid"
+            assert first.metric == "fd_classifier"
             return [dataclasses.replace(first, value=fids[iteration // 2 - 1]), *rest], prd
 
         return measured
@@ -146,8 +146,8 @@ def test_the_best_generator_is_exported_anew_or_its_loss_is_told(tmp_path, whole
 
 def test_evaluations_by_another_embedding_do_not_compare():
     def row(iteration, value, embedding):
-        return {"metric": "fid", "iteration": str(iteration), "value": value, "protocol": "p",
-                "embedding": embedding, "n_generated": "10"}  # fmt: skip
+        return {"metric": "fd_classifier", "iteration": str(iteration), "value": value,
+                "protocol": "p", "embedding": embedding, "n_generated": "10"}  # fmt: skip
 
     rows = [row(2, "5.0", "classifier"), row(4, "40.0", "inception"), row(6, "30.0", "inception")]
     assert log.best_iteration(rows) == 6
@@ -155,8 +155,9 @@ def test_evaluations_by_another_embedding_do_not_compare():
 
 
 def test_measuring_the_best_generator_gives_its_row_again(whole):
-    best = min((r for r in read_rows(whole.directory / "metrics.csv") if r.metric == "fid"),
-               key=lambda row: row.value)  # fmt: skip
+    rows = read_rows(whole.directory / "metrics.csv")
+    distances = [row for row in rows if row.metric == "fd_classifier"]
+    best = min(distances, key=lambda row: row.value)
     found = evaluate_images.evaluate(
         saved_model=whole.best_saved_model, images=None, reference=None,
         given={"eval_samples": 150, "cache_dir": str(whole.directory.parent.parent / "cache")},

@@ -116,7 +116,7 @@ def assert_measured_as_on_one_device(config):
     )  # fmt: skip
     found = evaluator(batches, labels=labels)
     rows = {row.metric: row for row in outputs.last_rows(config)}
-    assert rows["fid"].n_generated == config.eval_samples
+    assert rows["fd_classifier"].n_generated == config.eval_samples
     assert len(rows) == len(found.measurements)
     for m in found.measurements:
         assert rows[m.metric].value == pytest.approx(m.value, rel=1e-5), m.metric
