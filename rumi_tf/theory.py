@@ -48,7 +48,7 @@ class Optimum:
 
     @property
     def is_clamped(self) -> bool:
-        """Whether the constraint p_g >= 0 acts anywhere."""
+        """True if the constraint p_g >= 0 acts anywhere."""
         return bool(self.clamped.any())
 
 

@@ -1,4 +1,4 @@
-"""The closed forms against numerical minimisation, and against what small networks learn."""
+"""Closed forms against numerical minimisation and against trained small networks."""
 
 import ast
 
@@ -339,7 +339,7 @@ GOOD = PAIRS["mild"]
 
 
 @pytest.mark.parametrize(
-    "call, words",
+    "call, pattern",
     [
         (lambda: rumi_sgan_optimum(*GOOD, VOLUME, alpha_pos=1.1), "alpha_pos is 1.1"),
         (lambda: rumi_sgan_optimum(*GOOD, VOLUME, alpha_pos=-0.1), "alpha_pos is -0.1"),
@@ -377,8 +377,8 @@ GOOD = PAIRS["mild"]
         (lambda: rumi_sgan_optimum(*GOOD, -1.0), "^cells"),
     ],
 )
-def test_invalid_input_names_the_parameter(call, words):
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=words):
+def test_invalid_input_names_the_parameter(call, pattern):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=pattern):
         call()
 
 

@@ -72,13 +72,14 @@ class Evaluation:
         raise KeyError(metric)
 
 
+@dataclasses.dataclass(eq=False)
 class Evaluator:
     """Evaluates generators against the real images of one protocol.
 
     The embedding and the features of the real images are computed once. Evaluations do not affect
     each other.
 
-    Args:
+    Attributes:
         protocol: sample counts and seed.
         embedding: the network.
         reference: features of the real images.
@@ -86,19 +87,11 @@ class Evaluator:
         reference_name: name of the set of real images.
     """
 
-    def __init__(
-        self,
-        protocol: Protocol,
-        embedding: Embedding,
-        reference: Features,
-        split: Split | None,
-        reference_name: str = "",
-    ):
-        self.reference_name = reference_name
-        self.protocol = protocol
-        self.embedding = embedding
-        self.reference = reference
-        self.split = split
+    protocol: Protocol
+    embedding: Embedding
+    reference: Features
+    split: Split | None
+    reference_name: str = ""
 
     @classmethod
     def for_run(
