@@ -114,7 +114,7 @@ def _shard(cells: list, shard: str) -> list:
         raise InvalidInput("shard", f"{shard!r} is not i/n with i from 1 to n")
     # Ordered by hash, since in table order a shard might get only the slowest model. The data
     # directory is left out of the hash, since its path may differ between machines.
-    ordered = sorted(cells, key=lambda cell: dataclasses.replace(cell.config, data_dir="").hash())
+    ordered = sorted(cells, key=lambda cell: cell.config.hash())
     selected = ordered[part - 1 :: parts]
     return [cell for cell in cells if cell in selected]
 

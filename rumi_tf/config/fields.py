@@ -26,6 +26,7 @@ def option(
     below: float | None = None,
     identity: bool = True,
     hashed_default: Any = None,
+    flag: bool = True,
 ) -> Any:
     """A field of a `Config`: its default, help and admissible values.
 
@@ -38,6 +39,7 @@ def option(
         identity: whether it affects the result, and so enters the hash of the run.
         hashed_default: a further value that is left out of the hash, for a field whose default
             became `None` later.
+        flag: whether it has a flag; the others are computed.
     """
     return dataclasses.field(
         default=default,
@@ -51,6 +53,7 @@ def option(
             "below": below,
             "identity": identity,
             "hashed_default": hashed_default,
+            "flag": flag,
         },
     )
 
@@ -122,7 +125,7 @@ class Config:
         cls: type[ConfigType], flag_values: flags.FlagValues, **others: Any
     ) -> ConfigType:
         """Reads the flags of `define_flags`; `others` gives the fields that have no flag."""
-        named = {f.name for f in dataclasses.fields(cls)} - set(others)
+        named = {f.name for f in dataclasses.fields(cls) if f.metadata["flag"]} - set(others)
         return cls(**{name: flag_values[name].value for name in named}, **others)
 
 

@@ -69,7 +69,7 @@ def define_flags(
         bool: flags.DEFINE_boolean,
     }
     for field in dataclasses.fields(config):
-        if field.name in omit:
+        if field.name in omit or not field.metadata["flag"]:
             continue
         default: Any = field.default
         kind = kind_of(field)
@@ -133,6 +133,8 @@ def as_flags(config: RunConfig) -> list[str]:
         value = getattr(config, field.name)
         # --data_dir needs --dataset.
         if value is None or (value == field.default and field.name != "dataset"):
+            continue
+        if not field.metadata["flag"]:
             continue
         words.append(as_flag(field.name, value))
     return words

@@ -1,7 +1,6 @@
 """`RunConfig`: all settings of a training run."""
 
 import dataclasses
-import os
 from typing import Any, ClassVar
 
 from absl import flags
@@ -49,6 +48,11 @@ class DataFields(Config):
         "where missing data is downloaded to (default: TFDS's own). For celeba: the same, or the "
         "directory with img_align_celeba/ and list_attr_celeba. For folder: the directory "
         "with one sub-folder per class.",
+    )
+    data_digest: str = option(
+        "",
+        flag=False,
+        help_text="Digest of the names and contents of the images of --dataset=folder.",
     )
     split: str | None = option(
         None,
@@ -414,13 +418,6 @@ class RunConfig(
                 "images are --dataset=folder"
             )  # fmt: skip
         return config
-
-    def identity(self) -> dict[str, Any]:
-        """The fields that affect the result."""
-        values = super().identity()
-        if self.dataset in ("folder", "celeba"):  # other data sets are the same everywhere
-            values["data_dir"] = self.data_dir and os.path.realpath(self.data_dir)
-        return values
 
     def name(self) -> str:
         """Directory name of the run, made unique by its hash."""

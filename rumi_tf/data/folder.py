@@ -1,6 +1,9 @@
 """User data sets: one sub-folder of PNG or JPEG files per class."""
 
+import contextlib
 import dataclasses
+import functools
+import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -109,6 +112,29 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         name=lambda k: str(good_paths[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)
+
+
+def folder_digest(data_dir: str) -> str:
+    """Digest of the names and contents of the images in the sub-folders of a directory.
+
+    Empty if there is no such directory. Digests of unchanged files are cached.
+    """
+    root = Path(data_dir)
+    if not data_dir or not root.is_dir():
+        return ""
+    digest = hashlib.sha256()
+    with contextlib.suppress(OSError):  # unreadable files are reported when they are loaded
+        for directory in sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] != "."):
+            for path in sorted(p for p in directory.iterdir() if is_image(p)):
+                stat = path.stat()
+                content = _file_digest(str(path), stat.st_size, stat.st_mtime_ns)
+                digest.update(os.fsencode(f"{path.relative_to(root)} {content}\n"))
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _file_digest(path: str, size: int, changed: int) -> str:
+    return digest_of(path)
 
 
 def _note(root: Path, ignored: Sequence[Path], num_unreadable: int, dark_note: str) -> str:

@@ -217,7 +217,7 @@ def is_published(outcome: Any, published: Any) -> bool:
     from rumi_tf.evaluation.protocols import protocol_for
 
     ours, theirs = (
-        {k: v for k, v in each.identity().items() if k not in ("seed", "data_dir")}
+        {k: v for k, v in each.identity().items() if k != "seed"}
         for each in (outcome.cell.config, published)
     )
     row, protocol = outcome.rows[0], protocol_for(published)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rumi_tf.config.run import AUGMENTATIONS, FILLING, RunConfig
+from rumi_tf.data.folder import folder_digest
 from rumi_tf.data.loaders import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
 from rumi_tf.networks.dcgan import network_for, size_fits
@@ -32,6 +33,8 @@ def resolve(config: RunConfig) -> RunConfig:
         values["d_schedule"] = "joint"
     if config.network == "auto":
         values["network"] = network_for(config.dataset, values["image_size"])
+    if config.dataset == "folder":
+        values["data_digest"] = folder_digest(values["data_dir"])
     if config.dataset == "celeba":
         values["attribute"] = config.attribute or "Male"
     if values["split"] == "unbalanced" and config.minority_size is None:

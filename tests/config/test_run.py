@@ -68,11 +68,12 @@ def test_flags_without_arguments_are_the_defaults():
 
 def test_flags_set_every_field():
     arguments = []
-    for name, value in OTHER.items():
+    values = {name: value for name, value in OTHER.items() if name != "data_digest"}
+    for name, value in values.items():
         text = ",".join(value) if isinstance(value, tuple) else str(value).lower()
         text = str(value) if isinstance(value, str) else text
         arguments.append(f"--{name}={text}")
-    assert parsed(*arguments) == RunConfig(**OTHER)
+    assert parsed(*arguments) == RunConfig(**values)
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(RunConfig), ids=lambda f: f.name)
@@ -126,11 +127,10 @@ def test_hash_is_stable_over_releases():
     assert RunConfig(seed=7, width=0.5, positive_classes=("1", "2")).hash() == "9fc82fe9cc"
 
 
-def test_a_folder_is_part_of_the_identity():
-    for dataset in ("folder", "celeba"):
+def test_a_path_is_not_part_of_the_identity():
+    for dataset in ("folder", "celeba", "mnist"):
         one = RunConfig(dataset=dataset, data_dir="a")
-        assert one.hash() == RunConfig(dataset=dataset, data_dir="./a").hash()
-        assert one.hash() != RunConfig(dataset=dataset, data_dir="b").hash()
+        assert one.hash() == RunConfig(dataset=dataset, data_dir="b").hash()
 
 
 def test_name_is_a_safe_directory_name():

@@ -1,11 +1,14 @@
+import dataclasses
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rumi_tf.config.run import RunConfig
-from rumi_tf.data.folder import decode, load_folder
+from rumi_tf.data.folder import decode, folder_digest, load_folder
+from rumi_tf.runs.resolve import resolve
 from rumi_tf.utils.errors import InvalidInput
 
 
@@ -50,6 +53,22 @@ def test_lazy_loading_gives_the_same_images(tree):
     order = np.array([5, 0, 3])
     np.testing.assert_array_equal(in_memory.gather(order), lazy.gather(order))
     assert lazy.name(0) == "cats/0.png"
+
+
+def test_the_digest_depends_on_names_and_contents_and_not_on_the_place(tree, tmp_path_factory):
+    digest = folder_digest(str(tree))
+    copy = tmp_path_factory.mktemp("elsewhere") / "copy"
+    shutil.copytree(tree, copy)
+    (copy / "cats" / "notes.txt").write_text("another text")
+    assert folder_digest(str(copy)) == digest != ""
+    one = RunConfig(dataset="folder", data_dir=str(tree), minority_class="cats")
+    assert resolve(one).name() == resolve(dataclasses.replace(one, data_dir=str(copy))).name()
+    write(copy, "cats/0.png", colour(41))
+    assert folder_digest(str(copy)) != digest
+    (copy / "cats" / "0.png").unlink()
+    write(copy, "dogs/0.png", colour(0))
+    assert folder_digest(str(copy)) != digest
+    assert folder_digest(str(copy / "absent")) == folder_digest("") == ""
 
 
 def test_fingerprint_depends_on_the_content(tree):
