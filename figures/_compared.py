@@ -129,7 +129,9 @@ def comparison(result: CaseResults, published: bool) -> Comparison:
             bands[model] = drawn
         if seed_curves := _curves(members):
             runs[model] = list(seed_curves.values())
-            curves[model] = mean_curve(runs[model])
+            # Averaged at equal slopes, as PRD averages over clusterings.
+            precision, recall = np.mean(runs[model], axis=0)
+            curves[model] = precision, recall
     config = result.case.cells[0].config
     others = published_bands(config.dataset, config.split) if published else {}
     return Comparison(result.case.heading, bands, curves, runs, others)
@@ -174,14 +176,6 @@ def band(runs: Sequence[Mapping[int, float]]) -> Band | None:
     mean = values.mean(axis=0)
     deviation = values.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros_like(mean)
     return Band(np.array(iterations, np.int64), mean, mean - deviation, mean + deviation)
-
-
-def mean_curve(
-    curves: Sequence[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean precision and recall at equal slopes, the way PRD averages over clusterings."""
-    precision, recall = np.mean(curves, axis=0)
-    return precision, recall
 
 
 def published_bands(dataset: str, split: str) -> dict[str, Band]:

@@ -419,33 +419,33 @@ FLAGFILE_TEXTS = {
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def paths(tmp_path_factory):
     """Name -> path of the files and directories that `BAD` refers to."""
-    root = tmp_path_factory.mktemp("places")
-    places = {name: root / name for name in ("out", "images", "bad_images", "celeba", "file")}
-    places["file"].write_text("")
-    places["directory"] = root / "directory.png"
-    places["directory"].mkdir()
-    places["damaged"] = root / "damaged"
-    (places["damaged"] / "mnist" / "3.0.1").mkdir(parents=True)
-    (places["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
-    places["run"] = root / "run"
-    places["run"].mkdir()
-    (places["run"] / "config.json").write_text("{}")
-    places["out"].mkdir()
-    places["one_class"] = root / "one_class"
-    places["other_table"] = root / "other_table"
-    places["other_table"].mkdir()
-    (places["other_table"] / "augment_runs.csv").write_text("colour\nred\n")
+    root = tmp_path_factory.mktemp("paths")
+    paths = {name: root / name for name in ("out", "images", "bad_images", "celeba", "file")}
+    paths["file"].write_text("")
+    paths["directory"] = root / "directory.png"
+    paths["directory"].mkdir()
+    paths["damaged"] = root / "damaged"
+    (paths["damaged"] / "mnist" / "3.0.1").mkdir(parents=True)
+    (paths["damaged"] / "mnist" / "3.0.1" / "dataset_info.json").write_text("{")
+    paths["run"] = root / "run"
+    paths["run"].mkdir()
+    (paths["run"] / "config.json").write_text("{}")
+    paths["out"].mkdir()
+    paths["one_class"] = root / "one_class"
+    paths["other_table"] = root / "other_table"
+    paths["other_table"].mkdir()
+    (paths["other_table"] / "augment_runs.csv").write_text("colour\nred\n")
     for name, labels in (("images", "ab"), ("bad_images", "ab"), ("one_class", "a")):
         for label in labels:
-            (places[name] / label).mkdir(parents=True)
-            Image.new("L", (32, 32), 9).save(places[name] / label / "0.png")
-    (places["bad_images"] / "a" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
-    (places["celeba"] / "img_align_celeba").mkdir(parents=True)
-    Image.new("RGB", (178, 218)).save(places["celeba"] / "img_align_celeba" / "000001.jpg")
-    (places["celeba"] / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1 -1\n")
-    shutil.copytree(places["celeba"], root / "bad_celeba")
+            (paths[name] / label).mkdir(parents=True)
+            Image.new("L", (32, 32), 9).save(paths[name] / label / "0.png")
+    (paths["bad_images"] / "a" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    (paths["celeba"] / "img_align_celeba").mkdir(parents=True)
+    Image.new("RGB", (178, 218)).save(paths["celeba"] / "img_align_celeba" / "000001.jpg")
+    (paths["celeba"] / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1 -1\n")
+    shutil.copytree(paths["celeba"], root / "bad_celeba")
     (root / "bad_celeba" / "list_attr_celeba.txt").write_text("1\nMale Bald\n000001.jpg 1\n")
     (root / "bad_model").mkdir()
     (root / "bad_model" / "saved_model.pb").write_bytes(b"no model")
@@ -459,23 +459,21 @@ def places(tmp_path_factory):
     (root / "taken").mkdir()
     (root / "taken" / "generated").write_text("")
     (root / "flagfiles").mkdir()
-    shutil.copy(places["images"] / "a" / "0.png", root / "flagfiles" / "png.flags")
+    shutil.copy(paths["images"] / "a" / "0.png", root / "flagfiles" / "png.flags")
     for name, text in FLAGFILE_TEXTS.items():
         text = text.format(directory=root / "flagfiles")
         (root / "flagfiles" / name).write_text(text)
     names = ("bad_celeba", "bad_model", "other_metrics", "damaged_metrics",
              "a_file_is_a_directory", "flagfiles", "taken")  # fmt: skip
-    return places | {name: root / name for name in names} | {"float_npz": root / "float.npz"}
+    return paths | {name: root / name for name in names} | {"float_npz": root / "float.npz"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("flag, line", BAD, ids=[" ".join(b[1])[:120] for b in BAD])
-def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(
-    flag, line, places, quick_command
-):
-    roots = (places["file"].parent, quick_command.home)
+def test_bad_input_is_one_line_naming_the_flag_and_writes_nothing(flag, line, paths, quick_command):
+    roots = (paths["file"].parent, quick_command.home)
     before = [sorted(root.rglob("*")) for root in roots]
-    done = quick_command(*(word.format(**places) for word in line))
+    done = quick_command(*(word.format(**paths) for word in line))
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -499,8 +497,8 @@ def test_bad_input_covers_every_command():
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_bad_input_is_one_line_in_a_new_process_too(flag, line, places):
-    done = command(*(word.format(**places) for word in line))
+def test_bad_input_is_one_line_in_a_new_process_too(flag, line, paths):
+    done = command(*(word.format(**paths) for word in line))
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and flag in done.stderr
 
@@ -579,9 +577,9 @@ def case_as_json(path) -> str:
 
 
 @pytest.mark.slow
-def test_a_folder_of_images_trains_and_samples(places, tmp_path):
+def test_a_folder_of_images_trains_and_samples(paths, tmp_path):
     done = command(
-        "reproduce.train", "--dataset=folder", f"--data_dir={places['images']}",
+        "reproduce.train", "--dataset=folder", f"--data_dir={paths['images']}",
         "--minority_class=a", "--image_size=32", "--iterations=2", "--width=0.05",
         "--batch_size=4", f"--runs_dir={tmp_path / 'my runs'}",
     )  # fmt: skip
