@@ -1,20 +1,20 @@
 """Summarises finished cells as Table 1 of the Rumi-GAN paper."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rumi_tf.evaluation.results import frechet_name
 from rumi_tf.experiments import paper_grid
-from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.utils.io import read_csv
 
 if TYPE_CHECKING:
     from rumi_tf.experiments.sweep import Outcome
 
 COLUMNS = ("fid", "fd_classifier", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-PAPER = ROOT / "reproduce" / "paper_values" / "table1.csv"
+PAPER = Path(__file__).resolve().parents[2] / "reproduce" / "paper_values" / "table1.csv"
 
 
 def published() -> dict[tuple[str, str], float]:
