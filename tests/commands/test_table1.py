@@ -155,8 +155,8 @@ def test_images_of_several_sizes_are_no_comparison(capsys):
     paper_grid.warn_mixed_sizes([*cells("paper"), *outcome(FIDS)])
     assert capsys.readouterr().err == ""
     paper_grid.warn_mixed_sizes(cells("authors_code"))
-    told = capsys.readouterr().err
-    assert told.startswith("celeba: images of 32 and 128 pixels") and told.count("\n") == 1
+    warning = capsys.readouterr().err
+    assert warning.startswith("celeba: images have 32 and 128 pixels") and warning.count("\n") == 1
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7, 50])

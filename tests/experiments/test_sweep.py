@@ -56,7 +56,7 @@ def test_flagfiles_give_way_to_what_is_given():
         "none",
     )
     with pytest.raises(
-        InvalidInput, match="--objectives: 'gan' is neither a flagfile nor one of acgan, "
+        InvalidInput, match="--objectives: 'gan' is neither a flagfile nor one of sgan, "
     ):
         sweep.objective_config("gan", {})
 
@@ -81,21 +81,21 @@ def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(t
     good = sweep.objective_config("lsgan", given)
     bad = dataclasses.replace(sweep.objective_config("rumi_lsgan", given), label_c=1e30)
     cells = [sweep.Cell(bad, {"model": "bad"}), sweep.Cell(good, {"model": "good"})]
-    told = []
-    failed, done = sweep.run(cells, jobs=2, report=told.append)
+    lines = []
+    failed, done = sweep.run(cells, jobs=2, report=lines.append)
     assert (failed.status, done.status) == ("failed", "done")
     assert "g_loss became NaN" in failed.reason and str(failed.cell.log) in failed.reason
     assert list(sweep.failures([failed, done])) == [f"bad: failed: {failed.reason}"]
     assert (
         done.value("fd_classifier") > 0 and done.value("absent") is None and done.milliseconds > 0
     )
-    assert len(told) == 2 and any("bad: failed" in line for line in told)
-    (again,) = sweep.run(cells[1:], jobs=1, report=told.append)
+    assert len(lines) == 2 and any("bad: failed" in line for line in lines)
+    (again,) = sweep.run(cells[1:], jobs=1, report=lines.append)
     assert again.status == "reused" and list(again.rows) == list(done.rows)
-    assert told[-1] == "1 of 1 cells reused"
+    assert lines[-1] == "1 of 1 cells reused"
 
 
-def test_a_process_that_fails_is_told_with_its_last_words_and_stops_no_other(tmp_path, monkeypatch):
+def test_a_failed_process_is_reported_with_its_last_line_and_stops_no_other(tmp_path, monkeypatch):
     """Small programs stand in for training; another test has the real ones."""
     given = {"minority_class": "5", "runs_dir": str(tmp_path)}
     bad, good = (sweep.Cell(sweep.objective_config(n, given), {"model": n})
@@ -114,18 +114,16 @@ def test_a_process_that_fails_is_told_with_its_last_words_and_stops_no_other(tmp
         sweep.outputs, "last_rows",
         lambda config: [ROW] if config.objective == "lsgan" else [],
     )  # fmt: skip
-    told = []
-    failed, done = sweep.run([bad, good], 2, told.append)
+    lines = []
+    failed, done = sweep.run([bad, good], 2, lines.append)
     assert (failed.status, done.status) == ("failed", "done")
     assert failed.reason == f"--lr: too large (exit code 1, {bad.log})"
     assert bad.log.read_text() == "begun\n--lr: too large\n"
     assert list(sweep.failures([failed, done])) == [f"acgan: failed: {failed.reason}"]
-    assert len(told) == 2
+    assert len(lines) == 2
 
 
-def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
-    tmp_path, monkeypatch
-):
+def test_a_cell_that_another_process_trains_is_checked_again_later(tmp_path, monkeypatch):
     given = {"minority_class": "5", "runs_dir": str(tmp_path)}
     cell = sweep.Cell(sweep.objective_config("lsgan", given), {"model": "m"})
     directory = directories.run_directory(cell.config)
@@ -134,18 +132,18 @@ def test_a_cell_that_another_process_works_on_is_left_to_it_and_looked_at_again(
     held = contextlib.ExitStack()
     held.enter_context(holder(directory / "lock"))
     assert directories.is_busy(cell.config)
-    told, done = [], sweep.Outcome(cell, "reused", ["row"])
+    lines, done = [], sweep.Outcome(cell, "reused", ["row"])
     monkeypatch.setattr(sweep, "PATIENCE", 0.01)
     monkeypatch.setattr(sweep, "_line", lambda found: found.status)
 
-    def tell(line):
-        told.append(line)
+    def report(line):
+        lines.append(line)
         if line.startswith("waiting"):  # the other finishes, and is killed before it says so
             held.close()
             monkeypatch.setattr(sweep, "finished", lambda cell: done)
 
-    assert sweep.run([cell], 1, tell) == [done]
-    assert "waiting for 1 cells" in told[0] and told[1:] == ["[1/1] reused, left 0 s"]
+    assert sweep.run([cell], 1, report) == [done]
+    assert "waiting for 1 cells" in lines[0] and lines[1:] == ["[1/1] reused, left 0 s"]
     assert not directories.is_busy(cell.config)
 
 

@@ -1,4 +1,4 @@
-"""What UAC-GAN's players are told, against NumPy; the values of T are known."""
+"""Losses of UAC-GAN's networks against NumPy, with known values of T."""
 
 import keras
 import numpy as np
@@ -97,16 +97,17 @@ def test_the_gradient_of_t_has_the_average_and_not_the_batch_in_its_denominator(
 def test_the_label_discriminator_learns_minus_log_of_the_labels_distribution():
     objective = OBJECTIVES["uacgan"](mine_network="projection_label_disc")
     shares = np.array([0.6, 0.3, 0.1])
-    judge = LabelDiscriminator(num_classes=3)
+    network = LabelDiscriminator(num_classes=3)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.05, 400))
     rows = np.random.default_rng(2).choice(3, (400, 500), p=shares).astype(np.int32)
     for k in range(400):
-        view = view_of({"label_discriminator": judge}, iteration=k)
+        view = view_of({"label_discriminator": network}, iteration=k)
         view = View(**{**vars(view), "labels": {"fake": tf.constant(rows[k])}})
         with tf.GradientTape() as tape:
             loss = objective._label_loss(view)
-        optimizer.apply(tape.gradient(loss, judge.trainable_variables), judge.trainable_variables)
-    logits = judge(tf.range(3)).numpy()
+        variables = network.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+    logits = network(tf.range(3)).numpy()
     np.testing.assert_allclose(logits - logits[0], np.log(shares[0] / shares), atol=0.15)
 
 

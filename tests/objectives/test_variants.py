@@ -165,9 +165,9 @@ def images(seed, size=6):
     return np.random.default_rng(seed).normal(size=(size, 2, 2, 1)).astype(np.float32)
 
 
-def view(judge, **by_role):
+def view(discriminate, **by_role):
     held = {role: tf.constant(x) for role, x in by_role.items()}
-    return View(held, {}, {}, judge, {}, None, 0, tf.constant(5, tf.int64), 0)
+    return View(held, {}, {}, discriminate, {}, None, 0, tf.constant(5, tf.int64), 0)
 
 
 def linear_critic(slope):
@@ -197,11 +197,11 @@ W2 = DRAW.normal(size=5)
 def test_penalty_and_its_gradient_match_finite_differences(name):
     real, fake, w1 = images(1), images(2), tf.Variable(W1, dtype=tf.float32)
 
-    def judge(x):
+    def discriminate(x):
         hidden = tf.tanh(tf.reshape(x, (-1, 4)) @ w1)
         return {"score": tf.linalg.matvec(hidden, W2.astype(np.float32))}
 
-    objective, seen = OBJECTIVES[name](), view(judge, real=real, fake=fake)
+    objective, seen = OBJECTIVES[name](), view(discriminate, real=real, fake=fake)
     with tf.GradientTape() as tape:
         (found,) = objective.penalties(seen)
     gradient = tape.gradient(found, w1).numpy()
@@ -239,9 +239,9 @@ def test_interpolated_points_lie_on_the_lines_and_perturbed_ones_near_the_images
 def test_penalties_carry_no_gradient_into_the_generated_images(name):
     objective, fake = OBJECTIVES[name](), tf.Variable(images(2))
     roles = {role: images(k) for k, role in enumerate(objective.subsets)}
-    judge = lambda x: {"score": tf.reduce_sum(x**3, axis=(1, 2, 3))}  # noqa: E731
+    discriminate = lambda x: {"score": tf.reduce_sum(x**3, axis=(1, 2, 3))}  # noqa: E731
     with tf.GradientTape() as tape:
-        seen = view(judge, **roles)
+        seen = view(discriminate, **roles)
         seen.images["fake"] = fake + 0.0
         loss = tf.add_n(objective.penalties(seen))
     assert float(loss) > 0 and tape.gradient(loss, fake) is None
