@@ -115,7 +115,7 @@ def known_flags() -> set[str]:
                     if attr.startswith("DEFINE_"):
                         names.add(name)
                 case ast.AnnAssign(
-                    target=ast.Name(id=name), value=ast.Call(func=ast.Name("option"))
+                    target=ast.Name(id=name), value=ast.Call(func=ast.Name("option" | "parameter"))
                 ):
                     names.add(name)
     return names

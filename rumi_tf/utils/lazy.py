@@ -4,17 +4,22 @@ Configurations and flags are built from the objectives. With these names an obje
 loads in milliseconds, so `--help` and a mistyped flag do not wait for TensorFlow.
 """
 
-import importlib
 from typing import Any
 
 
-class _Lazy:
-    def __init__(self, name: str):
-        self._name = name
+class _TensorFlow:
+    def __getattr__(self, name: str) -> Any:
+        import tensorflow
 
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+        return getattr(tensorflow, name)
 
 
-tf: Any = _Lazy("tensorflow")
-keras: Any = _Lazy("keras")
+class _Keras:
+    def __getattr__(self, name: str) -> Any:
+        import keras
+
+        return getattr(keras, name)
+
+
+tf: Any = _TensorFlow()
+keras: Any = _Keras()

@@ -27,7 +27,7 @@ WITH_A_COMMA = RunConfig(
 
 @pytest.mark.parametrize(
     "config",
-    [RunConfig(), RunConfig(**OTHER), WITH_A_COMMA],
+    [RunConfig(), RunConfig(**{**OTHER, "data_digest": ""}), WITH_A_COMMA],
     ids=["defaults", "others", "a comma in a name"],
 )
 def test_flags_mean_the_configuration_they_were_made_of(config):
