@@ -7,6 +7,13 @@ from rumi_tf.config.fields import Config, option
 from rumi_tf.objectives import OBJECTIVES
 
 
+def _names(conditional: bool, roles: int) -> str:
+    kinds = OBJECTIVES.items()
+    return ", ".join(
+        name for name, k in kinds if k.conditional == conditional and len(k.subsets) == roles
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectiveName(Config):
     """The objective."""
@@ -15,11 +22,9 @@ class ObjectiveName(Config):
 
     objective: str = option(
         "rumi_lsgan",
-        help_text="Loss functions. Trained on the positives only: sgan, lsgan, wgan, wgan_gp, "
-        "wgan_lp, dragan, fgan_kl, fgan_reverse_kl, fgan_pearson, fgan_hellinger, "
-        "fgan_jensen_shannon. On positives and negatives: each of these with the prefix rumi_. On "
-        "all images with their labels, with a class-conditional generator: acgan, tacgan, "
-        "uacgan, cgan_pd.",
+        help_text=f"Loss functions. Trained on the positives only: {_names(False, 1)}. On "
+        f"positives and negatives: {_names(False, 2)}. On all images with their labels, with a "
+        f"class-conditional generator: {_names(True, 1)}.",
     )
 
 

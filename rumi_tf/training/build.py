@@ -118,7 +118,7 @@ def make_batches(
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Batches from iteration `start` to the last, divided over the model's replicas."""
     subsets = model.objective.subsets
-    updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.updates]
+    updates = [{r: subsets[r] for r in u if r != "fake"} for u in model.schedule.d_updates]
 
     def stream(parts: Sequence[int] = (0,), of: int = 1) -> tf.data.Dataset:
         return batch_stream(

@@ -262,7 +262,7 @@ class SampleGrids(Periodic):
 
 
 class Evaluate(Periodic):
-    """Evaluates the current generator; writes metrics.csv, TensorBoard, and at the end prd.csv.
+    """Evaluates the current generator; writes metrics.csv and TensorBoard, at the end prd.csv too.
 
     The weights with the lowest Fréchet distance so far are saved (`best_weights_path`).
 

@@ -20,19 +20,19 @@ class Schedule:
     """The updates of one iteration.
 
     Attributes:
-        updates: for each discriminator update, role -> weight of its loss term. The role `fake`
-            is the generated images.
+        d_updates: for each discriminator update, role -> weight of its loss term. The role
+            `fake` is the generated images.
         fakes: `shared`: one batch of generated images serves all updates, since G does not change
             before its own. `fresh`: each update draws new noise.
-        update: `sequential`, or `simultaneous`: the last gradients of D and of the objective's
+        order: `sequential`, or `simultaneous`: the last gradients of D and of the objective's
             networks are applied only after G's gradient has been taken.
         d_batch_norm: `separate`: D normalises each role by its own batch statistics. `joint`: D
             normalises all roles together. `none`: D has no batch normalisation.
     """
 
-    updates: tuple[dict[str, float], ...]
+    d_updates: tuple[dict[str, float], ...]
     fakes: str = "shared"
-    update: str = "sequential"
+    order: str = "sequential"
     d_batch_norm: str = "separate"
 
 
@@ -113,7 +113,7 @@ class AdversarialModel(keras.Model):
         self.class_shares = None if class_shares is None else tuple(map(float, class_shares))
         self._players = objective.players()
         self.iteration = tf.Variable(0, dtype=tf.int64, trainable=False, name="iteration")
-        roles = dict.fromkeys(role for update in schedule.updates for role in update)
+        roles = dict.fromkeys(role for update in schedule.d_updates for role in update)
         names = ["d_loss", "g_loss", *(f"{name}_loss" for name in self._players)]
         names += [f"score_{role}" for role in roles]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
@@ -176,7 +176,7 @@ class AdversarialModel(keras.Model):
         held: dict[str, Gradients] = {}  # the last gradients of a simultaneous update
         draw = 0  # number of the update; its random numbers depend on it
 
-        for weights, batch in zip(schedule.updates, batches, strict=True):
+        for weights, batch in zip(schedule.d_updates, batches, strict=True):  # two by default
             fakes = shared or self._generate(draw)
             with tf.GradientTape() as tape:
                 view = self._view(batch, fakes.detached(), draw)
@@ -184,7 +184,7 @@ class AdversarialModel(keras.Model):
             self._track_discriminator(loss, view)
             draw += 1
             held["discriminator"] = tape.gradient(loss, variables["discriminator"])
-            if schedule.update == "sequential" or draw < len(schedule.updates):
+            if schedule.order == "sequential" or draw < len(schedule.d_updates):
                 self._apply("discriminator", held.pop("discriminator"))
 
         for name, player in self._players.items():
@@ -195,7 +195,7 @@ class AdversarialModel(keras.Model):
                 self._track(f"{name}_loss", loss)
                 draw += 1
                 held[name] = tape.gradient(loss, variables[name])
-                if schedule.update == "sequential" or step + 1 < player.steps:
+                if schedule.order == "sequential" or step + 1 < player.steps:
                     self._apply(name, held.pop(name))
 
         fakes = shared or self._generate(draw)
@@ -354,8 +354,8 @@ class AdversarialModel(keras.Model):
         for role, output in view.outputs.items():
             self._track(f"score_{role}", self.objective.score(output))
         # Scaled so that the mean over the updates is the objective's whole loss, per round.
-        rounds = sum(update["fake"] for update in self.schedule.updates)
-        self._track("d_loss", loss * len(self.schedule.updates) / rounds)
+        rounds = sum(update["fake"] for update in self.schedule.d_updates)
+        self._track("d_loss", loss * len(self.schedule.d_updates) / rounds)
 
     def _logs(self) -> dict[str, tf.Tensor]:
         means = replicas.mean([tracker.result() for tracker in self.trackers.values()])

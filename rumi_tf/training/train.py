@@ -49,7 +49,7 @@ from rumi_tf.utils.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.utils.io import read_csv, read_npz, remove_temporaries, write_json
 from rumi_tf.utils.tf_errors import translate_oom
 
-GRID = 64  # images in a sample grid, and for `diversity`
+NUM_SAMPLES = 64  # images of a sample grid; `sample_std` in log.csv is computed from the same ones
 REAL_FOR_DIVERSITY = 1000
 
 
@@ -220,7 +220,10 @@ def _record_start(work: _Work) -> list[str]:
 
 
 def _restore(work: _Work, model: AdversarialModel, checkpoints: Checkpoints) -> list[str]:
-    """Restores the last checkpoint, if there is one; returns notes."""
+    """Restores the last checkpoint, if there is one; returns notes.
+
+    Noise and batches are functions of the iteration, so nothing else has to be restored.
+    """
     notes = [f"{name} is damaged and was skipped" for name in checkpoints.restore()]
     checkpoints.remove_parts()
     start, steps = int(model.iteration.numpy()), work.config.steps_per_execution
@@ -271,14 +274,16 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Callbacks in the order of their calls; the last one is the `Clock`."""
     config, last = work.config, work.config.iterations
-    noise = rng.normal((GRID, config.latent_dim), config.seed, "grid", 0)
+    noise = rng.normal((NUM_SAMPLES, config.latent_dim), config.seed, "grid", 0)
     labels = None
     if model.class_shares is not None:  # the positive classes in turn
-        labels = tf.constant(np.resize(np.array(work.split.positive_classes, np.int32), GRID))
+        labels = tf.constant(
+            np.resize(np.array(work.split.positive_classes, np.int32), NUM_SAMPLES)
+        )
     generate = tf.function(lambda: model.sample(noise, labels))
     real = real_positives(work.images, work.split, REAL_FOR_DIVERSITY, config.seed)
     title = f"{config.objective}, {config.dataset} {config.minority_class or config.split}"
-    images_per_iteration = config.batch_size * sum(len(u) - 1 for u in model.schedule.updates)
+    images_per_iteration = config.batch_size * sum(len(u) - 1 for u in model.schedule.d_updates)
 
     def sample() -> np.ndarray:
         return generate().numpy()
