@@ -26,7 +26,7 @@ setup(
     },
     install_requires=[
         "absl-py>=2.1,<3",
-        # Leases that expire. From 4.2.1 on it takes them over by a rename that NFS does not have.
+        # Locks with a heartbeat. From 4.2.1 on it needs a rename that NFS lacks.
         "filelock>=4.1,<4.2.1",
         "h5py>=3.11,<4",
         "importlib_resources>=6,<8",  # tensorflow-datasets 4.9 imports it without declaring it

@@ -25,7 +25,7 @@ MODELS = {
 }  # fmt: skip
 LABELS = tuple(title for title, _, _ in MODELS.values())
 METRICS = {
-    **FRECHET, "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
+    "fid": "FID", "fd_classifier": "FD", "kid": "KID", "prd_f8": "PRD F8", "prd_f1/8": "PRD F1/8",
     "precision": "precision", "recall": "recall", "coverage": "coverage",
     "share_positive_only": "share in class",
 }  # fmt: skip

@@ -54,8 +54,8 @@ flags.DEFINE_integer(
 )  # fmt: skip
 flags.DEFINE_string("out", "benchmark", "Output directory.", **_SECTION)
 flags.DEFINE_list(
-    "objectives", [], "Names of files in flags/objectives (topic objectives). Default: all.",
-    **_SECTION,
+    "objectives", [],
+    "Objectives or variants in flags/objectives (topic objectives). Default: all.", **_SECTION,
 )  # fmt: skip
 flags.DEFINE_float(
     "width", 1.0, "Width of the networks (topics train, input, objectives, cost).", **_SECTION

@@ -1,9 +1,9 @@
-"""Trains every objective from its flagfile on one task and compares the results.
+"""Trains every objective on one task and compares the results.
 
 Usage: python -m reproduce.objectives --flagfile=flags/demo.flags --out=objectives
 
-Takes the flags of reproduce.train, which apply to all objectives; other settings are those of
-flags/objectives/NAME.flags. Writes objectives.csv and objectives.md to --out: for every objective
+Takes the flags of reproduce.train, which apply to all objectives; other parameters are the
+objectives' defaults. Writes objectives.csv and objectives.md to --out: for every objective
 the share of generated images in the positive classes and the other metrics. Finished runs under
 --runs_dir are reused, interrupted ones resumed; a run that fails does not stop the others.
 """
@@ -24,8 +24,8 @@ define_flags(omit=("objective",))
 _SECTION: dict[str, Any] = {"module_name": "Comparison"}
 flags.DEFINE_list(
     "objectives", [],
-    "Names of files in flags/objectives, or paths of flagfiles, comma-separated. Default: all of "
-    "flags/objectives.",
+    "Objectives, variants in flags/objectives, or paths of flagfiles, comma-separated. Default: "
+    "all objectives and variants.",
     **_SECTION,
 )  # fmt: skip
 paper_grid.define_run_flags("Comparison", "objectives")

@@ -1,4 +1,4 @@
-"""The structure that the design promises."""
+"""Package structure and import rules."""
 
 import ast
 import re
@@ -56,7 +56,7 @@ def test_import_is_light_and_silent():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_no_module_parses_flags_or_draws_at_import():
+def test_imports_have_no_side_effects():
     for path in LIBRARY:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):

@@ -17,7 +17,7 @@ ITERATIONS = 3  # per timed call
 
 
 def config_of(objective: str, **values: Any) -> RunConfig:
-    """Resolved config of an objective of flags/objectives, by default on even digits (28x28)."""
+    """Resolved config of an objective or variant, by default on even digits (28x28)."""
     return objective_config(objective, {"dataset": "digits", "split": "even", **values})
 
 

@@ -28,13 +28,13 @@ def option(
     hashed_default: Any = None,
     flag: bool = True,
 ) -> Any:
-    """A field of a `Config`: its default, help and admissible values.
+    """A field of a `Config`: its default, help and valid values.
 
     Args:
         default: the default; `None` means that the dataset or the objective decides.
         help_text: meaning, unit, and the paper's value, for `--help`.
         section: heading in `--help`; by default the class attribute `section`.
-        choices: admissible values of a string, or of each item of a list.
+        choices: valid values of a string, or of each item of a list.
         low, high: inclusive bounds. above, below: exclusive bounds.
         identity: whether it affects the result, and so enters the hash of the run.
         hashed_default: a further value that is left out of the hash, for a field whose default
@@ -62,7 +62,7 @@ def option(
 class Config:
     """Immutable settings of a run, with fields declared by `option`.
 
-    The constructor raises `InvalidInput`, naming the flag, for a value that is not admissible.
+    The constructor raises `InvalidInput`, naming the flag, for a value that is not valid.
 
     Class attributes:
         section: heading of the class's fields in `--help`.
@@ -110,7 +110,7 @@ class Config:
 
         Raises:
             ValueError: not a JSON object, or an unknown field.
-            InvalidInput: a value is not admissible.
+            InvalidInput: a value is not valid.
         """
         values = parse_json(text)
         if not isinstance(values, dict):
@@ -155,7 +155,7 @@ def _check_choice(field: dataclasses.Field, value: Any) -> None:
 
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:
-    """Returns the value in the field's type; raises `InvalidInput` if it is not admissible."""
+    """Returns the value in the field's type; raises `InvalidInput` if it is not valid."""
     kind: type = kind_of(field)
     limits = field.metadata
     if value is None:

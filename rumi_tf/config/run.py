@@ -14,7 +14,7 @@ from rumi_tf.utils.io import file_name
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "celeba", "folder")
 # In order of application. Implemented in `rumi_tf.networks.diff_augment`.
 AUGMENTATIONS = ("flip", "color", "translation", "cutout")
-FILLING = {"translation", "cutout"}  # those that use --d_augment_fill
+FILLED_AUGMENTATIONS = {"translation", "cutout"}  # those that use --d_augment_fill
 SPLITS = (
     "even",
     "odd",
@@ -52,7 +52,8 @@ class DataFields(Config):
     data_digest: str = option(
         "",
         flag=False,
-        help_text="Digest of the names and contents of the images of --dataset=folder.",
+        help_text="Digest of the images of a folder (names and contents) or of CelebA (names and "
+        "sizes).",
     )
     split: str | None = option(
         None,
@@ -180,7 +181,7 @@ class TrainingFields(Config):
         100,
         low=2,
         high=2**16,
-        help_text="Images per kind (positive, negative, generated) in an update. Paper: 100.",
+        help_text="Images of each kind (positive, negative, generated) in an update. Paper: 100.",
     )
     learning_rate: float = option(
         1e-4,
@@ -269,7 +270,7 @@ class FewImagesFields(Config):
         below=1,
         help_text="Decay of an exponential moving average of G's weights and batch statistics, "
         "which is then sampled, evaluated and exported in place of G. After t iterations the decay "
-        "is at most (1 + t) / (10 + t). 0: no average. Usual: 0.999. Paper and default: 0.",
+        "is at most (1 + t) / (10 + t). 0: no average. Typical: 0.999. Paper and default: 0.",
     )
 
 
@@ -408,7 +409,7 @@ class RunConfig(
         """Reads the flags. If the command has --recipe, it sets flags that were not given.
 
         Raises:
-            InvalidInput: a value is not admissible, or --data_dir is given without --dataset.
+            InvalidInput: a value is not valid, or --data_dir is given without --dataset.
         """
         recipe = recipe_settings(flag_values, others.get("dataset"))
         config = super().from_flags(flag_values, **{**recipe, **others})

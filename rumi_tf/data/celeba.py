@@ -1,6 +1,8 @@
 """CelebA from the official directory layout or from TFDS; images are decoded per batch."""
 
 import csv
+import functools
+import hashlib
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +38,20 @@ def load_celeba(config: RunConfig, tfds_builder: Callable[[], Any], part: str) -
     if root is not None and _attribute_file(root):
         return _from_directory(root, config, part)
     return _from_tfds(tfds_builder(), config, part)
+
+
+@functools.cache
+def celeba_digest(data_dir: str) -> str:
+    """Digest of the names and sizes of the files in the official layout; empty for TFDS."""
+    root = Path(data_dir)
+    if not data_dir or not _attribute_file(root):
+        return ""
+    digest = hashlib.sha256()
+    for directory in (root, root / "Anno", root / "Eval", *(root / name for name in IMAGES)):
+        if directory.is_dir():
+            entries = [(e.name, e.stat().st_size) for e in os.scandir(directory) if e.is_file()]
+            digest.update(os.fsencode(f"{sorted(entries)}\n"))
+    return digest.hexdigest()[:16]
 
 
 def class_names(attribute: str) -> tuple[str, str]:

@@ -123,12 +123,16 @@ def folder_digest(data_dir: str) -> str:
     if not data_dir or not root.is_dir():
         return ""
     digest = hashlib.sha256()
-    with contextlib.suppress(OSError):  # unreadable files are reported when they are loaded
+    paths: list[Path] = []
+    with contextlib.suppress(OSError):  # reported when the images are loaded
         for directory in sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] != "."):
-            for path in sorted(p for p in directory.iterdir() if is_image(p)):
-                stat = path.stat()
-                content = _file_digest(str(path), stat.st_size, stat.st_mtime_ns)
-                digest.update(os.fsencode(f"{path.relative_to(root)} {content}\n"))
+            paths += sorted(p for p in directory.iterdir() if is_image(p))
+    for path in paths:
+        content = "unreadable"
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            content = _file_digest(str(path), stat.st_size, stat.st_mtime_ns)
+        digest.update(os.fsencode(f"{path.relative_to(root)} {content}\n"))
     return digest.hexdigest()[:16]
 
 

@@ -270,7 +270,7 @@ def compare(
             (f"{frechet}_infinity",),
             lambda: [metrics.extrapolated_frechet_distance(x, target, seed=seed)],
             (len(x), len(reference)),
-            "an extrapolation: of too few images it is rough and may be negative",
+            "an extrapolation; imprecise, possibly negative, with few images",
         )
     measurements += _measure(("kid",), lambda: [_kid(x, y, seed)], stored)
     if generated.scores.shape[1]:

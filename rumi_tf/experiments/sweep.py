@@ -19,11 +19,10 @@ from rumi_tf.evaluation.results import FRECHET, Row
 from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.utils import cli
-from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.errors import InvalidInput, RunBusy
 
 ROOT = Path(__file__).resolve().parents[2]
-BUSY = 3  # exit code of a command whose run is locked by another process
-PATIENCE = 10.0  # seconds between two looks at cells that other processes train
+POLL_SECONDS = 10.0  # between checks of cells that other processes train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +94,7 @@ def objective_config(name: str, given: Mapping[str, Any]) -> RunConfig:
         given: fields of `RunConfig`, which override those of a flagfile.
 
     Raises:
-        InvalidInput: there is no such objective or file, or the result is not admissible.
+        InvalidInput: there is no such objective or file, or the result is not valid.
     """
     if name in OBJECTIVES:
         return resolve.resolve(RunConfig(**{**given, "objective": name}))
@@ -142,7 +141,7 @@ def run(cells: Sequence[Cell], jobs: int, report: Callable[[str], None]) -> list
                 report(f"waiting for {len(waiting)} cells that other processes are training")
                 reported = waiting
             if waiting:
-                time.sleep(PATIENCE)
+                time.sleep(POLL_SECONDS)
     return [outcomes[number] for number in range(len(cells))]
 
 
@@ -162,7 +161,7 @@ def _round(
                 if outcome is not None:
                     outcomes[futures[future]] = outcome
                     left = (time.monotonic() - began) / count * (len(cells) - count)
-                    report(f"[{count}/{len(cells)}] {_line(outcome)}, left {left:.0f} s")
+                    report(f"[{count}/{len(cells)}] {_line(outcome)}, {left:.0f} s left")
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -213,7 +212,7 @@ class _Processes:
 
 def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
     """Trains a cell in a process; `None` if another process is training it."""
-    if outcome := finished(cell):  # by another process, since the last look
+    if outcome := finished(cell):  # by another process, since the last check
         return outcome
     if directories.is_busy(cell.config):
         return None
@@ -232,7 +231,7 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
     rows = outputs.last_rows(cell.config) if code == 0 else []
     if rows:
         return Outcome(cell, "done", rows, seconds)
-    if code == BUSY:
+    if code == RunBusy.exit_code:
         return None
     last = (cell.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""])[-1]
     reason = f"{last[:400]} (exit code {code}, {cell.log})"

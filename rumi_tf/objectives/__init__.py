@@ -2,7 +2,7 @@
 
 from rumi_tf.objectives import fgan, gradient_penalty, wgan
 from rumi_tf.objectives.acgan import ACGAN, TACGAN
-from rumi_tf.objectives.base import Objective, Player, View
+from rumi_tf.objectives.base import Objective, Player, View, parameter
 from rumi_tf.objectives.cgan_pd import CGANPD
 from rumi_tf.objectives.lsgan import LSGAN, RumiLSGAN
 from rumi_tf.objectives.sgan import SGAN, RumiSGAN
@@ -37,4 +37,4 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "cgan_pd": CGANPD,
 }
 
-__all__ = ["OBJECTIVES", "Objective", "Player", "View"]
+__all__ = ["OBJECTIVES", "Objective", "Player", "View", "parameter"]

@@ -17,14 +17,14 @@ class ACGAN(Conditional):
     adversarial loss - E_fake log C(x, y). C is the head `class` of D.
 
     By default (`classifier_on_fakes` false) D's loss has no term E_fake log C. With the term, C and
-    G share a loss on generated images, and in our runs agreed on a code for the class that does
-    not look like any digit (docs/results.md). The Rumi paper does not state the adversarial loss
+    G share a loss on generated images, and in our runs converged on a class signal that resembles
+    no digit (docs/results.md). The Rumi paper does not state the adversarial loss
     of its AC-GAN; cross-entropy is that of Odena et al.
     """
 
     classifier_on_fakes: bool = parameter(
         False, "Whether D's classifier also learns from generated images. If true, it and G may "
-        "agree on a code for the class that is invisible to people.",
+        "converge on a class signal that people cannot see.",
     )  # fmt: skip
 
     def heads(self):

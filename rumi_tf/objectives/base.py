@@ -24,7 +24,7 @@ class Parameter:
     Attributes:
         default: value if the flag is not given.
         help: meaning, unit, and the paper's value.
-        choices: admissible words; empty if any.
+        choices: valid words; empty if any.
         low, high: inclusive bounds. above: exclusive lower bound.
     """
 
@@ -146,8 +146,8 @@ class Objective(abc.ABC):
         """Name of each parameter -> its default."""
         return {name: declared.default for name, declared in cls.parameters.items()}
 
-    def check(self) -> None:  # noqa: B027 - most objectives admit all values
-        """Raises `InvalidInput` if the parameters are not admissible together."""
+    def check(self) -> None:  # noqa: B027 - most objectives allow all values
+        """Raises `InvalidInput` if the parameters are inconsistent."""
 
     @abc.abstractmethod
     def terms(self) -> dict[str, Callable[[Outputs], tf.Tensor]]:
@@ -170,7 +170,7 @@ class Objective(abc.ABC):
         return ()
 
     def score(self, outputs: Outputs) -> tf.Tensor:
-        """(B,) scores of the images, for logs and gradient penalties."""
+        """(B,) scores of the images, for losses, logs and gradient penalties."""
         return outputs["score"]
 
     def data_weights(self) -> dict[str, float]:
@@ -198,7 +198,8 @@ class Objective(abc.ABC):
     def players(self) -> dict[str, Player]:
         """Networks other than G and D that are trained, by name.
 
-        Only conditional objectives may have some: their discriminators return features.
+        Only conditional objectives may have players, because only their discriminators return
+        features.
         """
         return {}
 

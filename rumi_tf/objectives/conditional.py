@@ -41,7 +41,7 @@ ADVERSARIAL = {
 class Conditional(Objective):
     """A GAN whose generator is given a class; it learns from all images with their labels.
 
-    `rumi_tf.data.splits.class_shares` reads `label_distribution`.
+    `label_distribution` is read by `rumi_tf.training.build.make_class_shares`.
     """
 
     subsets: ClassVar = {"real": "all"}

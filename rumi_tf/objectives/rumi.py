@@ -10,7 +10,7 @@ from rumi_tf.utils.errors import InvalidInput
 
 
 class Rumi(Objective):
-    """Uses the base's term for real images on positives, its term for fakes on negatives.
+    """The base's term for real images on positives, and for generated ones on negatives.
 
     D minimises alpha+ real(positive) + alpha- fake(negative) + fake(generated). G's loss is that of
     the base.
@@ -56,7 +56,7 @@ class RumiDivergence(Rumi):
             raise InvalidInput(
                 "alpha_pos",
                 f"is {self.alpha_pos:g}, must be greater than 0 and at most 1 (Lemma 3.1); at 0, "
-                "which the lemma admits, nothing is learnt",
+                "which the lemma allows, nothing is learnt",
             )
         if self.alpha_neg < self.alpha_pos - 1 - ROUNDING:
             raise InvalidInput(

@@ -59,8 +59,8 @@ def locked(directory: Path) -> Iterator[None]:
         raise RunBusy(f"another process is working on {directory}; wait for it to end") from None
     except locks.LockLost:
         raise RunBusy(
-            f"another process has taken over {directory}, because this one stood still for "
-            f"{locks.LEASE:g} seconds"
+            f"another process has taken over {directory}, because this process did not refresh "
+            f"its lock for {locks.LEASE:g} seconds"
         ) from None
 
 
@@ -70,8 +70,8 @@ def working_directory(
 ) -> Iterator[Path]:
     """Yields the directory that this process writes to.
 
-    It is the locked run directory for the chief, and a temporary one for other workers, which
-    take the same steps, since all workers compute outputs together.
+    It is the locked run directory for the chief. Other workers get a temporary directory, because
+    all workers must run the same steps.
 
     Args:
         config: resolved.
@@ -119,14 +119,14 @@ def check_identity(config: RunConfig, directory: Path, images: LabelledImages) -
     except (ValueError, InvalidInput) as error:
         raise RunDamaged(
             f"config.json or data.json in {directory} is damaged: {error}; delete that directory "
-            "to train anew"
+            "to start over"
         ) from error
     if stored.identity() != config.identity():
         raise RunDamaged(f"{directory} belongs to a run with other settings; see its config.json")
     if stored_data != data:
         raise RunDamaged(
-            f"the images have changed since {directory} was begun; train with another --runs_dir, "
-            "or delete that directory"
+            f"the images have changed since the run in {directory} started; use another --runs_dir "
+            "or delete the directory"
         )
 
 

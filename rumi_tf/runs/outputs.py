@@ -16,7 +16,7 @@ from rumi_tf.runs.log import rows_until
 from rumi_tf.utils.errors import InvalidInput, RunDamaged
 
 BEST = "saved_model_best/saved_model.pb"
-_REMEDY = "delete {}/summary.json and train again, which exports it again"
+_REMEDY = "delete {}/summary.json and rerun the command to export it again"
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
@@ -96,7 +96,11 @@ def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
         summary: content of summary.json.
     """
     directory = run_directory(config)
-    rows_until(directory / "log.csv", config.iterations)
+    log = directory / "log.csv"
+    if log.exists():
+        rows = rows_until(log, config.iterations)
+        if not rows or int(rows[-1]["iteration"]) != config.iterations:
+            raise RunDamaged(f"{log} is damaged; delete it to continue without its rows")
     sampler_of(config)
     try:
         with zipfile.ZipFile(directory / "generator.keras") as archive:

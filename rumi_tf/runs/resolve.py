@@ -1,11 +1,13 @@
-"""Fills in and checks a run's config, without reading its data."""
+"""Completes and checks a run's config."""
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rumi_tf.config.run import AUGMENTATIONS, FILLING, RunConfig
+from rumi_tf.config.run import AUGMENTATIONS, FILLED_AUGMENTATIONS, RunConfig
+from rumi_tf.data.celeba import celeba_digest
 from rumi_tf.data.folder import folder_digest
 from rumi_tf.data.loaders import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
@@ -13,11 +15,14 @@ from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.utils.errors import InvalidInput
 
+DIGESTS: dict[str, Callable[[str], str]] = {"folder": folder_digest, "celeba": celeba_digest}
 BLACK_BACKGROUND = ("digits", "mnist", "fashion_mnist")
 
 
 def resolve(config: RunConfig) -> RunConfig:
     """Fills in defaults that depend on the data set and the objective, and checks the config.
+
+    Hashes the images of a folder, and lists the files of CelebA, for `data_digest`.
 
     Raises:
         InvalidInput: unknown objective, a flag that has no effect, or an unsupported size.
@@ -33,15 +38,15 @@ def resolve(config: RunConfig) -> RunConfig:
         values["d_schedule"] = "joint"
     if config.network == "auto":
         values["network"] = network_for(config.dataset, values["image_size"])
-    if config.dataset == "folder":
-        values["data_digest"] = folder_digest(values["data_dir"])
+    if config.dataset in DIGESTS:
+        values["data_digest"] = DIGESTS[config.dataset](values["data_dir"])
     if config.dataset == "celeba":
         values["attribute"] = config.attribute or "Male"
     if values["split"] == "unbalanced" and config.minority_size is None:
         values["minority_size"] = MINORITY_SIZES[config.dataset]
     # Their order has no effect, so it must not change the run's name.
     values["d_augment"] = tuple(name for name in AUGMENTATIONS if name in config.d_augment)
-    if FILLING & set(config.d_augment) and config.d_augment_fill is None:
+    if FILLED_AUGMENTATIONS & set(config.d_augment) and config.d_augment_fill is None:
         values["d_augment_fill"] = -1.0 if config.dataset in BLACK_BACKGROUND else 0.0
     defaults = {"d_batch_norm": objective.d_batch_norm, **objective.defaults()}
     values |= {name: value for name, value in defaults.items() if getattr(config, name) is None}
@@ -92,7 +97,7 @@ def _image_size(config: RunConfig) -> int:
     size = config.image_size or sizes[0]
     if size not in sizes:
         supported = ", ".join(map(str, sorted(set(sizes))))
-        raise InvalidInput("image_size", f"is {size}; {config.dataset} has {supported}")
+        raise InvalidInput("image_size", f"is {size}; {config.dataset} supports {supported}")
     return size
 
 
@@ -129,7 +134,7 @@ def _reject_unused(config: RunConfig, objective: type[Objective]) -> None:
         )
     if config.network == "uac_resnet" and config.d_batch_norm == "joint":
         raise InvalidInput("d_batch_norm", "has no effect with --network=uac_resnet")
-    if config.d_augment_fill is not None and not FILLING & set(config.d_augment):
+    if config.d_augment_fill is not None and not FILLED_AUGMENTATIONS & set(config.d_augment):
         raise InvalidInput(
             "d_augment_fill", "has no effect unless --d_augment contains translation or cutout"
         )

@@ -173,8 +173,8 @@ class AdversarialModel(keras.Model):
         """
         schedule, objective, variables = self.schedule, self.objective, self.trained_variables()
         shared = self._generate(draw=0) if schedule.fakes == "shared" else None
-        held: dict[str, Gradients] = {}  # the last gradients of a simultaneous update
-        draw = 0  # number of the update; its random numbers depend on it
+        deferred: dict[str, Gradients] = {}  # the last gradients of a simultaneous update
+        draw = 0  # index of the update; its random numbers depend on it
 
         for weights, batch in zip(schedule.d_updates, batches, strict=True):  # two by default
             fakes = shared or self._generate(draw)
@@ -183,9 +183,9 @@ class AdversarialModel(keras.Model):
                 loss = objective.discriminator_loss(view, weights)
             self._track_discriminator(loss, view)
             draw += 1
-            held["discriminator"] = tape.gradient(loss, variables["discriminator"])
+            deferred["discriminator"] = tape.gradient(loss, variables["discriminator"])
             if schedule.order == "sequential" or draw < len(schedule.d_updates):
-                self._apply("discriminator", held.pop("discriminator"))
+                self._apply("discriminator", deferred.pop("discriminator"))
 
         for name, player in self._players.items():
             for step in range(player.steps):
@@ -194,9 +194,9 @@ class AdversarialModel(keras.Model):
                     loss = player.loss(self._view({}, fakes.detached(), draw, scored=False))
                 self._track(f"{name}_loss", loss)
                 draw += 1
-                held[name] = tape.gradient(loss, variables[name])
+                deferred[name] = tape.gradient(loss, variables[name])
                 if schedule.order == "sequential" or step + 1 < player.steps:
-                    self._apply(name, held.pop(name))
+                    self._apply(name, deferred.pop(name))
 
         fakes = shared or self._generate(draw)
         # If D normalises all roles together, G's update needs the real images in the batch too.
@@ -205,9 +205,9 @@ class AdversarialModel(keras.Model):
             tape.watch(fakes.images)
             losses = objective.generator_losses(self._view(real, fakes, draw))
         self._track("g_loss", tf.add_n(list(losses.values())))
-        held["generator"] = self._generator_gradients(losses, tape, fakes)
+        deferred["generator"] = self._generator_gradients(losses, tape, fakes)
 
-        for name, gradients in held.items():
+        for name, gradients in deferred.items():
             self._apply(name, gradients)
         self.iteration.assign_add(1)
         self._update_average()

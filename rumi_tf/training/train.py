@@ -148,11 +148,10 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
     directory = run_directory(config)
     check_metrics_file(config)
     done = read_summary(directory, config.iterations)
-    # A folder can change, so a finished run of one is reused only for the same images.
     measured = not config.eval_every or bool(done and last_rows(config))
     if done:
         check_finished(config, done)
-    if done and measured and config.dataset != "folder":
+    if done and measured:
         return Run(directory, done, reused=True)
     images, split = prepare(config)
     check_writable(config.runs_dir)

@@ -511,8 +511,9 @@ def test_help_lists_every_flag_with_its_text(module):
     assert done.stdout.splitlines()[0].endswith(".") and "Usage: python -m" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
     if module == "reproduce.train":
-        for name in RunConfig.__dataclass_fields__:
-            assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
+        for name, field in RunConfig.__dataclass_fields__.items():
+            shown = f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout
+            assert shown == field.metadata["flag"], name
 
 
 @pytest.mark.slow

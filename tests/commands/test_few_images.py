@@ -67,13 +67,13 @@ def test_rows_are_mean_and_deviation_over_seeds(rows):
 
 
 def test_tables_have_a_row_for_every_case_and_model(rows):
-    fids = few_images.fid_by_iteration(rows)
+    fids = few_images.distance_by_iteration(rows)
     assert [(row["10"], row["20"]) for row in fids[:2]] == [
         ("3000", "2000"), ("3010", "2010"),
     ]  # fmt: skip
     last = few_images.at_the_end(rows)
     assert [row["model"] for row in last] == list(few_images.LABELS) * 2
-    assert last[0]["FID"] == "2000 ± 2.8" and last[0]["recall"] == ""
+    assert last[0]["FD"] == "2000 ± 2.8" and "recall" not in last[0]
     assert last[0]["seeds"] == "2"
 
 

@@ -224,7 +224,7 @@ def test_a_case_without_data_is_reported_in_a_line_and_the_others_are_drawn(
     ours = [row for row in sources["measured"] if row["model"] == "ACGAN"]
     assert len(ours) == 10 and {row["embedding"] for row in ours} == {"classifier-1"}
     assert float(ours[-1]["value"]) == pytest.approx(200 + 111 / 3)
-    assert float(ours[-1]["fid_upper"]) == pytest.approx(237 + np.std([1, 10, 100], ddof=1))
+    assert float(ours[-1]["upper"]) == pytest.approx(237 + np.std([1, 10, 100], ddof=1))
     theirs = [row for row in sources["published"] if row["model"] == "Rumi-LSGAN"]
     assert len(theirs) == 58 and {row["embedding"] for row in theirs} == {"inception"}
     assert (theirs[-1]["iteration"], float(theirs[-1]["value"])) == ("14500", 21.2)

@@ -1,4 +1,4 @@
-"""What --recipe stands for."""
+"""Tests of --recipe."""
 
 import pytest
 from absl import flags

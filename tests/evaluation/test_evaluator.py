@@ -190,7 +190,7 @@ def test_rows_contain_their_provenance():
 
 def test_a_set_compared_with_itself_has_optimal_values():
     reference = extract(PIXELS, [REAL])
-    values = {m.metric: m.value for m in compare(reference, reference)[0]}
+    values = {m.metric: m.value for m in compare(reference, reference, "fd_classifier")[0]}
     assert abs(values["fd_classifier"]) < 1e-6
     for name in ("precision", "recall", "coverage"):
         assert values[name] == 1

@@ -133,7 +133,7 @@ def test_a_cell_that_another_process_trains_is_checked_again_later(tmp_path, mon
     held.enter_context(holder(directory / "lock"))
     assert directories.is_busy(cell.config)
     lines, done = [], sweep.Outcome(cell, "reused", ["row"])
-    monkeypatch.setattr(sweep, "PATIENCE", 0.01)
+    monkeypatch.setattr(sweep, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(sweep, "_line", lambda found: found.status)
 
     def report(line):
@@ -143,7 +143,7 @@ def test_a_cell_that_another_process_trains_is_checked_again_later(tmp_path, mon
             monkeypatch.setattr(sweep, "finished", lambda cell: done)
 
     assert sweep.run([cell], 1, report) == [done]
-    assert "waiting for 1 cells" in lines[0] and lines[1:] == ["[1/1] reused, left 0 s"]
+    assert "waiting for 1 cells" in lines[0] and lines[1:] == ["[1/1] reused, 0 s left"]
     assert not directories.is_busy(cell.config)
 
 

@@ -109,14 +109,14 @@ def test_nan_stops_with_iteration_loss_and_last_good_checkpoint(tmp_path):
     with pytest.raises(TrainingDiverged) as caught:
         train.train(settings)
     message = str(caught.value)
-    assert "iteration 1;" in message and "g_loss" in message and "none was written" in message
+    assert "iteration 1;" in message and "g_loss" in message and "checkpoint: none" in message
     assert not (directories.run_directory(settings) / "summary.json").exists()
 
 
 def test_nan_between_two_looks_is_found_at_the_next_one(tmp_path):
     """The means that are logged keep it."""
     settings = config(tmp_path, iterations=12, label_c=1e30, checkpoint_every=8, sample_every=8)
-    with pytest.raises(TrainingDiverged, match=r"by iteration 2; .* none was written"):
+    with pytest.raises(TrainingDiverged, match=r"by iteration 2; .* none;"):
         train.train(settings)
     assert not read_csv(directories.run_directory(settings) / "log.csv")
 
