@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test test-all clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m figures.few_images --flagfile=flags/few_images_digits.flags --jobs=2 --out=demo \
@@ -14,6 +14,9 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not exhaustive"
+
+test-all: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from rumi_tf.config.run import RunConfig
+from rumi_tf.data.loaders import load_images
+from rumi_tf.evaluation.embeddings import classifier, load_embedding
+from rumi_tf.runs.resolve import resolve
 from rumi_tf.utils import locks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -73,6 +77,17 @@ def quick_command(tmp_path_factory):
     yield run
     server.stdin.close()
     server.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def digits_cache(tmp_path_factory):
+    """A --cache_dir with a classifier of digits that was trained for only a few updates."""
+    directory = str(tmp_path_factory.mktemp("classifiers"))
+    config = resolve(RunConfig(cache_dir=directory))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "UPDATES", (5, 5))
+        load_embedding(config, load_images(config), "classifier")
+    return directory
 
 
 HOLDER = """

@@ -428,7 +428,7 @@ TRAINED = (  # settings of figures._mixtures that were run with three seeds
 )
 
 
-QUICK = ("sgan_shared", "lsgan_mixture")
+QUICK = ("sgan_shared",)
 
 
 @pytest.mark.slow

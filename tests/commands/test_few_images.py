@@ -89,11 +89,11 @@ def test_only_iterations_with_all_seeds_are_included(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_trains_draws_and_reuses(tmp_path):
+def test_the_command_trains_draws_and_reuses(tmp_path, digits_cache):
     words = (
         "figures.few_images", "--smoke", "--minority_sizes=20", "--jobs=2", "--width=0.05",
         "--models=lsgan,rumi_lsgan_few_images", f"--runs_dir={tmp_path / 'runs'}",
-        f"--cache_dir={tmp_path / 'cache'}", f"--out={tmp_path / 'out'}",
+        f"--cache_dir={digits_cache}", f"--out={tmp_path / 'out'}",
     )  # fmt: skip
     done = command(*words)
     assert done.returncode == 0, done.stderr

@@ -72,11 +72,12 @@ def test_a_directory_of_data_is_no_hindrance_to_cells_of_digits(tmp_path):
     assert resolve.resolve(RunConfig.from_flags(values)) == config
 
 
-def test_a_failed_cell_is_told_and_stops_no_other_and_finished_ones_are_reused(tmp_path):
+@pytest.mark.slow
+def test_a_failed_cell_stops_no_other_and_finished_ones_are_reused(tmp_path, digits_cache):
     given = {
         "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,
         "eval_every": 3, "eval_samples": 40, "runs_dir": str(tmp_path / "runs"),
-        "cache_dir": str(tmp_path / "cache"),
+        "cache_dir": digits_cache,
     }  # fmt: skip
     good = sweep.objective_config("lsgan", given)
     bad = dataclasses.replace(sweep.objective_config("rumi_lsgan", given), label_c=1e30)

@@ -112,17 +112,17 @@ def test_labels_by_name_and_index(conditional, exported):
 
 
 @pytest.mark.slow
-def test_label_flag(conditional, exported, tmp_path):
+def test_label_flag(conditional, exported, tmp_path, quick_command):
     model = f"--saved_model={conditional[1] / 'saved_model'}"
     out = tmp_path / "s.npz"
-    done = command("reproduce.sample", model, "--num=3", "--label=Owl", f"--npz={out}")
+    done = quick_command("reproduce.sample", model, "--num=3", "--label=Owl", f"--npz={out}")
     assert done.returncode == 0, done.stderr
     expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 2))
     np.testing.assert_array_equal(np.load(out)["images"], expected)
     out.unlink()
     unconditional = f"--saved_model={exported[1] / 'saved_model'}"
     for model_flag, label in ((model, "bird"), (model, "dog"), (unconditional, "1")):
-        done = command("reproduce.sample", model_flag, f"--label={label}", f"--npz={out}")
+        done = quick_command("reproduce.sample", model_flag, f"--label={label}", f"--npz={out}")
         assert done.returncode == 2 and not out.exists()
         assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
 

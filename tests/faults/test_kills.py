@@ -80,10 +80,13 @@ REPETITIONS = {
 }  # fmt: skip
 
 
+LONG = ("augment", "table1", "train_evaluated")
+
+
 @pytest.mark.parametrize(
     "name, number",
     [
-        pytest.param(name, k, marks=[pytest.mark.exhaustive] if k else [])
+        pytest.param(name, k, marks=[pytest.mark.exhaustive] if k or name in LONG else [])
         for name, count in REPETITIONS.items()
         for k in range(count)
     ],

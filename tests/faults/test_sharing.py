@@ -199,6 +199,7 @@ def assert_complete(table) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_commands_share_a_table_and_one_is_killed(tmp_path):
     """Nothing is lost, and nothing is done twice."""
     first, second = (start_table(tmp_path, str(k)) for k in range(2))

@@ -299,6 +299,7 @@ def centres(images):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_generated_images_are_not_shifted_or_cut():
     samples = learnt_samples(["real", "fake"])
     assert np.abs(samples - PATTERN).mean() < 0.06

@@ -98,7 +98,10 @@ def test_rows_every_so_often_and_at_the_end_whatever_was_evaluated_before(tmp_pa
     assert run.summary["seconds_evaluating"] > 0
 
 
-@pytest.mark.parametrize("fids, best", [((5.0, 3.0, 4.0), 4), ((5.0, None, 5.0), 2)])
+@pytest.mark.parametrize(
+    "fids, best",
+    [((5.0, 3.0, 4.0), 4), pytest.param((5.0, None, 5.0), 2, marks=pytest.mark.exhaustive)],
+)
 def test_the_generator_of_the_lowest_fid_is_exported_too(fids, best, tmp_path, monkeypatch):
     made = train.measurer
 

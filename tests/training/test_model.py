@@ -202,7 +202,8 @@ def test_xla_is_off_on_cpu():
     [
         {"fakes": "fresh"}, {"update": "simultaneous"}, {"d_batch_norm": "joint"},
         {"d_batch_norm": "none"}, {"precision": "mixed_bfloat16"}, {"objective": "sgan"},
-        {"objective": "rumi_sgan", "d_schedule": "joint", "d_steps": 1}, {"jit": "on"},
+        {"objective": "rumi_sgan", "d_schedule": "joint", "d_steps": 1},
+        pytest.param({"jit": "on"}, marks=pytest.mark.exhaustive),
         {"jit": "on", **FEW_IMAGES}, {"precision": "mixed_bfloat16", **FEW_IMAGES},
         {"d_batch_norm": "joint", **FEW_IMAGES},
     ],

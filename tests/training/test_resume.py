@@ -162,8 +162,16 @@ def test_a_damaged_config_is_named(tmp_path, content):
     "damage, said",
     [
         (lambda run: shutil.rmtree(run / "saved_model"), "saved_model"),
-        (lambda run: (run / "generator.keras").unlink(), "generator.keras is missing"),
-        (lambda run: os.truncate(run / "generator.keras", 5000), "generator.keras is missing or d"),
+        pytest.param(
+            lambda run: (run / "generator.keras").unlink(),
+            "generator.keras is missing",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            lambda run: os.truncate(run / "generator.keras", 5000),
+            "generator.keras is missing or d",
+            marks=pytest.mark.exhaustive,
+        ),
         (lambda run: os.truncate(run / "log.csv", 20), "log.csv"),
     ],
     ids=["no SavedModel", "no Keras file", "half a Keras file", "half a log"],

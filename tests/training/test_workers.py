@@ -159,6 +159,7 @@ def _losses(config):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
     """So the flag does something, and the comparisons above can fail. What is exported is what was
     evaluated all the same: moving statistics are those of all devices.
@@ -192,7 +193,7 @@ def cluster():
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(tmp_path):
-    values = {"iterations": 60, "checkpoint_every": 5, "learning_rate": 1e-6, "eval_every": 30}
+    values = {"iterations": 40, "checkpoint_every": 5, "learning_rate": 1e-6, "eval_every": 40}
     alone = config_of("rumi_lsgan", tmp_path / "one", **values)
     both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
     train.train(alone)

@@ -108,6 +108,7 @@ def test_classes_with_low_recall_get_a_note(quick, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_accuracy_on_digits(tmp_path):
     config = resolve(RunConfig())
     train, test = (load_images(config, part) for part in ("train", "test"))
