@@ -4,6 +4,15 @@ from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
 
+# The commands are installed inside the package, where `rumi_tf.utils.paths` finds them.
+COMMANDS = {
+    f"rumi_tf._commands.{name.replace('/', '.')}": name
+    for name in (
+        "reproduce", "reproduce/_benchmarks", "reproduce/_report", "reproduce/paper_values",
+        "figures", "flags",
+    )
+}  # fmt: skip
+
 setup(
     name="rumi_tf",
     version="0.1.0",
@@ -12,18 +21,14 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    packages=[
-        *find_namespace_packages(
-            include=["rumi_tf", "rumi_tf.*", "reproduce", "reproduce.*", "figures", "figures.*"]
-        ),
-        "rumi_tf.flagfiles",
-    ],
-    package_dir={"rumi_tf.flagfiles": "flags"},
+    packages=[*find_namespace_packages(include=["rumi_tf", "rumi_tf.*"]), *COMMANDS],
+    package_dir=COMMANDS,
     package_data={
-        "rumi_tf.flagfiles": ["*.flags", "*/*.flags"],
-        "reproduce._report": ["templates/*"],
-        "reproduce.paper_values": ["*.csv"],
+        "rumi_tf._commands.flags": ["*.flags", "*/*.flags"],
+        "rumi_tf._commands.reproduce._report": ["templates/*"],
+        "rumi_tf._commands.reproduce.paper_values": ["*.csv"],
     },
+    entry_points={"console_scripts": ["rumi = rumi_tf.utils.rumi:main"]},
     install_requires=[
         "absl-py>=2.1,<3",
         # Locks with a heartbeat. From 4.2.1 on it needs a rename that NFS lacks.

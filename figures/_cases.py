@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from rumi_tf.config.flags import FLAGFILES, flagfile_fields
+from rumi_tf.config.flags import flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.paths import FLAGFILES
 
 if TYPE_CHECKING:
     import numpy as np

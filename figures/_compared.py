@@ -16,13 +16,13 @@ from rumi_tf import plotting
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import FRECHET, frechet_name
 from rumi_tf.experiments import paper_grid
-from rumi_tf.experiments.sweep import ROOT
 from rumi_tf.plotting import Band, Comparison
 from rumi_tf.runs import outputs
 from rumi_tf.utils.io import read_csv, write_csv
+from rumi_tf.utils.paths import PAPER_VALUES
 
 LABELS = tuple(paper_grid.MODELS.values())
-PUBLISHED = ROOT / "reproduce" / "paper_values" / "figure3.csv"
+PUBLISHED = PAPER_VALUES / "figure3.csv"
 PUBLISHED_EMBEDDING = "inception"
 
 

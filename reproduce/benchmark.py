@@ -74,7 +74,7 @@ def main(topic: str) -> None:
     """Runs the benchmarks of a topic and prints each line as it is measured."""
     out = cli.path(flags.FLAGS.out)
     cli.check_output("out", *(out / name for name in _TABLES[topic]))
-    _TOPICS[topic](flags.FLAGS, out)
+    TOPICS[topic](flags.FLAGS, out)
 
 
 def _train(args: flags.FlagValues, out: Path) -> None:
@@ -166,7 +166,7 @@ def _all(args: flags.FlagValues, out: Path) -> None:
     section = args.flags_by_module_dict()[_SECTION["module_name"]]
     given = [flag.serialize() for flag in section if flag.present]
     with cli.sigterm_as_interrupt():
-        paper_grid.end(processes.failures([topic for topic in _TOPICS if topic != "all"], given))
+        paper_grid.end(processes.failures([topic for topic in TOPICS if topic != "all"], given))
 
 
 def _check_repetitions(args: flags.FlagValues) -> None:
@@ -213,11 +213,11 @@ _TABLES = {
     "samples": ["samples.csv"],
 }  # fmt: skip
 _TABLES["all"] = [name for names in _TABLES.values() for name in names]
-_TOPICS = {
+TOPICS = {
     "train": _train, "input": _input, "precision": _precision, "metrics": _metrics,
     "objectives": _objectives, "mixture": _mixture, "memory": _memory, "cost": _cost,
     "samples": _samples, "all": _all,
 }  # fmt: skip
 
 if __name__ == "__main__":
-    cli.run(main, __doc__, topics=tuple(_TOPICS))
+    cli.run(main, __doc__, topics=tuple(TOPICS))

@@ -80,7 +80,8 @@ def main() -> None:
     if best := run.summary.get("best_iteration"):
         print(f"best model:    {run.best_saved_model} (iteration {best})")
     words = [f"--saved_model={run.saved_model}", "--num=64", "--grid=grid.png"]
-    print(f"to sample:     python -m reproduce.sample {shlex.join(words)}")
+    command = cli.as_typed("python -m reproduce.sample")
+    print(f"to sample:     {command} {shlex.join(words)}")
 
 
 if __name__ == "__main__":

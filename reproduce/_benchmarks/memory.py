@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reproduce._benchmarks.faces import FACES, link_faces, write_faces
-from rumi_tf.experiments.sweep import ROOT
+from rumi_tf.utils.paths import COMMANDS
 
 FEW, MANY = 10_000, 100_000  # generated images of an evaluation
 CELEBA = 202_599  # images in the data set
@@ -75,7 +75,7 @@ def _peak(words: Sequence[str]) -> int:
     """
     done = subprocess.run(
         [sys.executable, "-S", "-c", LAUNCHER, sys.executable, "-m", *words],
-        cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+        cwd=COMMANDS, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stderr[-500:])

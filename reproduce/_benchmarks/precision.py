@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from rumi_tf import plotting
-from rumi_tf.config.flags import FLAGFILES
 from rumi_tf.experiments.sweep import objective_config
 from rumi_tf.runs import outputs
 from rumi_tf.training import train
 from rumi_tf.utils.errors import TrainingDiverged
 from rumi_tf.utils.io import read_csv, write_csv
+from rumi_tf.utils.paths import FLAGFILES
 
 TASK = FLAGFILES / "demo.flags"
 SAMPLES = 5000  # generated images of an evaluation

@@ -19,6 +19,7 @@ from reproduce._report.reading import Run, RunsDirectory, measurement_key
 from rumi_tf.config.flags import as_flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import FRECHET, Row, frechet_name
+from rumi_tf.utils import cli
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 MAX_LINES = 7  # in a chart: the number of colours and dashes
@@ -289,7 +290,7 @@ def _example(runs_dir: Path) -> str:
     words = ("--dataset=digits", "--minority_class=5", "--width=0.25", "--learning_rate=6e-4",
              "--batch_size=32", "--iterations=1200", "--eval_every=200",
              f"--runs_dir={runs_dir}")  # fmt: skip
-    return shlex.join(["python", "-m", "reproduce.train", *words])
+    return cli.as_typed(shlex.join(["python", "-m", "reproduce.train", *words]))
 
 
 # ----- one run ------------------------------------------------------------------------------------
@@ -351,7 +352,7 @@ def _command(run: Run, runs_dir: Path) -> str:
     if run.config is None:
         return ""
     config = dataclasses.replace(run.config, runs_dir=str(runs_dir))
-    return shlex.join(["python", "-m", "reproduce.train", *as_flags(config)])
+    return cli.as_typed(shlex.join(["python", "-m", "reproduce.train", *as_flags(config)]))
 
 
 def _headline(run: Run) -> str:

@@ -13,11 +13,6 @@ from rumi_tf.config.recipes import recipe_settings
 from rumi_tf.config.run import RunConfig
 from rumi_tf.utils.errors import InvalidInput
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-# The project's flagfiles: package data of an installed package, flags/ in a checkout.
-FLAGFILES = _PACKAGE / "flagfiles"
-if not FLAGFILES.is_dir():
-    FLAGFILES = _PACKAGE.parent / "flags"
 _COMMAS = flags.CsvListSerializer(",")  # quotes a name that contains a comma
 
 

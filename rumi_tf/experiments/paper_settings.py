@@ -4,7 +4,8 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.flags import FLAGFILES, flagfile_fields
+from rumi_tf.config.flags import flagfile_fields
+from rumi_tf.utils.paths import FLAGFILES
 
 SETTINGS = ("paper", "authors_code")
 # Where the published scripts differ from flags/authors_code.flags.

@@ -1,7 +1,6 @@
 """Summarises finished cells as Table 1 of the Rumi-GAN paper."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +8,13 @@ import numpy as np
 from rumi_tf.evaluation.results import frechet_name
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv
+from rumi_tf.utils.paths import PAPER_VALUES
 
 if TYPE_CHECKING:
     from rumi_tf.experiments.sweep import Outcome
 
 COLUMNS = ("fid", "fd_classifier", "kid", "prd_f8", "prd_f1/8", "share_positive_only")
-PAPER = Path(__file__).resolve().parents[2] / "reproduce" / "paper_values" / "table1.csv"
+PAPER = PAPER_VALUES / "table1.csv"
 
 
 def published() -> dict[tuple[str, str], float]:

@@ -13,15 +13,15 @@ from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.flags import FLAGFILES, as_flags, flagfile_fields
+from rumi_tf.config.flags import as_flags, flagfile_fields
 from rumi_tf.config.run import RunConfig
 from rumi_tf.evaluation.results import FRECHET, Row
 from rumi_tf.objectives import OBJECTIVES
 from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput, RunBusy
+from rumi_tf.utils.paths import COMMANDS, FLAGFILES
 
-ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 10.0  # between checks of cells that other processes train
 
 
@@ -218,13 +218,15 @@ def _process(cell: Cell, jobs: int, processes: _Processes) -> Outcome | None:
         return None
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    paths = [str(COMMANDS), os.environ.get("PYTHONPATH", "")]
+    python_path = os.pathsep.join(filter(None, paths))
     began = time.monotonic()
     cell.log.parent.mkdir(parents=True, exist_ok=True)
     with open(cell.log, "a", encoding="utf-8") as log:
         process = processes.start(
             [sys.executable, "-m", "reproduce.train", *as_flags(cell.config)],
             stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=os.getcwd(),
-            env={"PYTHONPATH": str(ROOT), **os.environ, **dict.fromkeys(names, threads)},
+            env={**os.environ, "PYTHONPATH": python_path, **dict.fromkeys(names, threads)},
         )  # fmt: skip
         code = process.wait()
     seconds = time.monotonic() - began

@@ -9,7 +9,6 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -19,6 +18,7 @@ from rumi_tf.config.mixture import MixtureConfig
 from rumi_tf.evaluation.results import Row
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv
+from rumi_tf.utils.paths import PAPER_VALUES
 
 if TYPE_CHECKING:
     from rumi_tf.experiments.gaussians import MixtureRuns
@@ -28,7 +28,7 @@ MODELS = {
     "perfect": "perfect generator",
 }  # fmt: skip
 TRAINED = tuple(MODELS)[:-1]
-PAPER = Path(__file__).resolve().parents[2] / "reproduce" / "paper_values" / "uac_table1.csv"
+PAPER = PAPER_VALUES / "uac_table1.csv"
 
 _SECTION: dict[str, Any] = {"module_name": "Table"}
 

@@ -4,21 +4,21 @@ Importing this module does not load TensorFlow.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from rumi_tf.config.flags import FLAGFILES, define_flags, flagfile_fields
+from rumi_tf.config.flags import define_flags, flagfile_fields
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.uac_table1 import MODELS, check_models
 from rumi_tf.utils.io import read_csv
+from rumi_tf.utils.paths import FLAGFILES, PAPER_VALUES
 
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
 PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
 COLUMNS = ("inception_score", "fid", "fd_classifier", "intra_class_distance")
-PAPER = Path(__file__).resolve().parents[2] / "reproduce" / "paper_values" / "uac_table2.csv"
+PAPER = PAPER_VALUES / "uac_table2.csv"
 # The published code trains for 200 epochs, UAC-GAN for 100, in batches of 256; the last batch of an
 # epoch is smaller.
 BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from absl import app, flags, logging
 from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput, RumiError
 from rumi_tf.utils.io import is_text, is_user_error, remove_dead_temporaries
+from rumi_tf.utils.paths import FLAGFILES
 
 FLAGS = flags.FLAGS
 NAME_LIMIT = 200  # bytes; file systems allow 255, of which a temporary name needs some
@@ -27,7 +29,7 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
     Exit codes: 0 success; 1 some of many runs have no result; 2 a flag, or what it names, cannot
     be used; 3 another process is working on the run; 4 files of a run are damaged; 5 training
     diverged; 6 another worker of the run ended; 7 memory ran out; 8 a file cannot be read or
-    written, as on a full disk; 130 interrupted.
+    written, as on a full disk; 130 interrupted; 141 stdout was closed.
 
     Args:
         main: takes a topic if there are `topics`, else nothing; may raise `RumiError`.
@@ -42,7 +44,8 @@ def run(main: Callable[..., None], usage: str, topics: Collection[str] = ()) -> 
 
 def _report_errors(main: Callable[..., None], topic: list[str]) -> None:
     try:
-        _translate_out_of_memory(main, topic)
+        with closed_pipe_ends():
+            _translate_out_of_memory(main, topic)
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -55,6 +58,16 @@ def _report_errors(main: Callable[..., None], topic: list[str]) -> None:
             _fail(f"--{flag}: {error.filename}: {os.strerror(error.errno)}", 2)
         path = f"{error.filename}: " if error.filename else ""
         _fail(f"{path}{os.strerror(error.errno)}; completed files are intact", 8)
+
+
+@contextlib.contextmanager
+def closed_pipe_ends() -> Iterator[None]:
+    """Ends the process in silence if nobody reads its output, as with `| head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _translate_out_of_memory(main: Callable[..., None], topic: list[str]) -> None:
@@ -139,8 +152,10 @@ def _fail(message: str, code: int) -> None:
 
 def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
-        print(_help(usage), flush=True)
+        with closed_pipe_ends():
+            print(_help(as_typed(usage)), flush=True)
         sys.exit(0)
+    argv = [_installed_flagfile(word) for word in argv]
     warnings = io.StringIO()
     try:
         with contextlib.redirect_stderr(warnings):  # absl only warns of a recursive flagfile
@@ -164,6 +179,21 @@ def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
     if arguments and not topics:
         _fail(f"{arguments[0]!r} is not a flag; flags look like --name=value", 2)
     return rest
+
+
+def as_typed(text: str) -> str:
+    """A text with commands, which become `rumi NAME` if the user runs `rumi`."""
+    if not os.path.basename(sys.argv[0]).startswith("rumi "):
+        return text
+    return re.sub(r"python -m (?:reproduce|figures)\.(\w+)", r"rumi \1", text)
+
+
+def _installed_flagfile(word: str) -> str:
+    """--flagfile=flags/NAME, with the installed file unless there is one in this directory."""
+    name, _, value = word.partition("=")
+    path = FLAGFILES.parent / value
+    is_ours = name == "--flagfile" and value.startswith("flags/") and path.is_file()
+    return f"--flagfile={path}" if is_ours and not os.path.exists(value) else word
 
 
 def _help(usage: str) -> str:
