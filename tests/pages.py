@@ -22,7 +22,7 @@ PAGES = sorted(
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Programs whose calls are recorded instead of run.
-RECORDED = ("python", "pip", "make", "tensorboard", "srun", "nvidia-smi", "curl", "wget")
+RECORDED = ("rumi", "python", "pip", "make", "tensorboard", "srun", "nvidia-smi", "curl", "wget")
 _END = "\x01"
 
 
@@ -59,8 +59,10 @@ def shell_blocks(text: str) -> list[str]:
 
 def inline_commands(text: str) -> list[Call]:
     """Commands within sentences and tables; those with an ellipsis are skipped."""
-    commands = re.findall(r"`(python -m (?:reproduce|figures)\.[^`]+)`", without_code(text))
-    return [Call("python", shlex.split(c)[1:]) for c in dict.fromkeys(commands) if "..." not in c]
+    pattern = r"`((?:python -m (?:reproduce|figures)\.|rumi [a-z])[^`]+)`"
+    commands = dict.fromkeys(re.findall(pattern, without_code(text)))
+    words = [shlex.split(command) for command in commands if "..." not in command]
+    return [Call(program, rest) for program, *rest in words]
 
 
 def recorded_calls(block: str, sandbox: Path) -> list[Call]:

@@ -13,6 +13,7 @@ from absl import flags
 from rumi_tf.config.flags import define_flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.runs import directories, resolve
+from rumi_tf.utils import rumi
 from rumi_tf.utils.errors import RumiError
 from rumi_tf.utils.io import read_csv
 from tests import pages
@@ -52,6 +53,12 @@ def project_commands(calls: list[pages.Call]) -> list[pages.Call]:
     """Calls of this project's modules; their first word is the module."""
     commands = [call for call in calls if call.program == "python" and call.words[:1] == ["-m"]]
     commands = [call._replace(words=call.words[1:]) for call in commands]
+    modules = rumi.subcommands()
+    commands += [
+        call._replace(words=[modules[call.words[0]], *call.words[1:]])
+        for call in calls
+        if call.program == "rumi" and call.words[0] in modules
+    ]
     return [call for call in commands if call.words[0].split(".")[0] in ("reproduce", "figures")]
 
 
@@ -107,7 +114,7 @@ def test_make_targets_and_modules_exist(path, sandbox):
 
 def test_sample_command_names_the_run_of_the_train_command(sandbox):
     commands = project_commands(calls_in(README, sandbox))
-    train = next(c for c in commands if c.words[0] == "reproduce.train")
+    train = next(c for c in commands if c.words[:2] == ["reproduce.train", "--dataset=digits"])
     sample = next(c for c in commands if c.words[0] == "reproduce.sample")
     values = flags.FlagValues()
     define_flags(values)
@@ -207,6 +214,8 @@ def test_tables_of_sample_sizes_match_the_measurements(place, dataset):
 
 
 def test_exit_codes_are_listed():
-    codes = re.search(r"\*\*Exit codes\.\*\*(.*?)\n\n", README.read_text("utf-8"), re.DOTALL)[1]
+    codes = re.search(
+        r"\*\*Exit codes\.\*\*(.*?)\n\n", (ROOT / "docs" / "runs.md").read_text("utf-8"), re.DOTALL
+    )[1]
     for code in {kind.exit_code for kind in RumiError.__subclasses__()}:
         assert re.search(rf"[ ;\n]{code} [a-z]", codes), code
