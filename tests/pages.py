@@ -59,7 +59,7 @@ def shell_blocks(text: str) -> list[str]:
 
 def inline_commands(text: str) -> list[Call]:
     """Commands within sentences and tables; those with an ellipsis are skipped."""
-    pattern = r"`((?:python -m (?:reproduce|figures)\.|rumi [a-z])[^`]+)`"
+    pattern = r"`((?:python -m (?:reproduce|figures)\.|rumi \w+ --)[^`]+)`"
     commands = dict.fromkeys(re.findall(pattern, without_code(text)))
     words = [shlex.split(command) for command in commands if "..." not in command]
     return [Call(program, rest) for program, *rest in words]
