@@ -52,6 +52,7 @@ setup(
     extras_require={
         "dev": [
             "hypothesis>=6.100,<7",
+            "imbalanced-learn>=0.12,<1",
             "mypy>=1.13,<3",
             "pytest>=8,<10",
             "pytest-xdist>=3.5,<4",

@@ -1,0 +1,110 @@
+"""The Python interface: what `import rumi_tf` offers."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+import rumi_tf
+from rumi_tf.experiments.oversampler import numbers_to_generate
+
+SMALL = {"width": 0.05, "batch_size": 4, "d_augment": ()}
+LABELS = np.repeat(["a", "b", "c"], (7, 4, 2))
+
+
+def digits(per_class):
+    """Images (n, 8, 8) uint8 and labels of three digits, with a number of images for each."""
+    data = load_digits()
+    index = np.concatenate([np.flatnonzero(data.target == k)[:n] for k, n in per_class.items()])
+    return np.uint8(data.images[index] * 15), data.target[index]
+
+
+def test_it_offers_what_it_lists():
+    for name in rumi_tf.__all__:
+        assert getattr(rumi_tf, name) is getattr(rumi_tf, name)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        rumi_tf.no_such_name  # noqa: B018
+
+
+def test_train_and_load(tmp_path):
+    config = rumi_tf.RunConfig(
+        minority_class="5", width=0.05, batch_size=8, iterations=2, runs_dir=str(tmp_path)
+    )
+    run = rumi_tf.train(config)
+    images = rumi_tf.load_generator(run.saved_model).sample(3, seed=0)
+    assert images.shape == (3, 28, 28, 1) and np.abs(images).max() <= 1
+
+
+def test_generated_images_follow_the_originals():
+    X, y = digits({1: 12, 5: 8, 7: 12})
+    sampler = rumi_tf.RumiOverSampler(iterations=2, settings=SMALL)
+    images, labels = sampler.fit_resample(X, y)
+    assert sampler.sampling_strategy_ == {5: 4} and set(sampler.runs_) == {5}
+    np.testing.assert_array_equal(images[: len(X)], X)
+    np.testing.assert_array_equal(labels, [*y, 5, 5, 5, 5])
+    assert images.shape == (36, 8, 8) and images.dtype == np.uint8
+    again, _ = clone(sampler).fit_resample(X, y)
+    np.testing.assert_array_equal(images, again)
+
+
+def test_floats_colours_and_words_keep_their_kind():
+    X, y = digits({0: 6, 3: 4})
+    X = np.repeat(X[..., None] / np.float32(255), 3, axis=3)
+    words = np.array(["many", "few"])[(y == 3).astype(int)]
+    sampler = rumi_tf.RumiOverSampler("lsgan", iterations=1, settings=SMALL)
+    images, labels = sampler.fit_resample(X, words)
+    assert images.shape == (12, 8, 8, 3) and images.dtype == np.float32
+    assert images.min() >= 0 and images.max() <= 1 and labels[-2:].tolist() == ["few", "few"]
+
+
+def test_parameters_are_those_of_an_estimator():
+    sampler = rumi_tf.RumiOverSampler(random_state=3)
+    assert sampler.get_params()["random_state"] == 3
+    assert sampler.set_params(iterations=7).iterations == 7
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    ["auto", "minority", "not minority", "not majority", "all", {"b": 5, "c": 9},
+     lambda y: {"c": 3}],
+    ids=str,
+)  # fmt: skip
+def test_strategies_are_those_of_imbalanced_learn(strategy):
+    samplers = pytest.importorskip("imblearn.over_sampling")
+    theirs = samplers.RandomOverSampler(sampling_strategy=strategy)
+    theirs.fit_resample(np.zeros((13, 1)), LABELS)
+    expected = {str(label): num for label, num in theirs.sampling_strategy_.items() if num}
+    assert numbers_to_generate(strategy, LABELS) == expected
+
+
+def test_a_ratio_of_two_classes():
+    assert numbers_to_generate(0.5, np.repeat([0, 1], (10, 2))) == {1: 3}
+
+
+def test_a_step_of_a_pipeline_of_imbalanced_learn():
+    pipelines = pytest.importorskip("imblearn.pipeline")
+    from sklearn.dummy import DummyClassifier
+
+    X, y = digits({1: 6, 5: 4})
+    sampler = rumi_tf.RumiOverSampler(iterations=1, settings=SMALL)
+    pipeline = pipelines.Pipeline([("balance", sampler), ("classifier", DummyClassifier())])
+    assert pipeline.fit(X, y)["classifier"].class_prior_.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    "X, y, strategy, word",
+    [
+        (np.zeros((4, 3)), [0, 0, 1, 1], "auto", "shape"),
+        (np.zeros((4, 8, 8, 2)), [0, 0, 1, 1], "auto", "shape"),
+        (np.zeros((4, 8, 8)), [0, 1], "auto", "y has"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 0], "auto", "classes"),
+        (np.full((4, 8, 8), 300.0), [0, 0, 0, 1], "auto", "300"),
+        (np.zeros((4, 8, 8), np.int64), [0, 0, 0, 1], "auto", "uint8"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 1], "most", "most"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 1], {2: 5}, "2"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 1], {0: 1}, "0"),
+    ],
+)
+def test_invalid_input_is_a_value_error(X, y, strategy, word):
+    with pytest.raises(ValueError, match=word):
+        rumi_tf.RumiOverSampler(sampling_strategy=strategy).fit_resample(X, y)
