@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 
+# Before TensorFlow is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers that share the cores would wait for each other
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
+
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.loaders import load_images
 from rumi_tf.evaluation.embeddings import classifier, load_embedding
 from rumi_tf.runs.resolve import resolve
 from rumi_tf.utils import locks
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).resolve().parent.parent
 # Prepared TFDS data in place of downloads; tests that need it are skipped without it.
 TFDS = Path(os.environ.get("RUMI_TF_TFDS_DIR", ROOT.parent / "shared" / "datasets" / "tfds"))

@@ -537,7 +537,7 @@ FLAGFILES = [
 ]
 
 
-QUICK = ("demo", "uac_authors_code")
+QUICK = ("demo",)
 
 
 @pytest.mark.slow

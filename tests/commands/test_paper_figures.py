@@ -280,8 +280,9 @@ def test_figures_2_and_3_of_fashion_mnist_from_its_files(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "settings, sizes",
-    [("paper", {64}), pytest.param("authors_code", {32, 128}, marks=pytest.mark.exhaustive)],
+    [("paper", {64}), ("authors_code", {32, 128})],
 )
+@pytest.mark.exhaustive
 def test_figure_4_of_celeba_from_the_official_files(tmp_path, monkeypatch, settings, sizes):
     data = write_tree(tmp_path / "celeba", count=300)
     paths = {"data_dir": str(data), "cache_dir": str(tmp_path / "cache")}

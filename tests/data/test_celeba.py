@@ -262,9 +262,10 @@ def test_tfds_unknown_attribute(prepared):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "gender, minority, majority",
-    [("Female", 11, 75), pytest.param("Male", 4, 225, marks=pytest.mark.exhaustive)],
+    [("Female", 11, 75), ("Male", 4, 225)],
 )
 def test_training_and_evaluation_with_each_gender_as_minority(
     tmp_path, monkeypatch, gender, minority, majority

@@ -80,7 +80,7 @@ REPETITIONS = {
 }  # fmt: skip
 
 
-LONG = ("augment", "table1", "train_evaluated")
+LONG = ("augment", "table1", "train_evaluated", "evaluated_later")
 
 
 @pytest.mark.parametrize(

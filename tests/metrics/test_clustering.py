@@ -16,7 +16,7 @@ def inertia(rows, labels):
     return sum(((rows[labels == k] - rows[labels == k].mean(0)) ** 2).sum() for k in set(labels))
 
 
-@pytest.mark.parametrize("name", ["noise", "blobs"])
+@pytest.mark.parametrize("name", ["blobs", pytest.param("noise", marks=pytest.mark.exhaustive)])
 def test_inertia_equals_that_of_scikit_learn(name):
     rows = rng(1).standard_normal((5000, 8))
     if name == "blobs":

@@ -201,9 +201,13 @@ def test_xla_is_off_on_cpu():
     "values",
     [
         {"fakes": "fresh"}, {"update": "simultaneous"}, {"d_batch_norm": "joint"},
-        {"d_batch_norm": "none"}, {"precision": "mixed_bfloat16"}, {"objective": "sgan"},
-        {"objective": "rumi_sgan", "d_schedule": "joint", "d_steps": 1},
-        pytest.param({"jit": "on"}, marks=pytest.mark.exhaustive),
+        *(
+            pytest.param(values, marks=pytest.mark.exhaustive)
+            for values in (
+                {"d_batch_norm": "none"}, {"precision": "mixed_bfloat16"}, {"jit": "on"},
+                {"objective": "rumi_sgan", "d_schedule": "joint", "d_steps": 1},
+            )
+        ),
         {"jit": "on", **FEW_IMAGES}, {"precision": "mixed_bfloat16", **FEW_IMAGES},
         {"d_batch_norm": "joint", **FEW_IMAGES},
     ],

@@ -49,6 +49,7 @@ def test_features_at_80_pixels_equal_keras_for_any_batch_size(without_top):
     np.testing.assert_allclose(small_batches, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_class_probabilities_at_299_pixels_equal_keras(tmp_path):
     path = tmp_path / "top.weights.h5"
     network = save_random(path)
