@@ -67,7 +67,7 @@ def test_parameters_are_those_of_an_estimator():
     "strategy",
     ["auto", "minority", "not minority", "not majority", "all", {"b": 5, "c": 9},
      lambda y: {"c": 3}],
-    ids=str,
+    ids=["auto", "minority", "not minority", "not majority", "all", "dict", "callable"],
 )  # fmt: skip
 def test_strategies_are_those_of_imbalanced_learn(strategy):
     samplers = pytest.importorskip("imblearn.over_sampling")

@@ -41,6 +41,12 @@ def test_packages_import_only_from_those_before_them(path):
             assert ORDER.index(parts[1]) <= ORDER.index(own), f"{path} imports {name}"
 
 
+def test_contributing_draws_the_order():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("| package | what belongs there |")[1].split("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == ORDER
+
+
 def test_every_package_has_a_place_in_the_order():
     names = {p.relative_to(ROOT / "rumi_tf").parts[0].removesuffix(".py") for p in LIBRARY}
     assert names - {"__init__"} == set(ORDER)

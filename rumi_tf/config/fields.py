@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 from typing import Any, ClassVar, TypeVar
@@ -77,7 +78,7 @@ class Config:
     @classmethod
     def section_of(cls, name: str) -> str:
         """Heading of a field in `--help`."""
-        owners: list[Any] = [c for c in cls.__mro__ if name in vars(c).get("__annotations__", {})]
+        owners: list[Any] = [c for c in cls.__mro__ if name in inspect.get_annotations(c)]
         return cls.__dataclass_fields__[name].metadata["section"] or owners[0].section
 
     def identity(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Fields of `RunConfig` for the objective and its parameters, generated from the objectives."""
 
 import dataclasses
+import inspect
 from typing import Any, ClassVar
 
 from rumi_tf.config.fields import Config, option
@@ -47,12 +48,15 @@ def _parameter_help(name: str) -> str:
 
 def _parameter_fields() -> list[tuple[str, Any, Any]]:
     """Name, type and field for each parameter of the objectives."""
-    fields = {}
+    fields: dict[str, Any] = {}
+    limits_of: dict[str, Any] = {}
     for kind in OBJECTIVES.values():
         for name, declared in kind.parameters.items():
-            hints = (vars(base).get("__annotations__", {}) for base in kind.__mro__)
+            hints = map(inspect.get_annotations, kind.__mro__)
             hint = next(own[name] for own in hints if name in own)
             limits = {k: getattr(declared, k) for k in ("choices", "low", "high", "above")}
+            if limits_of.setdefault(name, limits) != limits:
+                raise TypeError(f"objectives declare {name} with different choices or bounds")
             fields[name] = name, hint, option(None, _parameter_help(name), **limits)
     return list(fields.values())
 

@@ -21,7 +21,7 @@ def _resampled(view, label):
 # Independent labels y': those of the batch in random order, or new draws.
 MARGINALS = {"permutation": _permuted, "resample": _resampled}
 # Names in `rumi_tf.networks.mine.STATISTICS`, which would load TensorFlow.
-STATISTICS = ("concat", "projection", "projection_lse", "projection_label_disc")
+STATISTICS_NAMES = ("concat", "projection", "projection_lse", "projection_label_disc")
 
 
 class UACGAN(ACGAN):
@@ -54,7 +54,7 @@ class UACGAN(ACGAN):
         "projection", "Statistics network T. concat: a network on the image and label planes. "
         "projection: <v_y, phi> + psi(phi) + c_y on D's features phi. projection_lse: with psi = "
         "-LogSumExp. projection_label_disc: c_y from a discriminator of labels (Eq. 17).",
-        choices=STATISTICS,
+        choices=STATISTICS_NAMES,
     )  # fmt: skip
     mine_steps: int = parameter(1, "Updates of T per iteration.", low=1, high=100)
     mine_ema_rate: float = parameter(

@@ -171,7 +171,9 @@ class AdversarialModel(keras.Model):
         Returns:
             Running means of the losses, and of the scores by role.
         """
-        schedule, objective, variables = self.schedule, self.objective, self.trained_variables()
+        schedule, objective = self.schedule, self.objective
+        variables = self.trained_variables()
+        d_variables = variables["discriminator"]
         shared = self._generate(draw=0) if schedule.fakes == "shared" else None
         deferred: dict[str, Gradients] = {}  # the last gradients of a simultaneous update
         draw = 0  # index of the update; its random numbers depend on it
@@ -183,9 +185,9 @@ class AdversarialModel(keras.Model):
                 loss = objective.discriminator_loss(view, weights)
             self._track_discriminator(loss, view)
             draw += 1
-            deferred["discriminator"] = tape.gradient(loss, variables["discriminator"])
+            deferred["discriminator"] = tape.gradient(loss, d_variables)
             if schedule.order == "sequential" or draw < len(schedule.d_updates):
-                self._apply("discriminator", deferred.pop("discriminator"))
+                self._apply("discriminator", deferred.pop("discriminator"), d_variables)
 
         for name, player in self._players.items():
             for step in range(player.steps):
@@ -196,7 +198,7 @@ class AdversarialModel(keras.Model):
                 draw += 1
                 deferred[name] = tape.gradient(loss, variables[name])
                 if schedule.order == "sequential" or step + 1 < player.steps:
-                    self._apply(name, deferred.pop(name))
+                    self._apply(name, deferred.pop(name), variables[name])
 
         fakes = shared or self._generate(draw)
         # If D normalises all roles together, G's update needs the real images in the batch too.
@@ -208,7 +210,7 @@ class AdversarialModel(keras.Model):
         deferred["generator"] = self._generator_gradients(losses, tape, fakes)
 
         for name, gradients in deferred.items():
-            self._apply(name, gradients)
+            self._apply(name, gradients, variables[name])
         self.iteration.assign_add(1)
         self._update_average()
         return self._logs()
@@ -264,9 +266,8 @@ class AdversarialModel(keras.Model):
         }
         return optimizers[name]
 
-    def _apply(self, name: str, gradients: Gradients) -> None:
-        """Applies the gradients of one update to the variables of `trained_variables`."""
-        variables = self.trained_variables()[name]
+    def _apply(self, name: str, gradients: Gradients, variables: Sequence[keras.Variable]) -> None:
+        """Applies the gradients of one update of a network."""
         self._optimizer(name).apply(replicas.scaled_gradients(gradients), variables)
         self.objective.after_update(name, variables)
 
@@ -291,10 +292,16 @@ class AdversarialModel(keras.Model):
             labels["fake"] = fakes.labels
         images = self._augment(images, draw)
         return View(
-            images, labels, self._discriminate(images, labels) if scored else {},
-            lambda points: self.discriminator(points, training=True),
-            self.networks, self.class_shares, self.seed, self.iteration, draw,
-        )  # fmt: skip
+            images=images,
+            labels=labels,
+            outputs=self._discriminate(images, labels) if scored else {},
+            discriminate=lambda points: self.discriminator(points, training=True),
+            networks=self.networks,
+            class_shares=self.class_shares,
+            seed=self.seed,
+            iteration=self.iteration,
+            draw=draw,
+        )
 
     def _augment(self, images: dict[str, tf.Tensor], draw: int) -> dict[str, tf.Tensor]:
         """Role -> images as D sees them in one update; each role has its own random draws."""

@@ -4,22 +4,29 @@ Configurations and flags are built from the objectives. With these names an obje
 loads in milliseconds, so `--help` and a mistyped flag do not wait for TensorFlow.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 
-class _TensorFlow:
+class _Lazy:
+    def __init__(self, load: Callable[[], Any]):
+        self._load = load
+
     def __getattr__(self, name: str) -> Any:
-        import tensorflow
-
-        return getattr(tensorflow, name)
+        return getattr(self._load(), name)
 
 
-class _Keras:
-    def __getattr__(self, name: str) -> Any:
-        import keras
+def _load_tensorflow() -> Any:
+    import tensorflow
 
-        return getattr(keras, name)
+    return tensorflow
 
 
-tf: Any = _TensorFlow()
-keras: Any = _Keras()
+def _load_keras() -> Any:
+    import keras
+
+    return keras
+
+
+tf: Any = _Lazy(_load_tensorflow)
+keras: Any = _Lazy(_load_keras)

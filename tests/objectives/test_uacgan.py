@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rumi_tf.networks.mine import LabelDiscriminator
+from rumi_tf.networks.mine import STATISTICS, LabelDiscriminator
 from rumi_tf.objectives import OBJECTIVES, View
 from rumi_tf.objectives import uacgan as module
+from rumi_tf.objectives.uacgan import STATISTICS_NAMES
 
 DRAW = np.random.default_rng(0)
 LABELS = DRAW.integers(0, 3, 40).astype(np.int32)
@@ -29,6 +30,10 @@ class KnownT:
     def __call__(self, inputs):
         x, y = inputs
         return tf.gather(TABLE, y) * x
+
+
+def test_names_of_statistics_networks():
+    assert tuple(STATISTICS) == STATISTICS_NAMES
 
 
 def view_of(networks, features=FEATURES, shares=(0.5, 0.3, 0.2), iteration=0):
