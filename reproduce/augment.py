@@ -27,7 +27,7 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
 from rumi_tf.utils.console import aligned, markdown, printable
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.io import write_csv, write_text
+from rumi_tf.utils.io import folder_name, write_csv, write_text
 
 define_flags(omit=("positive_classes", "negative_classes", "holdout", "seed"))
 define_recipe_flag("few_images")
@@ -211,7 +211,7 @@ def _save_generated(out: Path, repetition: Any, generated: Mapping[Any, Any]) ->
     from rumi_tf import plotting
     from rumi_tf.experiments import augment
 
-    directory = out / "generated" / augment.folder_name(repetition.class_name)
+    directory = out / "generated" / folder_name(repetition.class_name)
     runs = [(config.seed, images) for config, images in generated.items()]
     augment.save_images(directory, runs)
     real = repetition.minority_train

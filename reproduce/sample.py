@@ -1,6 +1,6 @@
 """Samples images from an exported generator; the same seed gives the same images.
 
-Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --seed=0
+Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --images=out
 
 --saved_model is the directory saved_model/ of a run of reproduce.train.
 """
@@ -32,7 +32,14 @@ flags.DEFINE_string(
     "npz",
     None,
     "NPZ file to write the images to, as `images`: (num, height, width, channels) uint8 in "
-    "[0, 255].",
+    "[0, 255]; and `labels`, (num,), of a conditional model.",
+    **_SECTION,
+)
+flags.DEFINE_string(
+    "images",
+    None,
+    "New directory to write the images to as PNG files, with a folder for each class of a "
+    "conditional model.",
     **_SECTION,
 )
 
@@ -42,9 +49,14 @@ def main() -> None:
     flag_values = flags.FLAGS
     if not flag_values.saved_model:
         raise InvalidInput("saved_model", "name the directory of a SavedModel")
-    outputs = {flag: os.path.expanduser(flag_values[flag].value or "") for flag in ("grid", "npz")}
+    names = ("grid", "npz", "images")
+    outputs = {flag: os.path.expanduser(flag_values[flag].value or "") for flag in names}
     if not any(outputs.values()):
-        raise InvalidInput("grid", "name an output file with --grid, --npz, or both")
+        raise InvalidInput("grid", "name an output with --grid, --npz or --images")
+    if outputs["images"]:
+        if os.path.lexists(outputs["images"]):
+            raise InvalidInput("images", f"{outputs['images']} exists; name a new directory")
+        cli.check_output("images", outputs["images"])
     for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
         if outputs[flag] and not outputs[flag].lower().endswith(suffix):
             raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
@@ -54,10 +66,16 @@ def main() -> None:
         import numpy as np
 
         from rumi_tf.export.sampler import load_sampler, to_bytes
+        from rumi_tf.export.write import write_images
         from rumi_tf.plotting import save_grid
     sampler = load_sampler(os.path.expanduser(flag_values.saved_model))
     label = None if flag_values.label is None else sampler.label(flag_values.label)
-    images = sampler.sample(flag_values.num, flag_values.seed, label)
+    request = flag_values.num, flag_values.seed, label
+    if outputs["images"]:
+        with cli.writing_to("images", os.path.dirname(outputs["images"]) or "."):
+            write_images(sampler, outputs["images"], *request)
+    if outputs["grid"] or outputs["npz"]:
+        images = sampler.sample(*request)
     if outputs["grid"]:
         with cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
             save_grid(outputs["grid"], images, sampler.title())
@@ -67,7 +85,11 @@ def main() -> None:
             atomic_path(outputs["npz"]) as temporary,
             open(temporary, "wb") as file,
         ):
-            np.savez_compressed(file, images=to_bytes(images))
+            labels = sampler.labels(flag_values.num, label)
+            arrays: dict[str, Any] = {"images": to_bytes(images)}
+            if labels is not None:
+                arrays["labels"] = labels
+            np.savez_compressed(file, **arrays)
     for path in filter(None, outputs.values()):
         print(path)
 

@@ -407,12 +407,6 @@ def check_output(path: Path) -> None:
         raise InvalidInput("out", str(error)) from error
 
 
-def folder_name(class_name: str) -> str:
-    """Folder name of a class, safe against class names that lead to other directories."""
-    name = class_name.replace("/", "_")
-    return "_" * len(name) if set(name) <= {"."} else name
-
-
 def save_images(directory: Path, runs: Iterable[tuple[int, np.ndarray]]) -> None:
     """Writes generated images as PNG files named by seed and number.
 

@@ -83,6 +83,10 @@ class Sampler:
         """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label."""
         return np.concatenate(list(self.batches(num, seed, label)))
 
+    def labels(self, num: int, label: int | Sequence[int] | None = None) -> np.ndarray | None:
+        """(num,) classes of the images of `sample`; `None` for an unconditional generator."""
+        return np.resize(self._labels(label), num) if self.conditional else None
+
     def _labels(self, label: int | Sequence[int] | None) -> np.ndarray:
         """(n,) int32 classes to cycle through."""
         if label is None:

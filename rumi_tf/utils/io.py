@@ -34,6 +34,12 @@ def file_name(word: str) -> str:
     return safe[:NAME_BYTES].decode(errors="ignore")
 
 
+def folder_name(class_name: str) -> str:
+    """Folder name of a class, safe against class names that lead to other directories."""
+    name = class_name.replace("/", "_")
+    return "_" * len(name) if set(name) <= {"."} else name
+
+
 # Disk full, quota exceeded, file too large, I/O error, read-only file system.
 _STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 

@@ -15,7 +15,7 @@ from rumi_tf.export.sampler import (
     load_sampler,
     to_bytes,
 )
-from rumi_tf.export.write import export_keras, export_saved_model
+from rumi_tf.export.write import export_keras, export_saved_model, write_images
 from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
 from rumi_tf.utils.errors import InvalidInput
@@ -119,12 +119,37 @@ def test_label_flag(conditional, exported, tmp_path, quick_command):
     assert done.returncode == 0, done.stderr
     expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 2))
     np.testing.assert_array_equal(np.load(out)["images"], expected)
+    assert np.load(out)["labels"].tolist() == [2, 2, 2]
     out.unlink()
     unconditional = f"--saved_model={exported[1] / 'saved_model'}"
     for model_flag, label in ((model, "bird"), (model, "dog"), (unconditional, "1")):
         done = quick_command("reproduce.sample", model_flag, f"--label={label}", f"--npz={out}")
         assert done.returncode == 2 and not out.exists()
         assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
+
+
+def test_images_are_the_samples_in_a_folder_per_class(conditional, exported, tmp_path):
+    for saved, folders in ((conditional, ["Owl", "cat"]), (exported, [])):
+        sampler, out = load_sampler(saved[1] / "saved_model"), tmp_path / f"out{len(folders)}"
+        write_images(sampler, out, 103, seed=4)
+        assert sorted(path.name for path in out.iterdir() if path.is_dir()) == folders
+        files = sorted(out.rglob("*.png"), key=lambda path: path.name)
+        assert [path.name for path in files] == [f"seed4_{k:07d}.png" for k in range(103)]
+        pixels = np.stack([np.asarray(Image.open(path)) for path in files])
+        np.testing.assert_array_equal(pixels, to_bytes(sampler.sample(103, 4))[..., 0])
+        if folders:
+            names = [sampler.class_names[k] for k in sampler.labels(103)]
+            assert [path.parent.name for path in files] == names
+
+
+@pytest.mark.slow
+def test_images_need_a_new_directory(exported, tmp_path, quick_command):
+    model = f"--saved_model={exported[1] / 'saved_model'}"
+    flag = f"--images={tmp_path / 'out'}"
+    assert quick_command("reproduce.sample", model, "--num=2", flag).returncode == 0
+    again = quick_command("reproduce.sample", model, "--num=2", flag)
+    assert again.returncode == 2 and len(again.stderr.splitlines()) == 1
+    assert "--images" in again.stderr
 
 
 def test_to_bytes_covers_the_range():

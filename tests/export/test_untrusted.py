@@ -18,10 +18,9 @@ from rumi_tf.evaluation import features
 from rumi_tf.evaluation.embeddings import weights
 from rumi_tf.evaluation.embeddings.inception import load_inception
 from rumi_tf.evaluation.embeddings.weights import load_weights
-from rumi_tf.experiments import augment
 from rumi_tf.export.sampler import load_sampler
 from rumi_tf.utils.errors import InvalidInput, RunDamaged
-from rumi_tf.utils.io import read_npz
+from rumi_tf.utils.io import folder_name, read_npz
 from tests.conftest import ROOT
 from tests.dangers import dangers
 from tests.training.test_checkpoints import make
@@ -492,5 +491,5 @@ def test_archives_are_not_unpacked(tmp_path):
 
 @pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/../../b", "...", "cat"])
 def test_folders_of_classes_stay_in_the_output_directory(name, tmp_path):
-    folder = (tmp_path / augment.folder_name(name)).resolve()
+    folder = (tmp_path / folder_name(name)).resolve()
     assert folder.parent == tmp_path.resolve() and folder != tmp_path.resolve()
