@@ -1,5 +1,10 @@
 """The Python interface: what `import rumi_tf` offers."""
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -7,6 +12,7 @@ from sklearn.datasets import load_digits
 
 import rumi_tf
 from rumi_tf.experiments.oversampler import numbers_to_generate
+from tests.conftest import ROOT
 
 SMALL = {"width": 0.05, "batch_size": 4, "d_augment": ()}
 LABELS = np.repeat(["a", "b", "c"], (7, 4, 2))
@@ -55,6 +61,21 @@ def test_floats_colours_and_words_keep_their_kind():
     images, labels = sampler.fit_resample(X, words)
     assert images.shape == (12, 8, 8, 3) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 1 and labels[-2:].tolist() == ["few", "few"]
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme(tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "iterations=2000" in code
+    code = code.replace("iterations=2000", "iterations=1")
+    code += "print(len(images), len(more_images), (more_labels == 5).sum())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1665", "1798", "183"]
 
 
 def test_parameters_are_those_of_an_estimator():
