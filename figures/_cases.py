@@ -104,7 +104,7 @@ def subset_cases(
     cases = []
     for name in dict.fromkeys(names):
         task = flagfile_fields(FLAGFILES / "cases" / f"{name}.flags")
-        cells = paper_grid.papers_cells(settings, task, {"case": name}, SUBSET_MODELS, seeds, given)
+        cells = paper_grid.paper_cells(settings, task, {"case": name}, SUBSET_MODELS, seeds, given)
         cases.append(Case(name, SUBSETS[name], cells))
     return cases
 
@@ -182,13 +182,13 @@ def make_figure(
     with cli.quiet_import():
         import tensorflow  # noqa: F401 - loaded here to keep its start-up notes off stderr
     settings = getattr(args, "settings", "paper")  # few_images has no --settings
-    cases = make_cases(args.cases, seeds, paper_grid.given(args.smoke), settings)
+    cases = make_cases(args.cases, seeds, paper_grid.overrides(args.smoke), settings)
     results, missing = find(cases, args.jobs, num)
     if results:
         with cli.writing_to("out", out):
-            cli.show(save(out, results))
+            cli.print_paths(save(out, results))
     paper_grid.warn_mixed_sizes(outcome for result in results for outcome in result.outcomes)
-    paper_grid.end(missing)
+    paper_grid.exit_if_failed(missing)
 
 
 def find(cases: Sequence[Case], jobs: int, num: int = 0) -> tuple[list[CaseResults], list[str]]:

@@ -31,7 +31,7 @@ from figures._few_images import (
 from rumi_tf.config.flags import define_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown
+from rumi_tf.utils.console import format_table, markdown
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
 
@@ -43,7 +43,7 @@ FILES = (
 )
 
 define_flags(
-    omit=(*paper_grid.DECIDED, "minority_size", "d_augment", "d_augment_fill", "generator_ema")
+    omit=(*paper_grid.CELL_FIELDS, "minority_size", "d_augment", "d_augment_fill", "generator_ema")
 )
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
@@ -94,7 +94,7 @@ def save(out: Path, results: list[_cases.CaseResults]) -> list[Path]:
     write_csv(out / "few_images.csv", rows)
     write_text(out / "few_images.md", "\n".join(map(markdown, tables)))
     for table in tables:
-        print(aligned([list(table[0]), *(list(row.values()) for row in table)]), end="\n\n")
+        print(format_table([list(table[0]), *(list(row.values()) for row in table)]), end="\n\n")
     return [
         out / "few_images.csv",
         out / "few_images.md",

@@ -22,7 +22,7 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.utils import cli
 
-define_flags(omit=paper_grid.DECIDED)
+define_flags(omit=paper_grid.CELL_FIELDS)
 _SECTION: dict[str, Any] = {"module_name": "Figure"}
 flags.DEFINE_list(
     "cases", list(_cases.UNBALANCED),

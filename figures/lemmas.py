@@ -76,7 +76,7 @@ def main() -> None:
             plotting.save_densities(out / file, cases)
         for file, content in zip(FILES[2:], (rows, curves), strict=True):
             write_csv(out / file, content)
-    cli.show(out / file for file in FILES)
+    cli.print_paths(out / file for file in FILES)
 
 
 SYMBOLS = {

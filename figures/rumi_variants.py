@@ -61,11 +61,11 @@ def main() -> None:
     ]
     build.prepare(compared[0].config)  # fails early if the data cannot be used
     outcomes = paper_grid.run(compared + weighted, args.jobs)
-    paper_grid.end(sweep.failures(outcomes))
+    paper_grid.exit_if_failed(sweep.failures(outcomes))
     with cli.writing_to("out", out):
         paths = _samples(outcomes[: len(OBJECTIVES)], out, args.num)
         paths += _classes(outcomes[len(OBJECTIVES) :], alphas, args.alpha, out)
-    cli.show(paths)
+    cli.print_paths(paths)
 
 
 def _alphas(words: list[str], alpha: float) -> list[float]:

@@ -65,7 +65,7 @@ def main() -> None:
         for name in FILES[:2]:
             plotting.save_panels(out / name, panels)
         write_csv(out / FILES[2], rows)
-    cli.show(out / name for name in FILES)
+    cli.print_paths(out / name for name in FILES)
 
 
 if __name__ == "__main__":

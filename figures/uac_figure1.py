@@ -18,7 +18,7 @@ from figures._cases import TITLES
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid, uac_table2
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned
+from rumi_tf.utils.console import format_table
 from rumi_tf.utils.io import write_csv
 
 METRIC = "intra_class_distance"
@@ -58,9 +58,9 @@ def main() -> None:
             for path in paths[:2]:
                 plotting.save_panel_rows(path, panels, columns, args.num, labels)
             write_csv(paths[2], lines)
-        print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
-        cli.show(paths)
-    paper_grid.end(missing)
+        print(format_table([list(lines[0]), *(list(line.values()) for line in lines)]))
+        cli.print_paths(paths)
+    paper_grid.exit_if_failed(missing)
 
 
 def diversity(

@@ -68,7 +68,7 @@ def main() -> None:
         for path in paths[:2]:
             plotting.save_curves(path, {**first, **spread}, len(points), "x", ["density"], TOP)
         write_csv(paths[2], rows)
-    cli.show(paths)
+    cli.print_paths(paths)
 
 
 def densities(points: np.ndarray) -> np.ndarray:

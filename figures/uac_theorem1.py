@@ -83,7 +83,7 @@ def main() -> None:
         for path in paths[:2]:
             plotting.save_curves(path, {**posterior, **classes}, 3, "x", ["probability", "density"])
         write_csv(paths[2], rows)
-    cli.show(paths)
+    cli.print_paths(paths)
 
 
 if __name__ == "__main__":

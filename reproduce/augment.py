@@ -25,7 +25,7 @@ from rumi_tf.config.flags import define_flags, define_recipe_flag, describe_reci
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown, printable
+from rumi_tf.utils.console import format_table, markdown, printable
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import folder_name, write_csv, write_text
 
@@ -110,9 +110,9 @@ def main() -> None:
     text = " ".join(filter(None, [text, _low_diversity_note(repetitions, generated)]))
     with cli.writing_to("out", out):
         _save_results(out, _heading(repetitions[0]), rows, table, text)
-    print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
+    print(format_table([list(table[0]), *(list(row.values()) for row in table)]))
     print(f"\n{text}\n")
-    cli.show([*image_paths, *(out / f"augment{end}" for end in ENDS)])
+    cli.print_paths([*image_paths, *(out / f"augment{end}" for end in ENDS)])
 
 
 def _check_out(flag_values: flags.FlagValues, out: Path) -> None:

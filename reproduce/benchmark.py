@@ -37,7 +37,7 @@ from absl import flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned
+from rumi_tf.utils.console import format_table
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv
 
@@ -104,7 +104,7 @@ def _precision(args: flags.FlagValues, out: Path) -> None:
     paths = out / "precision_curves.csv", out / "precision.png"
     if curves:
         precision.save_curves(curves, *paths)
-        cli.show(paths)
+        cli.print_paths(paths)
 
 
 def _metrics(args: flags.FlagValues, out: Path) -> None:
@@ -153,7 +153,7 @@ def _samples(args: flags.FlagValues, out: Path) -> None:
     rows = list(samples.table(_real_images(args), args.repetitions))
     write_csv(out / "samples.csv", rows)
     lines = samples.wide(rows)
-    print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
+    print(format_table([list(lines[0]), *(list(line.values()) for line in lines)]))
     print(out / "samples.csv")
 
 
@@ -166,7 +166,9 @@ def _all(args: flags.FlagValues, out: Path) -> None:
     section = args.flags_by_module_dict()[_SECTION["module_name"]]
     given = [flag.serialize() for flag in section if flag.present]
     with cli.sigterm_as_interrupt():
-        paper_grid.end(processes.failures([topic for topic in TOPICS if topic != "all"], given))
+        paper_grid.exit_if_failed(
+            processes.failures([topic for topic in TOPICS if topic != "all"], given)
+        )
 
 
 def _check_repetitions(args: flags.FlagValues) -> None:
@@ -201,7 +203,7 @@ def _tabulate(rows: Iterable[Mapping[str, str]], path: Path) -> None:
     for row in rows:
         table.append(row)
         write_csv(path, table)
-    print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
+    print(format_table([list(table[0]), *(list(row.values()) for row in table)]))
     print(path)
 
 

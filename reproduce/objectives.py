@@ -17,7 +17,7 @@ from absl import flags
 from rumi_tf.config.flags import define_flags, given_flags
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown, without_empty_columns
+from rumi_tf.utils.console import format_table, markdown, without_empty_columns
 from rumi_tf.utils.io import write_csv, write_text
 
 define_flags(omit=("objective",))
@@ -63,9 +63,9 @@ def main() -> None:
     with cli.writing_to("out", out):
         write_csv(out / "objectives.csv", rows)
         write_text(out / "objectives.md", markdown(shown))
-    print(aligned([list(shown[0]), *(list(row.values()) for row in shown)]))
-    cli.show(out / name for name in FILES)
-    paper_grid.end(sweep.failures(outcomes))
+    print(format_table([list(shown[0]), *(list(row.values()) for row in shown)]))
+    cli.print_paths(out / name for name in FILES)
+    paper_grid.exit_if_failed(sweep.failures(outcomes))
 
 
 def _number(value: float | None) -> str:

@@ -41,7 +41,7 @@ def main() -> None:
         write_text(out, page.render(contents, runs_dir, args.title, now))
     if not (contents.runs or contents.mixtures):
         print(f"{runs_dir} has no runs")
-    cli.show([out])
+    cli.print_paths([out])
 
 
 if __name__ == "__main__":

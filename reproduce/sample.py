@@ -6,6 +6,7 @@ Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -57,6 +58,13 @@ def main() -> None:
         if os.path.lexists(outputs["images"]):
             raise InvalidInput("images", f"{outputs['images']} exists; name a new directory")
         cli.check_output("images", outputs["images"])
+        for flag in ("grid", "npz"):
+            if (
+                Path(outputs[flag] or ".")
+                .absolute()
+                .is_relative_to(Path(outputs["images"]).absolute())
+            ):
+                raise InvalidInput(flag, f"{outputs[flag]} is --images, or inside it")
     for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
         if outputs[flag] and not outputs[flag].lower().endswith(suffix):
             raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")

@@ -26,13 +26,13 @@ from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.experiments.paper_table1 import summarise
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown, without_empty_columns
+from rumi_tf.utils.console import format_table, markdown, without_empty_columns
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import write_csv, write_text
 
 FILES = ("cells.csv", "table1.csv", "table1.md")
 
-define_flags(omit=paper_grid.DECIDED)
+define_flags(omit=paper_grid.CELL_FIELDS)
 _SECTION: dict[str, Any] = {"module_name": "Table 1"}
 flags.DEFINE_list(
     "datasets", ["mnist", "cifar10", "celeba"],
@@ -87,10 +87,10 @@ def main() -> None:
             write_csv(out / "cells.csv", rows)
             write_csv(out / "table1.csv", table)
             write_text(out / "table1.md", markdown(table))
-        print(aligned([list(table[0]), *(list(row.values()) for row in table)]))
-        cli.show(out / name for name in FILES)
+        print(format_table([list(table[0]), *(list(row.values()) for row in table)]))
+        cli.print_paths(out / name for name in FILES)
     paper_grid.warn_mixed_sizes(shown)
-    paper_grid.end(sweep.failures(outcomes))
+    paper_grid.exit_if_failed(sweep.failures(outcomes))
 
 
 def _settings(config: Any) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def cells_of(args: flags.FlagValues) -> list:
     Raises:
         InvalidInput: no cell is selected, or a setting is invalid.
     """
-    given = paper_grid.given(args.smoke)
+    given = paper_grid.overrides(args.smoke)
     cells = [
         cell
         for dataset in args.datasets

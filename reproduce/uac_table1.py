@@ -15,7 +15,7 @@ from absl import flags
 
 from rumi_tf.experiments import uac_table1
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown
+from rumi_tf.utils.console import format_table, markdown
 from rumi_tf.utils.io import write_csv, write_text
 
 FILES = ("runs.csv", "uac_table1.csv", "uac_table1.md", "times.csv")
@@ -46,9 +46,9 @@ def main() -> None:
         write_text(out / "uac_table1.md", f"{markdown(formatted)}\n{agreement}\n")
         write_csv(out / "times.csv", times)
     for lines in (formatted, times):
-        print(aligned([list(lines[0]), *(list(line.values()) for line in lines)]))
+        print(format_table([list(lines[0]), *(list(line.values()) for line in lines)]))
     print(agreement)
-    cli.show(out / name for name in FILES)
+    cli.print_paths(out / name for name in FILES)
 
 
 if __name__ == "__main__":

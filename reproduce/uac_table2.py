@@ -19,7 +19,7 @@ from absl import flags
 
 from rumi_tf.experiments import paper_grid, uac_table2
 from rumi_tf.utils import cli
-from rumi_tf.utils.console import aligned, markdown, without_empty_columns
+from rumi_tf.utils.console import format_table, markdown, without_empty_columns
 from rumi_tf.utils.io import write_csv, write_text
 
 FILES = ("cells.csv", "uac_table2.csv", "uac_table2.md")
@@ -47,9 +47,9 @@ def main() -> None:
         write_csv(paths[1], table)
         write_text(paths[2], markdown(table) if table else "")
     if table:
-        print(aligned([list(table[0]), *(list(line.values()) for line in table)]))
-    cli.show(paths)
-    paper_grid.end(sweep.failures(outcomes))
+        print(format_table([list(table[0]), *(list(line.values()) for line in table)]))
+    cli.print_paths(paths)
+    paper_grid.exit_if_failed(sweep.failures(outcomes))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ MODULES = {
 CALLS = {
     "eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv", "os.execl",
     "os.execvp", "os.spawnv", "os.spawnl", "os.posix_spawn", "subprocess.getoutput",
-    "subprocess.getstatusoutput", "runpy.run_path", "importlib.import_module", "yaml.load",
+    "subprocess.getstatusoutput", "runpy.run_path", "yaml.load",
     "yaml.full_load", "yaml.unsafe_load", "shutil.unpack_archive", "tempfile.mktemp",
     "enable_unsafe_deserialization", "load_library", "load_op_library", "load_file_system_library",
     "py_function", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt",
@@ -22,6 +22,7 @@ VALUES = {"shell": False, "allow_pickle": False, "safe_mode": True, "compile_sou
 NEEDS = {"numpy.load": "allow_pickle", "extractall": "filter", "PIL.Image.open": "formats"}
 # Call that can run programs or follow links -> the only module that may make it, after checks.
 GATES = {
+    "importlib.import_module": "rumi_tf/utils/rumi.py",
     "saved_model.load": "rumi_tf/export/sampler.py", "load_model": "",
     "load_weights": "rumi_tf/evaluation/embeddings/weights.py",
     "h5py.File": "rumi_tf/evaluation/embeddings/weights.py",

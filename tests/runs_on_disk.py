@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from rumi_tf.config.run import RunConfig
-from rumi_tf.evaluation.results import Row, append_rows, frechet_name, numbered
+from rumi_tf.evaluation.results import Row, append_rows, frechet_name, with_evaluation_id
 from rumi_tf.runs import resolve
 from rumi_tf.utils.io import write_csv, write_json, write_text
 
@@ -65,7 +65,7 @@ def make_run(
             n_reference=143, seconds=1.5, note=note,
         )  # fmt: skip
         other_rows = [dataclasses.replace(row, metric=m, value=v) for m, v in METRICS.items()]
-        append_rows(directory / "metrics.csv", numbered([row, *other_rows]))
+        append_rows(directory / "metrics.csv", with_evaluation_id([row, *other_rows]))
     pixels = generator.integers(0, 256, (300, 500), np.uint8)
     (directory / "samples").mkdir()
     grid = Image.fromarray(pixels)

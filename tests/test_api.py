@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 import rumi_tf
+from rumi_tf.experiments import oversampler
 from rumi_tf.experiments.oversampler import numbers_to_generate
 from tests.conftest import ROOT
 
@@ -45,7 +46,7 @@ def test_generated_images_follow_the_originals():
     X, y = digits({1: 12, 5: 8, 7: 12})
     sampler = rumi_tf.RumiOverSampler(iterations=2, settings=SMALL)
     images, labels = sampler.fit_resample(X, y)
-    assert sampler.sampling_strategy_ == {5: 4} and set(sampler.runs_) == {5}
+    assert sampler.sampling_strategy_ == {5: 4}
     np.testing.assert_array_equal(images[: len(X)], X)
     np.testing.assert_array_equal(labels, [*y, 5, 5, 5, 5])
     assert images.shape == (36, 8, 8) and images.dtype == np.uint8
@@ -120,6 +121,12 @@ def test_a_step_of_a_pipeline_of_imbalanced_learn():
         (np.zeros((4, 8, 8)), [0, 1], "auto", "y has"),
         (np.zeros((4, 8, 8)), [0, 0, 0, 0], "auto", "classes"),
         (np.full((4, 8, 8), 300.0), [0, 0, 0, 1], "auto", "300"),
+        (np.full((4, 8, 8), 16.0), [0, 0, 0, 1], "auto", "value_range"),
+        (np.zeros((0, 8, 8)), [], "auto", "pixels"),
+        (np.zeros((4, 8, 8)), np.array([None, None, 1, 1]), "auto", "sorted"),
+        (np.zeros((4, 8, 8)), [0, 0, 1, np.nan], "auto", "NaN"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 1], {1: 2.5}, "2.5"),
+        (np.zeros((4, 8, 8)), [0, 0, 0, 1], np.array([1, 2]), "one of"),
         (np.zeros((4, 8, 8), np.int64), [0, 0, 0, 1], "auto", "uint8"),
         (np.zeros((4, 8, 8)), [0, 0, 0, 1], "most", "most"),
         (np.zeros((4, 8, 8)), [0, 0, 0, 1], {2: 5}, "2"),
@@ -129,3 +136,41 @@ def test_a_step_of_a_pipeline_of_imbalanced_learn():
 def test_invalid_input_is_a_value_error(X, y, strategy, word):
     with pytest.raises(ValueError, match=word):
         rumi_tf.RumiOverSampler(sampling_strategy=strategy).fit_resample(X, y)
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        ({"objective": "acgan"}, "objective"),
+        ({"objective": "none"}, "objective"),
+        ({"value_range": (0, 5)}, "value_range"),
+        ({"value_range": (1, 1)}, "value_range"),
+        ({"settings": {"dataset": "mnist"}}, "dataset"),
+        ({"settings": {"breadth": 1}}, "breadth"),
+    ],
+)
+def test_invalid_parameters_are_value_errors(arguments, word):
+    X, y = np.full((4, 8, 8), 16.0), [0, 0, 0, 1]
+    with pytest.raises(ValueError, match=word):
+        rumi_tf.RumiOverSampler(**{"value_range": (0, 16), **arguments}).fit_resample(X, y)
+
+
+@pytest.mark.parametrize(
+    "low, high, expected",
+    [(0, 1.02, (0, 1)), (-1, 0.3, (-1, 1)), (-3, 250, (0, 255)), (0, 0.2, (0, 1))],
+)
+def test_the_range_of_floats_is_recognised(low, high, expected):
+    X = np.array([low, high], np.float32).reshape(2, 1, 1)
+    assert oversampler._value_range(X, None) == expected
+
+
+def test_types_of_scikit_learn_are_accepted(tmp_path):
+    data = load_digits()  # in [0, 16]
+    chosen = np.r_[0:4, 10:12]
+    sampler = rumi_tf.RumiOverSampler(
+        iterations=np.int64(1), random_state=np.random.RandomState(3), runs_dir=tmp_path,
+        value_range=(0, 16), settings={**SMALL, "learning_rate": np.float32(1e-3)},
+    )  # fmt: skip
+    images, _ = sampler.fit_resample(data.images[chosen], np.array(list("aaaabb"), object))
+    assert images.shape == (8, 8, 8) and images.min() >= 0 and images.max() <= 16
+    assert sampler.runs_["b"].saved_model.exists()

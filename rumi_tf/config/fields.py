@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 import math
+import numbers
 from typing import Any, ClassVar, TypeVar
 
 from absl import flags
@@ -130,7 +131,7 @@ class Config:
         return cls(**{name: flag_values[name].value for name in named}, **others)
 
 
-def kind_of(field: dataclasses.Field) -> type:
+def value_type(field: dataclasses.Field) -> type:
     """Type of a field's values other than `None`.
 
     Raises:
@@ -157,7 +158,7 @@ def _check_choice(field: dataclasses.Field, value: Any) -> None:
 
 def _checked(field: dataclasses.Field, value: Any) -> Any:
     """Returns the value in the field's type; raises `InvalidInput` if it is not valid."""
-    kind: type = kind_of(field)
+    kind: type = value_type(field)
     limits = field.metadata
     if value is None:
         if field.default is None:
@@ -170,10 +171,12 @@ def _checked(field: dataclasses.Field, value: Any) -> Any:
         for name in names:
             _check_choice(field, name)
         return names
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):  # also those of NumPy
+        value = int(value) if isinstance(value, numbers.Integral) else float(value)
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if type(value) is not kind:
-        raise InvalidInput(field.name, f"{value!r} is not a {kind.__name__}")
+        raise InvalidInput(field.name, f"{value!r} is not of the type {kind.__name__}")
     if isinstance(value, str):
         _text(field, value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -8,7 +8,7 @@ from typing import Any
 from absl import flags
 
 from rumi_tf.config import recipes
-from rumi_tf.config.fields import Config, kind_of
+from rumi_tf.config.fields import Config, value_type
 from rumi_tf.config.recipes import recipe_settings
 from rumi_tf.config.run import RunConfig
 from rumi_tf.utils.errors import InvalidInput
@@ -67,7 +67,7 @@ def define_flags(
         if field.name in omit or not field.metadata["flag"]:
             continue
         default: Any = field.default
-        kind = kind_of(field)
+        kind = value_type(field)
         keywords: dict[str, Any] = {
             "flag_values": flag_values,
             "module_name": config.section_of(field.name),

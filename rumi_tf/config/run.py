@@ -89,8 +89,9 @@ class DataFields(Config):
         None,
         low=0,
         help_text="Number of images of the minority class to keep, drawn at random by --seed. 0 "
-        "keeps all. Default and paper: 200 for mnist and fashion_mnist, 5% of the class for "
-        "cifar10 (250) and celeba; 50 for digits; all for folder.",
+        "keeps all. Default: 200 for mnist and fashion_mnist, 5% of the class for "
+        "cifar10 (250) and celeba, 50 for digits, all for folder. Paper: 200 for MNIST, 5% for "
+        "CIFAR-10 and CelebA.",
     )
     holdout: float = option(
         0.0,
@@ -235,8 +236,8 @@ class TrainingFields(Config):
     jit: str = option(
         "auto",
         choices=("auto", "on", "off"),
-        help_text="XLA compilation of the training step. auto: on for a GPU, off on a CPU, where "
-        "it halves the speed.",
+        help_text="XLA compilation of the training step. auto: on for one GPU, off for several "
+        "and on a CPU, where it takes about three times as long.",
     )
 
 

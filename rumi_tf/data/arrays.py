@@ -8,7 +8,7 @@ from PIL import Image
 
 from rumi_tf.data.dataset import LabelledImages, from_memory
 from rumi_tf.data.folder import GREY_MODES, checked, decode, is_image
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_npz
 
@@ -54,7 +54,9 @@ def _from_directory(flag: str, root: Path) -> np.ndarray:
         raise InvalidInput(flag, f"no PNG or JPEG file in {root}")
     images: list[np.ndarray] = []
     first_path: dict[Any, Path] = {}  # by (height, width)
-    for path, image in checked(tracked(paths, len(paths), f"reading {root}", "image"), _decode):
+    for path, image in checked(
+        with_progress(paths, len(paths), f"reading {root}", "image"), _decode
+    ):
         if image is None:
             raise InvalidInput(flag, f"{path} cannot be read as an image")
         first_path.setdefault(image.shape[:2], path)

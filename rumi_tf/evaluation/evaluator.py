@@ -15,7 +15,7 @@ from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.embeddings import Embedding, cache_directory, load_embedding
 from rumi_tf.evaluation.features import Features, collect, extract, reference_features
 from rumi_tf.evaluation.protocols import Protocol, protocol_for
-from rumi_tf.evaluation.results import Row, frechet_name, numbered
+from rumi_tf.evaluation.results import Row, frechet_name, with_evaluation_id
 from rumi_tf.utils.errors import InvalidInput
 
 KID_SUBSET = 1000  # generated and real images per subset
@@ -214,7 +214,7 @@ class Evaluator:
             )
             for m in evaluation.measurements
         ]
-        return numbered(rows)
+        return with_evaluation_id(rows)
 
 
 def requested_classes(protocol: Protocol, split: Split) -> list[int]:

@@ -13,7 +13,7 @@ from rumi_tf.evaluation.embeddings import Embedding, image_batches
 from rumi_tf.evaluation.protocols import Protocol
 from rumi_tf.metrics import GaussianStatistics
 from rumi_tf.utils import locks
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, is_user_error, read_npz, remove_temporaries
 
@@ -58,7 +58,9 @@ def extract(
         ValueError: fewer than two images, values outside [-1, 1] or NaN, a shape that the
             embedding does not take, or features that are not finite.
     """
-    checked = (_checked(batch, embedding) for batch in tracked(batches, total, title, "image"))
+    checked = (
+        _checked(batch, embedding) for batch in with_progress(batches, total, title, "image")
+    )
     return collect(embedding.stream(checked))
 
 

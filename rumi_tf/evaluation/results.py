@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import operator
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ class Row:
         n_generated, n_reference: number of generated and real images.
         seconds: duration of the whole evaluation.
         note: caveats for the reader.
-        evaluation: id of the evaluation, which its rows share; see `numbered`.
+        evaluation: id of the evaluation, which its rows share; see `with_evaluation_id`.
     """
 
     dataset: str
@@ -69,7 +70,7 @@ class Row:
 RowType = TypeVar("RowType", bound=Row)
 
 
-def numbered(rows: Sequence[RowType]) -> list[RowType]:
+def with_evaluation_id(rows: Sequence[RowType]) -> list[RowType]:
     """The rows of one evaluation with its id: a hash of all their values except `seconds`."""
     content = [dataclasses.asdict(row) | {"seconds": 0} for row in rows]
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:10]
@@ -90,7 +91,9 @@ def rows_as_text(rows: Iterable[Row]) -> list[dict[str, str]]:
 def check_rows(path: str | os.PathLike, kind: type[Row] = Row) -> None:
     """Raises `ValueError` if the file exists and has other columns or rows than `kind`."""
     header = read_header(path)
-    if header not in ([], [field.name for field in dataclasses.fields(kind)]):
+    unknown = set(header) - {field.name for field in dataclasses.fields(kind)}
+    missing = [name for name in _required(kind) if header and name not in header]
+    if unknown or missing:
         raise ValueError(f"{path} is not a file of results: it has other columns")
     read_rows(path, kind)
 
@@ -106,14 +109,16 @@ def append_rows(path: str | os.PathLike, rows: Sequence[Row]) -> None:
         rows: to be added.
 
     Raises:
-        ValueError: what is there is damaged.
+        ValueError: the existing file is damaged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with locks.held(path.with_name(f".{path.name}.lock")):
         remove_temporaries(path.parent, path.name)
         new = rows_as_text(rows)
-        old, results = read_csv(path), [_result(row) for row in new]
+        # A file of an older version may lack a column.
+        old = [{**dict.fromkeys(new[0] if new else (), ""), **row} for row in read_csv(path)]
+        results = [_result(row) for row in new]
         if all(result in map(_result, old) for result in results):
             old = [row for row in old if _result(row) not in results]
         write_csv(path, old + new)
@@ -148,16 +153,22 @@ def read_rows(
     path: str | os.PathLike,
     kind: type[RowType] = Row,  # type: ignore[assignment]  # a default of a type variable
 ) -> list[RowType]:
-    """Reads a file of rows.
+    """Reads a file of rows, which may be from a version with fewer columns.
 
     Raises:
         ValueError: the file is damaged; names the line that is not a row.
     """
     kinds: dict[str, Any] = {f.name: f.type for f in dataclasses.fields(kind)}
+    required = _required(kind)
     rows = []
     for number, text in enumerate(read_csv(path), start=2):
         try:
-            rows.append(kind(**{name: _parsed(kinds[name], text[name]) for name in kinds}))
+            values = {name: text[name] for name in kinds if name in text or name in required}
+            if values["metric"] == "fid":
+                values["metric"] = frechet_name(values["embedding"])
+            rows.append(
+                kind(**{name: _parsed(kinds[name], value) for name, value in values.items()})
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number} is not a row of results") from error
     return rows
@@ -165,8 +176,15 @@ def read_rows(
 
 def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
     """Groups adjacent rows of the same evaluation, in order."""
-    groups = itertools.groupby(rows, key=lambda row: row.evaluation)
+    names = ("evaluation", "iteration", "protocol", "embedding", "n_generated")
+    groups = itertools.groupby(rows, key=operator.attrgetter(*names))  # old rows have no id
     return [list(members) for _, members in groups]
+
+
+def _required(kind: type[Row]) -> list[str]:
+    """The columns that every file of rows has."""
+    fields = dataclasses.fields(kind)
+    return [field.name for field in fields if field.default is dataclasses.MISSING]
 
 
 def _parsed(kind: type, text: str) -> Any:

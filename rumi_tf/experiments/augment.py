@@ -26,7 +26,7 @@ from rumi_tf.evaluation.results import Row, append_rows, check_rows, read_rows
 from rumi_tf.export.sampler import to_bytes
 from rumi_tf.runs import outputs
 from rumi_tf.training.train import train
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import atomic_path, remove_dead_temporaries
 from rumi_tf.utils.rng import numpy_generator
@@ -178,7 +178,7 @@ def pixel_digests(images: LabelledImages) -> np.ndarray:
     batches = image_batches(images, np.arange(len(images)))
     digests = [
         hashlib.blake2b(pixels, digest_size=8).digest()
-        for batch in tracked(batches, len(images), "looking for copies", "image")
+        for batch in with_progress(batches, len(images), "looking for copies", "image")
         for pixels in to_bytes(batch)
     ]
     return np.frombuffer(b"".join(digests), np.uint64)

@@ -21,7 +21,7 @@ from rumi_tf.evaluation.results import Row, append_rows, check_rows, write_curve
 from rumi_tf.export.sampler import Sampler, evaluation_batches, load_sampler
 from rumi_tf.runs import resolve
 from rumi_tf.training import build
-from rumi_tf.utils.console import aligned
+from rumi_tf.utils.console import format_table
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import digest_of, remove_dead_temporaries, write_csv
 from rumi_tf.utils.rng import numpy_generator
@@ -299,7 +299,7 @@ def as_table(report: EvaluationReport) -> str:
         )
         for m in evaluation.measurements
     ]
-    lines.append(aligned(cells))
+    lines.append(format_table(cells))
     lines += [f"[{k}] {note}" for note, k in numbers.items()]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from rumi_tf.config.mixture import DEVIATIONS, MEANS, NUM_CLASSES, MixtureConfig
 from rumi_tf.evaluation.protocols import uac_mixture
-from rumi_tf.evaluation.results import Row, numbered, read_rows, rows_as_text
+from rumi_tf.evaluation.results import Row, read_rows, rows_as_text, with_evaluation_id
 from rumi_tf.experiments.vectorized import Adam, Batches, VectorizedTraining
 from rumi_tf.metrics import polynomial_mmd2
 from rumi_tf.networks.registry import conditional_pair
@@ -256,7 +256,7 @@ def train(
             checkpoints.save()
             report(epoch, (now - began) / (epoch - start) * (config.epochs - epoch))
         points = generate_points(config, training)
-        rows = numbered(evaluate(config, points))
+        rows = with_evaluation_id(evaluate(config, points))
         with atomic_path(directory / "points.npz") as path:
             np.savez(path, points=points)
         write_csv(directory / "metrics.csv", rows_as_text(rows))

@@ -27,7 +27,7 @@ SMOKE = {
     "sample_every": 2,
 }  # fmt: skip
 # Fields that a grid sets for each cell; its commands have no flags for them.
-DECIDED = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
+CELL_FIELDS = ("dataset", "split", "minority_class", "positive_classes", "negative_classes",
            "attribute", "objective", "seed")  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def seeds(words: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
-def given(smoke: bool) -> dict[str, Any]:
+def overrides(smoke: bool) -> dict[str, Any]:
     """Fields of `RunConfig` that the command line or --smoke sets."""
     return {**(SMOKE if smoke else {}), **given_flags()}
 
@@ -135,7 +135,7 @@ def cells(
     ]
 
 
-def papers_cells(
+def paper_cells(
     settings: str,
     task: Mapping[str, Any],
     place: Mapping[str, str],
@@ -176,14 +176,14 @@ def unbalanced_cells(
     chosen: Mapping[str, Any],
     settings: str = "paper",
 ) -> list:
-    """Cells of one under-represented class (Section 5); see `papers_cells`.
+    """Cells of one under-represented class (Section 5); see `paper_cells`.
 
     Raises:
         InvalidInput: unknown class, reported for `flag`.
     """
     task = unbalanced_task(flag, dataset, minority)
     place = {"data set": dataset, "class": task["minority_class"]}
-    return papers_cells(settings, task, place, models, numbers, chosen)
+    return paper_cells(settings, task, place, models, numbers, chosen)
 
 
 def unbalanced_task(flag: str, dataset: str, minority: str) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def by_model(outcomes: Iterable) -> dict[tuple[str, str], list]:
     return groups
 
 
-def end(lines: Iterable[str]) -> None:
+def exit_if_failed(lines: Iterable[str]) -> None:
     """Prints failures on stderr and exits with code 1, if there are any."""
     lines = list(lines)
     if lines:

@@ -16,7 +16,7 @@ from rumi_tf.utils.io import read_csv
 from rumi_tf.utils.paths import FLAGFILES, PAPER_VALUES
 
 DATASETS = ("mnist", "cifar10", "digits", "fashion_mnist")
-PAPERS_MODELS = ("acgan", "tacgan", "uacgan")
+PAPER_MODELS = ("acgan", "tacgan", "uacgan")
 COLUMNS = ("inception_score", "fid", "fd_classifier", "intra_class_distance")
 PAPER = PAPER_VALUES / "uac_table2.csv"
 # The published code trains for 200 epochs, UAC-GAN for 100, in batches of 256; the last batch of an
@@ -25,20 +25,20 @@ BATCHES = {"mnist": 235, "fashion_mnist": 235, "cifar10": 196, "digits": 8}
 EPOCHS = {"uacgan": 100}
 # As in the published code; the default is false, see `rumi_tf.objectives.acgan`.
 RECIPES = {"acgan": {"classifier_on_fakes": True}, "tacgan": {"classifier_on_fakes": True}}
-OTHER_EPOCHS = 200
+DEFAULT_EPOCHS = 200
 
 _SECTION: dict[str, Any] = {"module_name": "Table 2"}
 
 
 def define_table_flags(out: str, datasets: Sequence[str]) -> None:
     """Defines the flags of reproduce.train, those that name cells, and --out with its default."""
-    define_flags(omit=paper_grid.DECIDED)
+    define_flags(omit=paper_grid.CELL_FIELDS)
     flags.DEFINE_list(
         "datasets", list(datasets), f"Data sets: any of {', '.join(DATASETS)}.", **_SECTION
     )
     flags.DEFINE_list(
-        "models", list(PAPERS_MODELS),
-        f"Models to train: any of {', '.join((*PAPERS_MODELS, 'cgan_pd'))}.", **_SECTION,
+        "models", list(PAPER_MODELS),
+        f"Models to train: any of {', '.join((*PAPER_MODELS, 'cgan_pd'))}.", **_SECTION,
     )  # fmt: skip
     paper_grid.define_grid_flags("Table 2", out)
 
@@ -52,7 +52,7 @@ def check(args: flags.FlagValues) -> None:
 
 def cells_of(args: flags.FlagValues, dataset: str) -> list:
     """`rumi_tf.experiments.sweep.Cell` for each model and seed on a data set."""
-    given = paper_grid.given(args.smoke)
+    given = paper_grid.overrides(args.smoke)
     return [
         cell
         for model in dict.fromkeys(args.models)
@@ -67,7 +67,8 @@ def cells_of_model(
     task = {
         **flagfile_fields(FLAGFILES / "uac_authors_code.flags"),
         **RECIPES.get(model, {}), "dataset": dataset, "split": "all", "protocol": "uac_images",
-        "embedding": "classifier", "iterations": BATCHES[dataset] * EPOCHS.get(model, OTHER_EPOCHS),
+        "embedding": "classifier",
+        "iterations": BATCHES[dataset] * EPOCHS.get(model, DEFAULT_EPOCHS),
     }  # fmt: skip
     place = {"data set": dataset}
     return paper_grid.cells(task, place, [model], seeds, given, MODELS, evaluations=1)

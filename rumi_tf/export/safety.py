@@ -15,7 +15,7 @@ from typing import Any
 from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2, saved_object_graph_pb2
 
-from rumi_tf.utils.io import digest_of, read_json
+from rumi_tf.utils.io import digest_of, is_text, read_json
 
 # Computations on numbers and on the model's variables.
 COMPUTE_OPERATIONS = frozenset(
@@ -189,6 +189,10 @@ def _list_of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and all(type(part) is kind for part in value)
 
 
+def _is_names(value: Any) -> bool:
+    return _list_of(str)(value) and all(is_text(name) and name for name in value)
+
+
 def _is_digests(value: Any) -> bool:
     return isinstance(value, dict) and all(type(digest) is str for digest in value.values())
 
@@ -205,6 +209,6 @@ def _is_config(value: Any) -> bool:
 
 
 _FIELDS: dict[str, Callable[[Any], bool]] = {
-    "config": _is_config, "class_names": _list_of(str), "num_classes": lambda n: type(n) is int,
+    "config": _is_config, "class_names": _is_names, "num_classes": lambda n: type(n) is int,
     "trained_classes": _list_of(int), "image_shape": _is_shape, "sha256": _is_digests,
 }  # fmt: skip

@@ -11,7 +11,7 @@ import tensorflow as tf
 from rumi_tf.data.class_names import class_index
 from rumi_tf.export.safety import check_saved_model, read_metadata
 from rumi_tf.utils import replicas
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
 
@@ -48,6 +48,10 @@ class Sampler:
         last = self.metadata.get("config", {}).get("iterations")
         k = self.metadata.get("iteration", last)
         return k if type(k) is int and type(last) is int and 0 < k <= last else None
+
+    def class_name(self, label: int) -> str:
+        """Name of a class; its number if the metadata does not contain it."""
+        return self.class_names[label] if label < len(self.class_names) else str(label)
 
     def label(self, name: str) -> int:
         """Label of a class, from its name or index.
@@ -100,7 +104,7 @@ class Sampler:
             raise InvalidInput("label", f"must be in 0 to {num_classes - 1}")
         trained = self.metadata.get("trained_classes")
         if trained and not set(labels.tolist()) <= set(trained):
-            names = ", ".join(str(self.class_names[k]) for k in trained)
+            names = ", ".join(map(self.class_name, trained))
             raise InvalidInput("label", f"the model was trained only on the classes {names}")
         return labels
 
@@ -172,7 +176,7 @@ def evaluation_outputs(
     def stream(iteration: int, num: int) -> Iterator[dict[str, np.ndarray]]:
         size = CHUNK * strategy.num_replicas_in_sync
         rounds = [range(start, min(start + size, num)) for start in range(0, num, size)]
-        for images in tracked(rounds, num, "features of the generated images", "image"):
+        for images in with_progress(rounds, num, "features of the generated images", "image"):
             outputs = round_outputs(tf.constant(iteration), tf.constant(images.start // CHUNK))
             yield {name: rows[: len(images)].numpy() for name, rows in outputs.items()}
 

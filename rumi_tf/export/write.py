@@ -9,7 +9,7 @@ from PIL import Image
 
 from rumi_tf.export.safety import METADATA, with_digests
 from rumi_tf.export.sampler import Sampler, to_bytes
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.io import atomic_path, folder_name, write_json
 from rumi_tf.utils.tf_errors import translate_file_errors
 
@@ -61,11 +61,11 @@ def write_images(
     labels, number = sampler.labels(num, label), 0
     with atomic_path(directory) as temporary:
         temporary.mkdir()
-        for batch in tracked(sampler.batches(num, seed, label), num, "images", "image"):
+        for batch in with_progress(sampler.batches(num, seed, label), num, "images", "image"):
             for pixels in to_bytes(batch):
                 folder = temporary
                 if labels is not None:
-                    folder = temporary / folder_name(sampler.class_names[labels[number]])
+                    folder = temporary / folder_name(sampler.class_name(labels[number]))
                     folder.mkdir(exist_ok=True)
                 image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
                 image.save(folder / f"seed{seed}_{number:07d}.png")

@@ -76,7 +76,7 @@ class View:
     def draw_labels(
         self, count: int | tf.Tensor, stream: str, shares: Sequence[float] | None = None
     ) -> tf.Tensor:
-        """(count,) int32 labels by (K,) `shares`; by default those of the generated images."""
+        """(count,) int32 labels with probabilities `shares`, (K,); default: `class_shares`."""
         shares = self.class_shares if shares is None else shares
         assert shares is not None, "an unconditional generator has no labels"
         return rng.labels_of(self.uniform([count], stream), shares)

@@ -35,7 +35,7 @@ class GradientPenalty(Objective):
     def points(self, view, role):
         """(B, H, W, C) points of the penalty of a role."""
 
-    def excess(self, norms):
+    def deviation(self, norms):
         """(B,) norms of gradients -> their deviation from 1."""
         return norms - 1.0
 
@@ -53,7 +53,7 @@ class GradientPenalty(Objective):
             tape.watch(points)
             scores = self.score(view.discriminate(points))
         norms = losses.gradient_norms(tape.gradient(scores, points))
-        return tf.reduce_mean(tf.square(self.excess(norms)))
+        return tf.reduce_mean(tf.square(self.deviation(norms)))
 
 
 class Interpolated(GradientPenalty):

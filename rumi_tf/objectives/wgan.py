@@ -62,7 +62,7 @@ class RumiWGANGP(RumiIPM, WGANGP):
 class WGANLP(Interpolated, Critic):
     """WGAN-LP (Petzka et al., ICLR 2018, Eq. 8): lambda E max(0, |dD/dx| - 1)^2 on lines."""
 
-    def excess(self, norms):
+    def deviation(self, norms):
         return tf.nn.relu(norms - 1.0)
 
 

@@ -129,8 +129,8 @@ class AdversarialModel(keras.Model):
     ) -> None:
         """Sets the optimizers.
 
-        `jit_compile` is off by default: Keras's own default turns XLA on, which takes twice as
-        long on a CPU.
+        `jit_compile` is off by default: Keras's own default turns XLA on, which takes three times
+        as long on a CPU.
         """
         super().compile(
             optimizer=None, jit_compile=jit_compile, steps_per_execution=steps_per_execution

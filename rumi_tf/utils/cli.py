@@ -139,7 +139,7 @@ def writing_to(flag: str, directory: str | os.PathLike) -> Iterator[None]:
         raise InvalidInput(flag, f"cannot write to {directory}: {reason}") from error
 
 
-def show(paths: Iterable[str | os.PathLike]) -> None:
+def print_paths(paths: Iterable[str | os.PathLike]) -> None:
     """Prints the paths of written files, one to a line."""
     for path in paths:
         print(path, flush=True)
@@ -153,9 +153,12 @@ def _fail(message: str, code: int) -> None:
 def _parse(argv: list[str], usage: str, topics: Collection[str]) -> list[str]:
     if {"--help", "-help", "-h", "--helpfull", "--helpshort"} & set(argv[1:]):
         with closed_pipe_ends():
-            print(_help(as_typed(usage)), flush=True)
+            print(as_typed(_help(usage)), flush=True)
         sys.exit(0)
-    argv = [_installed_flagfile(word) for word in argv]
+    argv = [
+        _installed_flagfile(word, previous)
+        for word, previous in zip(argv, ["", *argv], strict=False)
+    ]
     warnings = io.StringIO()
     try:
         with contextlib.redirect_stderr(warnings):  # absl only warns of a recursive flagfile
@@ -185,15 +188,16 @@ def as_typed(text: str) -> str:
     """A text with commands, which become `rumi NAME` if the user runs `rumi`."""
     if not os.path.basename(sys.argv[0]).startswith("rumi "):
         return text
-    return re.sub(r"python -m (?:reproduce|figures)\.(\w+)", r"rumi \1", text)
+    return re.sub(r"(?:python -m )?\b(?:reproduce|figures)\.(\w+)", r"rumi \1", text)
 
 
-def _installed_flagfile(word: str) -> str:
-    """--flagfile=flags/NAME, with the installed file unless there is one in this directory."""
-    name, _, value = word.partition("=")
-    path = FLAGFILES.parent / value
-    is_ours = name == "--flagfile" and value.startswith("flags/") and path.is_file()
-    return f"--flagfile={path}" if is_ours and not os.path.exists(value) else word
+def _installed_flagfile(word: str, previous: str) -> str:
+    """A word of the command line, with the installed flagfile for a missing flags/NAME."""
+    match = re.fullmatch(r"(--?flagfile=|)(flags/.*)", word)
+    if not match or not (match[1] or previous.lstrip("-") == "flagfile"):
+        return word
+    path = FLAGFILES.parent / match[2]
+    return f"{match[1]}{path}" if path.is_file() and not os.path.exists(match[2]) else word
 
 
 def _help(usage: str) -> str:

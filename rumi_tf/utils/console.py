@@ -18,7 +18,7 @@ def has_terminal() -> bool:
         return False
 
 
-def tracked(items: Iterable[Item], total: int, title: str, unit: str) -> Iterator[Item]:
+def with_progress(items: Iterable[Item], total: int, title: str, unit: str) -> Iterator[Item]:
     """Yields the items and shows a progress bar if stderr is a terminal.
 
     Args:
@@ -36,7 +36,7 @@ def tracked(items: Iterable[Item], total: int, title: str, unit: str) -> Iterato
             bar.update(len(item) if hasattr(item, "__len__") else 1)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of cells, all of the same length, as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -40,7 +40,8 @@ def _mirrored() -> tf.distribute.Strategy:
 def _multi_worker() -> tf.distribute.Strategy:
     if "TF_CONFIG" not in os.environ:
         raise InvalidInput(
-            "strategy", "multi_worker needs the environment variable TF_CONFIG, see the README"
+            "strategy",
+            "multi_worker needs the environment variable TF_CONFIG, see docs/distributed.md",
         )
     address = _worker_address(os.environ["TF_CONFIG"])
     if not address:

@@ -22,7 +22,7 @@ from typing import Any
 
 import filelock
 
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 
 LEASE = 60.0  # seconds; must be the same in every process that shares a directory
 _first_seen: dict[str, tuple[Any, float]] = {}  # lock -> its last heartbeat, and when it was seen
@@ -165,7 +165,7 @@ def _acquire(lease: filelock.SoftFileLease) -> None:
     if owner is not None and owner.hostname == socket.gethostname():
         raise LockHeld  # by a living process, since filelock detects those that have ended
     host = "its holder" if owner is None else owner.hostname
-    for _ in tracked(range(round(1.5 * LEASE) + 5), 0, f"checking if {host} is alive", "s"):
+    for _ in with_progress(range(round(1.5 * LEASE) + 5), 0, f"checking if {host} is alive", "s"):
         with contextlib.suppress(filelock.Timeout):
             lease.acquire(timeout=1, poll_interval=0.1)
             return

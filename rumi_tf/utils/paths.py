@@ -1,7 +1,7 @@
 """Location of the commands, their flagfiles and the papers' values.
 
 In a checkout they are the directories reproduce/, figures/ and flags/ next to the package. In an
-installed package they are its data (see setup.py), so that nothing else goes into site-packages.
+installed package they are in rumi_tf/_commands (see setup.py); site-packages gets only rumi_tf.
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ import rumi_tf
 from rumi_tf.utils import cli
 from rumi_tf.utils.paths import COMMANDS
 
-GROUPS = {"reproduce": "Commands", "figures": "Figures of the papers"}
+GROUPS = {"reproduce": "Commands", "figures": "Figures"}
 
 
 def subcommands() -> dict[str, str]:
@@ -22,16 +22,21 @@ def subcommands() -> dict[str, str]:
 def main() -> None:
     """Runs a subcommand; its exit codes are those of `rumi_tf.utils.cli.run`."""
     known, words = subcommands(), sys.argv[1:]
-    if not words or words[0] in ("-h", "--help", "help"):
+    if not words:
+        sys.stderr.write(_overview(known) + "\n")
+        sys.exit(2)
+    if words[0] == "help" and len(words) == 2:
+        words = [words[1], "--help"]
+    if words[0] in ("-h", "--help", "help"):
         with cli.closed_pipe_ends():
             print(_overview(known), flush=True)
-        sys.exit(0 if words else 2)
+        return
     if words[0] == "--version":
         print(f"rumi_tf {rumi_tf.__version__}")
         return
     name, *rest = words
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
+        near = difflib.get_close_matches(name.lower(), known, 1)
         hint = f"did you mean {near[0]}?" if near else "rumi --help lists the subcommands"
         sys.stderr.write(f"{name!r} is not a subcommand; {hint}\n")
         sys.exit(2)

@@ -14,7 +14,7 @@ from rumi_tf.evaluation.embeddings import classifier
 from rumi_tf.evaluation.embeddings.loading import load_embedding
 from rumi_tf.evaluation.evaluator import provenance_of
 from rumi_tf.evaluation.protocols import protocol_for
-from rumi_tf.evaluation.results import Row, append_rows, numbered, write_curve
+from rumi_tf.evaluation.results import Row, append_rows, with_evaluation_id, write_curve
 from rumi_tf.experiments import paper_grid
 from rumi_tf.runs import directories, outputs
 from rumi_tf.utils.errors import InvalidInput
@@ -43,7 +43,7 @@ def evaluation_rows(config, iteration, fid, prd=None, **other):
     if prd is not None:
         values |= dict(zip(("prd_f8", "prd_f1/8"), metrics.prd_f_scores(*prd), strict=True))
     rows = [row, *(dataclasses.replace(row, metric=m, value=v) for m, v in values.items())]
-    return numbered([dataclasses.replace(row, **other) for row in rows])
+    return with_evaluation_id([dataclasses.replace(row, **other) for row in rows])
 
 
 def finish(cell, fids, prd):

@@ -33,7 +33,8 @@ def test_every_command_is_a_subcommand():
 @pytest.mark.parametrize(
     "words, code, expected",
     [((), 2, "rumi SUBCOMMAND"), (("--version",), 0, rumi_tf.__version__),
-     (("trian",), 2, "did you mean train?"), (("xyz",), 2, "rumi --help"),
+     (("trian",), 2, "did you mean train?"), (("TRAIN",), 2, "did you mean train?"),
+     (("help", "sample"), 0, "--saved_model"), (("xyz",), 2, "rumi --help"),
      (("train", "--no_such_flag"), 2, "no_such_flag")],
 )  # fmt: skip
 def test_exit_codes(words, code, expected):
@@ -43,14 +44,17 @@ def test_exit_codes(words, code, expected):
 
 
 def test_usage_names_the_command_that_was_typed(monkeypatch):
-    text = "python -m reproduce.train --x, python -m figures.figure2"
+    text = "python -m reproduce.train --x, python -m figures.figure2, a run of reproduce.train"
     assert cli.as_typed(text) == text
     monkeypatch.setattr(sys, "argv", ["rumi train"])
-    assert cli.as_typed(text) == "rumi train --x, rumi figure2"
+    assert cli.as_typed(text) == "rumi train --x, rumi figure2, a run of rumi train"
 
 
-def test_a_flagfile_of_the_package_is_found_from_anywhere(tmp_path):
-    words = ("train", "--dry_run", "--flagfile=flags/demo.flags")
+@pytest.mark.parametrize(
+    "words", [("--flagfile=flags/demo.flags",), ("--flagfile", "flags/demo.flags")]
+)
+def test_a_flagfile_of_the_package_is_found_from_anywhere(words, tmp_path):
+    words = ("train", "--dry_run", *words)
     done = run(*words, cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert done.returncode == 0 and '"batch_size": 32' in done.stdout, done.stderr
     (tmp_path / "flags").mkdir()

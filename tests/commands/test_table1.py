@@ -188,7 +188,7 @@ def test_flags_reach_every_cell_and_words_choose_some(wanted):
 def test_figure_4_draws_the_runs_of_the_table(wanted):
     words = ("--flagfile=flags/table1_digits.flags", "--seeds=0,1", "--minority_size=40")
     cells = table1.cells_of(wanted(*words, "--datasets=digits", "--classes=5"))
-    (case,) = _cases.unbalanced_cases(["digits_5"], [0, 1], paper_grid.given(smoke=False))
+    (case,) = _cases.unbalanced_cases(["digits_5"], [0, 1], paper_grid.overrides(smoke=False))
     assert [cell.config for cell in case.cells] == [cell.config for cell in cells]
     assert len({cell.config.name() for cell in cells}) == 10
     assert {cell.config.minority_size for cell in cells} == {40}

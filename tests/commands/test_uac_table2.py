@@ -20,7 +20,7 @@ class Args:
 
 @pytest.fixture(autouse=True)
 def no_flags(monkeypatch):
-    monkeypatch.setattr(paper_grid, "given", lambda smoke: {"runs_dir": "runs"})
+    monkeypatch.setattr(paper_grid, "overrides", lambda smoke: {"runs_dir": "runs"})
 
 
 @pytest.mark.parametrize("dataset, batches", [("mnist", 235), ("cifar10", 196)])

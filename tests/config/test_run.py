@@ -5,7 +5,7 @@ import math
 import pytest
 from absl import flags
 
-from rumi_tf.config.fields import kind_of
+from rumi_tf.config.fields import value_type
 from rumi_tf.config.flags import define_flags
 from rumi_tf.config.run import RunConfig
 from rumi_tf.objectives import OBJECTIVES
@@ -14,7 +14,7 @@ from rumi_tf.utils.errors import InvalidInput
 
 def another_value(field):
     """An admissible value that is not the default."""
-    limits, kind = field.metadata, kind_of(field)
+    limits, kind = field.metadata, value_type(field)
     defaults = (field.default, limits["hashed_default"])
     if limits["choices"]:
         words = [word for word in limits["choices"] if word not in defaults]

@@ -8,24 +8,27 @@ from rumi_tf.evaluation.results import (
     Row,
     append_rows,
     by_evaluation,
+    check_rows,
     frechet_name,
-    numbered,
     read_curve,
     read_rows,
+    rows_as_text,
+    with_evaluation_id,
     write_curve,
 )
+from rumi_tf.utils.io import write_csv
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="rumi_lsgan", config_hash="abc",
     seed=1, iteration=4000, reference="mnist 5 abc", protocol="rumi_unbalanced",
     embedding="classifier-0123",
-    metric="fid", value=1 / 3, std=None, n_generated=10_000, n_reference=5421, seconds=2.5,
+    metric="kid", value=1 / 3, std=None, n_generated=10_000, n_reference=5421, seconds=2.5,
     note='with "quotes", commas\nand a second line',
 )  # fmt: skip
 
 
 def test_rows_round_trip_with_all_digits(tmp_path):
-    rows = [ROW, dataclasses.replace(ROW, metric="kid", std=1e-17, value=-0.1)]
+    rows = [ROW, dataclasses.replace(ROW, metric="fd_classifier", std=1e-17, value=-0.1)]
     append_rows(tmp_path / "r.csv", rows[:1])
     append_rows(tmp_path / "r.csv", rows[1:])
     assert read_rows(tmp_path / "r.csv") == rows
@@ -38,7 +41,7 @@ def test_repeated_rows_replace_the_old_ones(tmp_path):
     append_rows(tmp_path / "r.csv", [repeated])
     assert read_rows(tmp_path / "r.csv") == [other, repeated]
     # Another evaluation, of which only one row is already in the file.
-    new = [repeated, dataclasses.replace(ROW, metric="kid")]
+    new = [repeated, dataclasses.replace(ROW, metric="coverage")]
     append_rows(tmp_path / "r.csv", new)
     assert read_rows(tmp_path / "r.csv") == [other, repeated, *new]
 
@@ -58,13 +61,32 @@ def test_error_for_a_damaged_row_names_the_line(tmp_path):
 def test_evaluations_are_grouped_by_their_ids():
     def evaluation(*values):
         rows = [dataclasses.replace(ROW, metric=f"m{k}", value=v) for k, v in enumerate(values)]
-        return numbered(rows)
+        return with_evaluation_id(rows)
 
     one, two = evaluation(1.0, 2.0), evaluation(1.0, 3.0)
     assert len({row.evaluation for row in (*one, *two)}) == 2
     assert by_evaluation([*one, *two]) == [one, two]
-    later = numbered([dataclasses.replace(row, seconds=9.0, evaluation="") for row in one])
+    later = with_evaluation_id(
+        [dataclasses.replace(row, seconds=9.0, evaluation="") for row in one]
+    )
     assert later[0].evaluation == one[0].evaluation  # the time it took is not part of it
+
+
+def test_a_file_of_an_older_version_is_read_and_extended(tmp_path):
+    path = tmp_path / "r.csv"
+    old = [{k: v for k, v in row.items() if k != "evaluation"} for row in rows_as_text([ROW] * 2)]
+    old[1]["metric"] = "fid"  # of a classifier; newer versions have another name for it
+    write_csv(path, old)
+    check_rows(path)
+    new = dataclasses.replace(ROW, iteration=5000, evaluation="0123")
+    append_rows(path, [new])
+    expected = [ROW, dataclasses.replace(ROW, metric="fd_classifier"), new]
+    assert read_rows(path) == expected
+    assert [len(rows) for rows in by_evaluation(expected)] == [2, 1]
+    for columns in ({"metric"}, {"metric", "unknown"}):
+        write_csv(path, [{k: v for k, v in old[0].items() if k not in columns} | {"unknown": ""}])
+        with pytest.raises(ValueError, match="other columns"):
+            check_rows(path)
 
 
 def test_only_inception_features_have_an_fid():

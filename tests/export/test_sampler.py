@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -140,6 +141,8 @@ def test_images_are_the_samples_in_a_folder_per_class(conditional, exported, tmp
         if folders:
             names = [sampler.class_names[k] for k in sampler.labels(103)]
             assert [path.parent.name for path in files] == names
+            write_images(dataclasses.replace(sampler, metadata={}), tmp_path / "numbers", 1, 0, [1])
+            assert [path.name for path in (tmp_path / "numbers").iterdir()] == ["1"]
 
 
 @pytest.mark.slow

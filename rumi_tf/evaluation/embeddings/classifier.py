@@ -24,7 +24,7 @@ from rumi_tf.data.splits import stratified
 from rumi_tf.evaluation.embeddings.base import Embedding, image_batches, weights_digest
 from rumi_tf.evaluation.embeddings.weights import load_weights
 from rumi_tf.utils import locks
-from rumi_tf.utils.console import tracked
+from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.io import (
     atomic_path,
     digest_of,
@@ -284,7 +284,7 @@ class _ProgressBar(keras.callbacks.Callback):
 
     def __init__(self, updates: int, title: str):
         super().__init__()
-        self._steps: Any = tracked(range(updates), updates, title, "it")
+        self._steps: Any = with_progress(range(updates), updates, title, "it")
 
     def on_train_batch_end(self, batch, logs=None):
         """Advances the bar."""
