@@ -83,8 +83,21 @@ class Sampler:
             self.generate, lambda chunk: normal(shape, seed, "sample", chunk), num, labels
         )
 
-    def sample(self, num: int, seed: int, label: int | Sequence[int] | None = None) -> np.ndarray:
-        """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label."""
+    def sample(
+        self, num: int, seed: int = 0, label: str | int | Sequence[int] | None = None
+    ) -> np.ndarray:
+        """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label.
+
+        `label` is as for `batches`, or the name of a class.
+
+        Raises:
+            ValueError: `num` is not positive.
+            InvalidInput: the label does not suit the generator.
+        """
+        if num < 1:
+            raise ValueError(f"num is {num}; it must be positive")
+        if isinstance(label, str):
+            label = self.label(label)
         return np.concatenate(list(self.batches(num, seed, label)))
 
     def labels(self, num: int, label: int | Sequence[int] | None = None) -> np.ndarray | None:

@@ -129,6 +129,15 @@ def test_label_flag(conditional, exported, tmp_path, quick_command):
         assert len(done.stderr.splitlines()) == 1 and "--label" in done.stderr
 
 
+def test_a_label_can_be_a_name(conditional):
+    sampler = load_sampler(conditional[1] / "saved_model")
+    np.testing.assert_array_equal(sampler.sample(3, label="Owl"), sampler.sample(3, 0, 2))
+    with pytest.raises(ValueError, match="num"):
+        sampler.sample(0)
+    with pytest.raises(InvalidInput, match="--label"):
+        sampler.sample(1, label="bird")
+
+
 def test_images_are_the_samples_in_a_folder_per_class(conditional, exported, tmp_path):
     for saved, folders in ((conditional, ["Owl", "cat"]), (exported, [])):
         sampler, out = load_sampler(saved[1] / "saved_model"), tmp_path / f"out{len(folders)}"
