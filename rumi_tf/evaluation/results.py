@@ -176,8 +176,8 @@ def read_rows(
 
 def by_evaluation(rows: Iterable[RowType]) -> list[list[RowType]]:
     """Groups adjacent rows of the same evaluation, in order."""
-    names = ("evaluation", "iteration", "protocol", "embedding", "n_generated")
-    groups = itertools.groupby(rows, key=operator.attrgetter(*names))  # old rows have no id
+    # Rows of older versions have no id.
+    groups = itertools.groupby(rows, key=operator.attrgetter("evaluation", "iteration"))
     return [list(members) for _, members in groups]
 
 

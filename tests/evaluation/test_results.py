@@ -60,7 +60,10 @@ def test_error_for_a_damaged_row_names_the_line(tmp_path):
 
 def test_evaluations_are_grouped_by_their_ids():
     def evaluation(*values):
-        rows = [dataclasses.replace(ROW, metric=f"m{k}", value=v) for k, v in enumerate(values)]
+        rows = [
+            dataclasses.replace(ROW, metric=f"m{k}", value=v, n_generated=k, embedding=str(k))
+            for k, v in enumerate(values)
+        ]
         return with_evaluation_id(rows)
 
     one, two = evaluation(1.0, 2.0), evaluation(1.0, 3.0)
