@@ -48,6 +48,7 @@ setup(
         "tensorflow-datasets>=4.9.9,<5",
         "threadpoolctl>=3.1,<4",
         "tqdm>=4.66,<5",
+        "wrapt>=1.14,<3",
     ],
     extras_require={
         "dev": [

@@ -41,7 +41,7 @@ def generate(config: RunConfig, positive_classes: Sequence[int], num: int) -> np
     """
     sampler = outputs.sampler_of(config)
     label = positive_classes if sampler.conditional else None
-    return sampler.sample(num, config.seed, label)
+    return sampler.sample(num, label=label, seed=config.seed)
 
 
 def save_samples(

@@ -113,7 +113,9 @@ def _generated(config: RunConfig, num_classes: int, num: int) -> np.ndarray:
     from rumi_tf.runs import outputs
 
     sampler = outputs.sampler_of(config)
-    return np.concatenate([sampler.sample(num, config.seed, k) for k in range(num_classes)])
+    return np.concatenate(
+        [sampler.sample(num, label=k, seed=config.seed) for k in range(num_classes)]
+    )
 
 
 if __name__ == "__main__":

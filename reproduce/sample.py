@@ -1,34 +1,75 @@
 """Samples images from an exported generator; the same seed gives the same images.
 
-Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --images=out
+Usage:
+  python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --images=out
+  python -m reproduce.sample --saved_model=DIR --seeds=0-63 --images=out
+  python -m reproduce.sample --saved_model=DIR --interpolate=3,8 --grid=strip.png --gif=walk.gif
 
 --saved_model is the directory saved_model/ of a run of reproduce.train.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
-from rumi_tf.utils.io import atomic_path
+
+if TYPE_CHECKING:
+    from rumi_tf.export.latents import Latents
+
+NUM = 64
+FRAMES = 16  # of an interpolation
+IMAGES_LIMIT = 10**6
+GRID_LIMIT = 10_000  # also of an animation, whose images are all in memory
+SEED_LIMIT = 2**31 - 1
 
 _SECTION: dict[str, Any] = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
-flags.DEFINE_integer("num", 64, "Number of images.", lower_bound=1, upper_bound=10**6, **_SECTION)
 flags.DEFINE_integer(
-    "seed", 0, "Seed of the noise.", lower_bound=0, upper_bound=2**31 - 1, **_SECTION
+    "num", None, f"Number of images. Default: {NUM}, or {FRAMES} for --interpolate.",
+    lower_bound=1, upper_bound=IMAGES_LIMIT, **_SECTION,
+)  # fmt: skip
+flags.DEFINE_integer(
+    "seed", 0, "Seed of the noise.", lower_bound=0, upper_bound=SEED_LIMIT, **_SECTION
+)
+flags.DEFINE_string(
+    "seeds",
+    None,
+    "One image for each of these seeds, such as 0-63 or 3,8,100-120: the first image that --seed "
+    "gives. Instead of --num and --seed.",
+    **_SECTION,
+)
+flags.DEFINE_string(
+    "interpolate",
+    None,
+    "Two seeds A,B: --num images on the way from the image of seed A to that of seed B. Instead "
+    "of --seed.",
+    **_SECTION,
+)
+flags.DEFINE_float(
+    "truncation",
+    None,
+    "Limit of the absolute value of the noise, such as 1. Lower values give more typical and less "
+    "varied images. Default: no limit, as in training.",
+    **_SECTION,
 )
 flags.DEFINE_string(
     "label",
     None,
     "Class of all images, by name or index, for a model trained with a conditional objective "
-    "(acgan, tacgan, uacgan, cgan_pd). Default: all its classes in turn.",
+    "(acgan, tacgan, uacgan, cgan_pd). Default: all its classes in turn. --interpolate requires "
+    "it for such a model.",
     **_SECTION,
 )
-flags.DEFINE_string("grid", None, "PNG file to write a grid of the images to.", **_SECTION)
+flags.DEFINE_string(
+    "grid", None, "PNG file to write a grid of the images to; with --interpolate, a strip.",
+    **_SECTION,
+)  # fmt: skip
+flags.DEFINE_string("gif", None, "GIF file to write the animation of --interpolate to.", **_SECTION)
 flags.DEFINE_string(
     "npz",
     None,
@@ -50,56 +91,124 @@ def main() -> None:
     flag_values = flags.FLAGS
     if not flag_values.saved_model:
         raise InvalidInput("saved_model", "name the directory of a SavedModel")
-    names = ("grid", "npz", "images")
-    outputs = {flag: os.path.expanduser(flag_values[flag].value or "") for flag in names}
-    if not any(outputs.values()):
-        raise InvalidInput("grid", "name an output with --grid, --npz or --images")
-    if outputs["images"]:
-        if os.path.lexists(outputs["images"]):
-            raise InvalidInput("images", f"{outputs['images']} exists; name a new directory")
-        cli.check_output("images", outputs["images"])
-        for flag in ("grid", "npz"):
-            if (
-                Path(outputs[flag] or ".")
-                .absolute()
-                .is_relative_to(Path(outputs["images"]).absolute())
-            ):
-                raise InvalidInput(flag, f"{outputs[flag]} is --images, or inside it")
-    for flag, suffix in (("grid", ".png"), ("npz", ".npz")):
-        if outputs[flag] and not outputs[flag].lower().endswith(suffix):
-            raise InvalidInput(flag, f"{outputs[flag]!r} must end in {suffix}")
-        if outputs[flag]:
-            cli.check_output(flag, outputs[flag])
+    outputs = _outputs(flag_values)
+    _check_combination(flag_values)
+    seeds = parse_seeds(flag_values.seeds) if flag_values.seeds is not None else None
+    ends = _parse_ends(flag_values.interpolate) if flag_values.interpolate is not None else None
+    num = flag_values.num or (FRAMES if ends else len(seeds or range(NUM)))
+    if ends and num < 2:
+        raise InvalidInput("num", "must be at least 2 with --interpolate")
+    for flag in ("grid", "gif"):
+        if flag in outputs and num > GRID_LIMIT:
+            raise InvalidInput(flag, f"holds at most {GRID_LIMIT:,} images, not {num:,}")
     with cli.quiet_import():
-        import numpy as np
-
-        from rumi_tf.export.sampler import load_sampler, to_bytes
-        from rumi_tf.export.write import write_images
-        from rumi_tf.plotting import save_grid
+        from rumi_tf.export import latents
+        from rumi_tf.export.sampler import load_sampler
     sampler = load_sampler(os.path.expanduser(flag_values.saved_model))
     label = None if flag_values.label is None else sampler.label(flag_values.label)
-    request = flag_values.num, flag_values.seed, label
-    if outputs["images"]:
-        with cli.writing_to("images", os.path.dirname(outputs["images"]) or "."):
-            write_images(sampler, outputs["images"], *request)
-    if outputs["grid"] or outputs["npz"]:
-        images = sampler.sample(*request)
-    if outputs["grid"]:
-        with cli.writing_to("grid", os.path.dirname(outputs["grid"]) or "."):
-            save_grid(outputs["grid"], images, sampler.title())
-    if outputs["npz"]:
-        with (
-            cli.writing_to("npz", os.path.dirname(outputs["npz"]) or "."),
-            atomic_path(outputs["npz"]) as temporary,
-            open(temporary, "wb") as file,
-        ):
-            labels = sampler.labels(flag_values.num, label)
-            arrays: dict[str, Any] = {"images": to_bytes(images)}
-            if labels is not None:
-                arrays["labels"] = labels
-            np.savez_compressed(file, **arrays)
-    for path in filter(None, outputs.values()):
+    truncation = flag_values.truncation
+    if ends:
+        if sampler.conditional and label is None:
+            raise InvalidInput("label", "name the class; --interpolate requires it for this model")
+        request = latents.between(*ends, num, truncation)
+    elif seeds:
+        request = latents.of_seeds(seeds, truncation)
+    else:
+        request = latents.of_seed(num, flag_values.seed, truncation)
+    _write(sampler, outputs, request, label, columns=num if ends else None)
+    for path in outputs.values():
         print(path)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds of --seeds: numbers and ranges, both ends included, separated by commas.
+
+    Raises:
+        InvalidInput: the text is not of this form, or it has a seed twice or too many seeds.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", part, re.ASCII)
+        if not match:
+            raise InvalidInput("seeds", f"is {text!r}; use numbers and ranges, such as 0-63 or 3,8")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last <= SEED_LIMIT:
+            raise InvalidInput("seeds", f"{part.strip()!r} does not ascend, or exceeds 2^31 - 1")
+        if len(seeds) + last - first >= IMAGES_LIMIT:
+            raise InvalidInput("seeds", f"are more than {IMAGES_LIMIT:,}")
+        seeds += range(first, last + 1)
+    if len(set(seeds)) < len(seeds):
+        raise InvalidInput("seeds", f"is {text!r}, which contains a seed twice")
+    return seeds
+
+
+def _parse_ends(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*", text, re.ASCII)
+    if not match or max(int(match[1]), int(match[2])) > SEED_LIMIT:
+        raise InvalidInput("interpolate", f"is {text!r}; use two seeds, such as 3,8")
+    return int(match[1]), int(match[2])
+
+
+def _check_combination(flag_values: flags.FlagValues) -> None:
+    for flag, excluded in (("seeds", ("num", "seed", "interpolate")), ("interpolate", ("seed",))):
+        for other in excluded:
+            if flag_values[flag].value is not None and flag_values[other].present:
+                raise InvalidInput(other, f"has no effect with --{flag}")
+    if flag_values.gif and flag_values.interpolate is None:
+        raise InvalidInput("gif", "needs --interpolate=A,B with two seeds")
+    truncation = flag_values.truncation
+    if truncation is not None and not truncation > 0:
+        raise InvalidInput("truncation", f"is {truncation:g}, must be positive")
+
+
+def _outputs(flag_values: flags.FlagValues) -> dict[str, str]:
+    """Flag -> path of each requested output; raises `InvalidInput` if one cannot be written."""
+    paths = {
+        flag: os.path.expanduser(flag_values[flag].value or "")
+        for flag in ("images", "grid", "gif", "npz")
+    }
+    outputs = {flag: path for flag, path in paths.items() if path}
+    if not outputs:
+        raise InvalidInput("grid", "name an output with --grid, --gif, --npz or --images")
+    if os.path.lexists(outputs.get("images", "")):
+        raise InvalidInput("images", f"{outputs['images']} exists; name a new directory")
+    for flag, path in outputs.items():
+        if flag != "images":
+            if "images" in outputs and _absolute(path).is_relative_to(_absolute(outputs["images"])):
+                raise InvalidInput(flag, f"{path} is --images, or inside it")
+            suffix = {"grid": ".png"}.get(flag, f".{flag}")
+            if not path.lower().endswith(suffix):
+                raise InvalidInput(flag, f"{path!r} must end in {suffix}")
+        cli.check_output(flag, path)
+    return outputs
+
+
+def _absolute(path: str) -> Path:
+    return Path(path).absolute()
+
+
+def _write(
+    sampler: Any,
+    outputs: dict[str, str],
+    request: "Latents",
+    label: int | None,
+    columns: int | None,
+) -> None:
+    """Writes all outputs; `columns` is the number of images in a row of the grid."""
+    from rumi_tf.export.write import write_gif, write_images, write_npz
+    from rumi_tf.plotting import save_grid
+
+    for flag, path in outputs.items():
+        with cli.writing_to(flag, os.path.dirname(path) or "."):
+            if flag == "images":
+                write_images(sampler, path, request, label)
+            elif flag == "npz":
+                write_npz(sampler, path, request, label)
+            else:
+                if flag == "grid":
+                    save_grid(path, sampler.images(request, label), sampler.title(), columns)
+                else:
+                    write_gif(path, sampler.images(request, label, "uint8"))
 
 
 if __name__ == "__main__":

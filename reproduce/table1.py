@@ -22,6 +22,7 @@ from typing import Any
 from absl import flags
 
 from rumi_tf.config.flags import define_flags
+from rumi_tf.data.loaders import class_names
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.experiments.paper_table1 import summarise
@@ -129,7 +130,7 @@ def cells_of(args: flags.FlagValues) -> list:
     cells = [
         cell
         for dataset in args.datasets
-        for minority in args.classes or paper_grid.class_names(dataset)
+        for minority in args.classes or class_names(dataset)
         for cell in paper_grid.unbalanced_cells(
             "classes",
             dataset,

@@ -6,8 +6,33 @@ so importing this package loads neither TensorFlow nor matplotlib.
 
 from typing import Any
 
+import wrapt
+
 __version__ = "0.1.0"
 __all__ = ["OBJECTIVES", "RumiOverSampler", "RunConfig", "load_generator", "train"]
+
+_GENERATORS = ("Generator", "ConditionalGenerator", "OneHotGenerator", "PointGenerator")
+
+
+class _Deferred:
+    """Entry of Keras's registry that imports a network class when a file needs it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def from_config(self, config: dict) -> Any:
+        import keras
+
+        from rumi_tf.networks import registry  # noqa: F401  # replaces the entry by the class
+
+        return keras.saving.get_custom_objects()[self.name].from_config(config)
+
+
+@wrapt.when_imported("keras")
+def _register_generators(keras: Any) -> None:
+    """Lets `keras.models.load_model` load the generator.keras of a run, in safe mode."""
+    for name in (f"rumi_tf>{name}" for name in _GENERATORS):
+        keras.saving.get_custom_objects().setdefault(name, _Deferred(name))
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from reproduce._benchmarks.metrics import random_inception
 from reproduce._benchmarks.steps import ITERATIONS, stepper
 from rumi_tf.config.run import RunConfig
 from rumi_tf.data.dataset import LabelledImages, from_memory
+from rumi_tf.data.loaders import class_names
 from rumi_tf.evaluation.embeddings import Embedding
 from rumi_tf.evaluation.evaluator import Evaluator
 from rumi_tf.evaluation.features import extract
@@ -41,7 +42,7 @@ def rows(width: float, batch_size: int, repetitions: int) -> Iterator[dict[str, 
     all_runs: dict[int, list[float]] = {length: [] for length in LENGTHS}
     settings = {"width": width, "batch_size": batch_size, "cache_dir": ""}
     for dataset in DATASETS:
-        names = paper_grid.class_names(dataset)
+        names = class_names(dataset)
         cells = paper_grid.unbalanced_cells(
             "classes", dataset, names[0], paper_grid.MODELS, [0], settings
         )

@@ -57,7 +57,7 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
             f"{config.data_dir!r} is not a directory; --dataset=folder needs a directory with one "
             "sub-folder of PNG or JPEG images per class",
         )
-    classes = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    classes = class_directories(root)
     if len(classes) < 2:
         nested = [c for c in classes if sum(p.is_dir() for p in c.iterdir()) > 1]
         raise InvalidInput(
@@ -114,6 +114,11 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
     return dataclasses.replace(images, note=note)
 
 
+def class_directories(root: Path) -> list[Path]:
+    """Sub-folders of a data set, sorted; their positions are the labels."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
 def folder_digest(data_dir: str) -> str:
     """Digest of the names and contents of the images in the sub-folders of a directory.
 
@@ -125,7 +130,7 @@ def folder_digest(data_dir: str) -> str:
     digest = hashlib.sha256()
     paths: list[Path] = []
     with contextlib.suppress(OSError):  # reported when the images are loaded
-        for directory in sorted(p for p in root.iterdir() if p.is_dir() and p.name[0] != "."):
+        for directory in class_directories(root):
             paths += sorted(p for p in directory.iterdir() if is_image(p))
     for path in paths:
         content = "unreadable"

@@ -48,6 +48,27 @@ def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
     return _SOURCES[config.dataset](config, part)
 
 
+def class_names(dataset: str, data_dir: str = "", attribute: str = "Male") -> tuple[str, ...]:
+    """Class names of a data set, by label, without reading its images.
+
+    Args:
+        dataset: of `RunConfig`.
+        data_dir: directory of `folder`; without such a directory the result is empty.
+        attribute: attribute of CelebA.
+    """
+    if dataset == "celeba":
+        from rumi_tf.data import celeba
+
+        return celeba.class_names(attribute)
+    if dataset == "folder":
+        from rumi_tf.data import folder
+
+        root = Path(data_dir)
+        directories = folder.class_directories(root) if data_dir and root.is_dir() else []
+        return tuple(directory.name for directory in directories)
+    return CLASS_NAMES.get(dataset, CLASS_NAMES["mnist"])  # digits
+
+
 def _digits(config: RunConfig, part: str) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits; 1,437 for training, 360 for testing."""
     import tensorflow as tf

@@ -283,8 +283,7 @@ def generate(repetition: Repetition) -> np.ndarray:
     train(repetition.config)
     sampler = outputs.sampler_of(repetition.config)
     label = repetition.minority if sampler.conditional else None
-    batches = sampler.batches(repetition.num, repetition.config.seed, label)
-    return np.concatenate([to_bytes(batch) for batch in batches])
+    return sampler.sample(repetition.num, label=label, seed=repetition.config.seed, dtype="uint8")
 
 
 def compare(

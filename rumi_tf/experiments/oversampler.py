@@ -111,7 +111,7 @@ class RumiOverSampler(BaseEstimator):
                 run = train(self._config(Path(temporary), name, max(X.shape[1:3]), int(seed)))
                 if self.runs_dir is not None:
                     self.runs_[label] = run
-                generated = load_sampler(run.saved_model).sample(num, int(seed))
+                generated = load_sampler(run.saved_model).sample(num, seed=int(seed))
                 images.append(_as_input(generated, X, low, high))
                 labels.append(np.full(num, label, y.dtype))
         return np.concatenate(images), np.concatenate(labels)

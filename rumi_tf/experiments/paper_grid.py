@@ -11,6 +11,7 @@ from absl import flags
 
 from rumi_tf.config.flags import given_flags
 from rumi_tf.data.class_names import class_index
+from rumi_tf.data.loaders import class_names
 from rumi_tf.experiments.paper_settings import hyperparameters
 from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput
@@ -156,15 +157,6 @@ def paper_cells(
         titles = {objective: MODELS[model]}
         result += cells({**fields, **task}, place, [objective], numbers, chosen, titles)
     return result
-
-
-def class_names(dataset: str) -> tuple[str, ...]:
-    """Classes of a data set, any of which can be the minority class."""
-    from rumi_tf.data import celeba, loaders
-
-    if dataset == "celeba":
-        return celeba.class_names("Male")
-    return loaders.CLASS_NAMES.get(dataset, loaders.CLASS_NAMES["mnist"])
 
 
 def unbalanced_cells(

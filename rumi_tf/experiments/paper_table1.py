@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rumi_tf.data.loaders import class_names
 from rumi_tf.evaluation.results import frechet_name
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv
@@ -62,7 +63,7 @@ def _difference(
     dataset = members[0].cell.place["data set"]
     if not members[0].rows[0].embedding.startswith("inception-"):
         return "other embedding"
-    if classes != set(paper_grid.class_names(dataset)):
+    if classes != set(class_names(dataset)):
         return "not all classes"
     if not all(_is_published(outcome, dataset) for outcome in members):
         return "other settings"

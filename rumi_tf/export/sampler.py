@@ -9,15 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from rumi_tf.data.class_names import class_index
+from rumi_tf.export import latents
+from rumi_tf.export.latents import CHUNK, Latents
 from rumi_tf.export.safety import check_saved_model, read_metadata
 from rumi_tf.utils import replicas
 from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
-
-# Images are generated in chunks of this size and truncated, so image k of a seed does not depend on
-# the number of images.
-CHUNK = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +62,12 @@ class Sampler:
         return class_index("label", name, self.class_names)
 
     def batches(
-        self, num: int, seed: int, label: int | Sequence[int] | None = None
+        self, request: Latents, label: int | Sequence[int] | None = None
     ) -> Iterator[np.ndarray]:
-        """Yields `num` images in order, at most `CHUNK` at a time, as float32 in [-1, 1].
+        """Yields the requested images in order, at most `CHUNK` at a time, float32 in [-1, 1].
 
         Args:
-            num: number of images.
-            seed: seed of the noise.
+            request: number of images, and their noise.
             label: class of all images, or classes to cycle through; `None` cycles through all
                 classes that the generator was trained on. The noise does not depend on it.
 
@@ -78,27 +75,98 @@ class Sampler:
             InvalidInput: a label for an unconditional generator, or a label that is out of range.
         """
         labels = self._labels(label) if self.conditional or label is not None else None
-        shape = (CHUNK, self.latent_dim)
         yield from _chunks(
-            self.generate, lambda chunk: normal(shape, seed, "sample", chunk), num, labels
+            self.generate, lambda k: request.chunk(self.latent_dim, k), request.num, labels
         )
 
     def sample(
-        self, num: int, seed: int = 0, label: str | int | Sequence[int] | None = None
+        self,
+        num: int,
+        *,
+        label: str | int | Sequence[int] | None = None,
+        seed: int = 0,
+        truncation: float | None = None,
+        dtype: str = "float32",
     ) -> np.ndarray:
-        """(num, H, W, C) float32 in [-1, 1]; the same for the same seed and label.
+        """Generates images; the same for the same arguments.
 
-        `label` is as for `batches`, or the name of a class.
+        Args:
+            num: number of images. The first images do not depend on it.
+            label: name or number of the class of all images, or numbers to cycle through; `None`
+                cycles through all classes that a conditional generator was trained on.
+            seed: seed of the noise, at least 0.
+            truncation: limit of the noise, above 0 (`latents.truncated`); lower values give more
+                typical and less varied images. `None`: no limit, as in training.
+            dtype: "float32" for images in [-1, 1], "uint8" for images in [0, 255].
+
+        Returns:
+            (num, H, W, C) images; C is 1 for grey and 3 for RGB.
 
         Raises:
-            ValueError: `num` is not positive.
-            InvalidInput: the label does not suit the generator.
+            ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
         """
-        if num < 1:
-            raise ValueError(f"num is {num}; it must be positive")
+        _check(num=num, seed=seed, truncation=truncation)
+        return self.images(latents.of_seed(num, seed, truncation), label, dtype)
+
+    def sample_seeds(
+        self,
+        seeds: Sequence[int],
+        *,
+        label: str | int | Sequence[int] | None = None,
+        truncation: float | None = None,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """One image per seed: the first image of `sample` for it. Otherwise as `sample`."""
+        _check(num=len(seeds), seed=min(seeds, default=0), truncation=truncation)
+        return self.images(latents.of_seeds(seeds, truncation), label, dtype)
+
+    def interpolate(
+        self,
+        start: int,
+        end: int,
+        num: int = 16,
+        *,
+        label: str | int | None = None,
+        truncation: float | None = None,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """Images on the way between two seeds (`latents.between`).
+
+        Args:
+            start, end: seeds; the first and last image are those of `sample_seeds`.
+            num: number of images, at least 2.
+            label: name or number of the class; a conditional generator requires it.
+            truncation, dtype: as for `sample`.
+
+        Returns:
+            (num, H, W, C) images.
+
+        Raises:
+            ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
+        """
+        _check(num=num - 1, seed=min(start, end), truncation=truncation)
+        if self.conditional and label is None:
+            names = ", ".join(map(self.class_name, self._labels(None)))
+            raise InvalidInput("label", f"name the class to interpolate in: {names}")
+        return self.images(latents.between(start, end, num, truncation), label, dtype)
+
+    def images(
+        self,
+        request: Latents,
+        label: str | int | Sequence[int] | None = None,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """(num, H, W, C) requested images; see `batches` and `sample`.
+
+        Raises:
+            ValueError: another `dtype`, or (`InvalidInput`) a label that does not suit the model.
+        """
+        if dtype not in ("float32", "uint8"):
+            raise ValueError(f"dtype is {dtype!r}; use 'float32' or 'uint8'")
         if isinstance(label, str):
             label = self.label(label)
-        return np.concatenate(list(self.batches(num, seed, label)))
+        batches = self.batches(request, label)
+        return np.concatenate([to_bytes(b) if dtype == "uint8" else b for b in batches])
 
     def labels(self, num: int, label: int | Sequence[int] | None = None) -> np.ndarray | None:
         """(num,) classes of the images of `sample`; `None` for an unconditional generator."""
@@ -194,6 +262,15 @@ def evaluation_outputs(
             yield {name: rows[: len(images)].numpy() for name, rows in outputs.items()}
 
     return stream
+
+
+def _check(num: int, seed: int, truncation: float | None) -> None:
+    if num < 1:
+        raise ValueError("num is too small: ask for at least 1 image, or 2 to interpolate")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed is {seed}; it must be in 0 to {2**31 - 1}")
+    if truncation is not None and not truncation > 0:
+        raise ValueError(f"truncation is {truncation}; it must be positive")
 
 
 def _evaluation_noise(

@@ -35,9 +35,11 @@ def tile(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.nda
     return grid
 
 
-def save_grid(path: str | os.PathLike, images: np.ndarray, title: str) -> None:
-    """Writes a titled grid of images, (N, H, W, C) in [-1, 1], as a PNG file."""
-    save_panels(path, {title: images})
+def save_grid(
+    path: str | os.PathLike, images: np.ndarray, title: str, columns: int | None = None
+) -> None:
+    """Writes a titled grid of images, (N, H, W, C) in [-1, 1], as a PNG file; see `tile`."""
+    _save_rows(path, {"": {title: images}}, DPI, columns)
 
 
 def save_panels(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
@@ -137,7 +139,7 @@ def _enlarged(row: Collection[np.ndarray | None], across: int | None) -> list[np
     """Grids of a row, (height, width, 3), with pixels repeated.
 
     Smaller images are enlarged to the size of the largest ones, and all grids so that the highest
-    has about 420 pixels.
+    has about 420 pixels, unless the widest would exceed 1,600.
     """
     largest = max(len(images[0]) for images in row if images is not None)
 
@@ -145,5 +147,7 @@ def _enlarged(row: Collection[np.ndarray | None], across: int | None) -> list[np
         return grid.repeat(times, axis=0).repeat(times, axis=1)
 
     grids = [None if i is None else repeat(tile(i, across), largest // len(i[0])) for i in row]
-    zoom = max(1, round(420 / max(len(grid) for grid in grids if grid is not None)))
+    sizes = np.array([grid.shape[:2] for grid in grids if grid is not None])
+    height, width = sizes.max(axis=0).tolist()
+    zoom = max(1, min(round(420 / height), 1600 // width))
     return [None if grid is None else repeat(grid, zoom) for grid in grids]

@@ -8,8 +8,9 @@ from typing import Any
 
 from rumi_tf.config.run import AUGMENTATIONS, FILLED_AUGMENTATIONS, RunConfig
 from rumi_tf.data.celeba import celeba_digest
+from rumi_tf.data.class_names import class_index
 from rumi_tf.data.folder import folder_digest
-from rumi_tf.data.loaders import IMAGE_SIZES
+from rumi_tf.data.loaders import IMAGE_SIZES, class_names
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
 from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
@@ -38,6 +39,7 @@ def resolve(config: RunConfig) -> RunConfig:
         values["d_schedule"] = "joint"
     if config.network == "auto":
         values["network"] = network_for(config.dataset, values["image_size"])
+    values |= _named_classes(config, values["data_dir"])
     if config.dataset in DIGESTS:
         values["data_digest"] = DIGESTS[config.dataset](values["data_dir"])
     if config.dataset == "celeba":
@@ -71,6 +73,28 @@ def resolve(config: RunConfig) -> RunConfig:
             "network reads features that are normalised over generated images only",
         )
     return config
+
+
+def _named_classes(config: RunConfig, data_dir: str) -> dict[str, Any]:
+    """Class fields with the names of the data set: `Cat` and `0` become `cat`, the same run.
+
+    Unknown classes stay, and are reported when the data set has been loaded.
+    """
+    names = class_names(config.dataset, data_dir, config.attribute or "Male")
+
+    def name_of(word: str) -> str:
+        try:
+            return names[class_index("minority_class", word, names)]
+        except InvalidInput:
+            return word
+
+    named: dict[str, Any] = {
+        side: tuple(map(name_of, getattr(config, side)))
+        for side in ("positive_classes", "negative_classes")
+    }
+    if config.minority_class is not None:
+        named["minority_class"] = name_of(config.minority_class)
+    return named
 
 
 def make_objective(config: RunConfig) -> Objective:

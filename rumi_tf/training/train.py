@@ -13,6 +13,7 @@ from rumi_tf.data.splits import Split
 from rumi_tf.evaluation.evaluator import Evaluator
 from rumi_tf.export.write import export_keras, export_saved_model
 from rumi_tf.metrics.diversity import diversity
+from rumi_tf.runs.cards import write_cards
 from rumi_tf.runs.directories import (
     check_writable,
     read_summary,
@@ -20,7 +21,12 @@ from rumi_tf.runs.directories import (
     working_directory,
 )
 from rumi_tf.runs.log import best_iteration, best_weights_path, saved_best_iterations
-from rumi_tf.runs.outputs import check_finished, check_metrics_file, last_rows, sampler_of
+from rumi_tf.runs.outputs import (
+    check_finished,
+    check_metrics_file,
+    last_rows,
+    sampler_of,
+)
 from rumi_tf.runs.resolve import check_batch_divides, resolve
 from rumi_tf.training.build import (
     make_batches,
@@ -164,6 +170,7 @@ def _reused_or_trained(config: RunConfig, strategy: tf.distribute.Strategy) -> R
         # Only by the chief: the other workers may see other files.
         if evaluator is not None and place == directory and not last_rows(config):
             measure_once(config, evaluator, sampler_of(config).generate)
+            write_cards(config, done)
             notes = ("the finished run was evaluated with these settings now",)
         return Run(directory, done, reused=True, notes=notes)
 
@@ -200,7 +207,8 @@ def _train(work: _Work) -> Run:
         "negatives": len(work.split.indices["negative"]),
         "best_iteration": best,
     }
-    write_json(directory / "summary.json", summary)
+    write_cards(config, summary)
+    write_json(directory / "summary.json", summary)  # last, since it marks the run as finished
     return Run(directory, summary, reused=False, notes=tuple(notes))
 
 

@@ -18,7 +18,7 @@ from reproduce._benchmarks import (
     timing,
     training,
 )
-from rumi_tf.data.loaders import load_images
+from rumi_tf.data.loaders import class_names, load_images
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv
 
@@ -86,7 +86,7 @@ def test_an_idle_worker_takes_the_next_cell(workers, seconds):
 
 @pytest.mark.parametrize(("dataset", "shape"), [("cifar10", (32, 32, 3)), ("celeba", (64, 64, 3))])
 def test_costs_are_measured_on_cells_of_the_table_with_images_of_its_shape(dataset, shape):
-    names = paper_grid.class_names(dataset)
+    names = class_names(dataset)
     (cell,) = paper_grid.unbalanced_cells(
         "classes", dataset, names[0], ["acgan"], [0], {"width": 0.05}
     )

@@ -136,7 +136,7 @@ def test_panels_show_generated_images_and_conditional_models_get_the_positive_cl
         def __init__(self, directory):
             self.directory, self.conditional = directory, "acgan" in str(directory)
 
-        def sample(self, num, seed, label):
+        def sample(self, num, *, label, seed):
             calls.append((self.directory.parent.name.split("-")[2], seed, label))
             return np.zeros((num, 4, 4, 1), np.float32)
 

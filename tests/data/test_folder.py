@@ -71,6 +71,22 @@ def test_the_digest_depends_on_names_and_contents_and_not_on_the_place(tree, tmp
     assert folder_digest(str(copy / "absent")) == folder_digest("") == ""
 
 
+def test_a_run_does_not_depend_on_how_its_classes_are_named(tree):
+    base = RunConfig(dataset="folder", data_dir=str(tree))
+    names = {
+        resolve(dataclasses.replace(base, minority_class=word)).name()
+        for word in ("dogs", "Dogs", "1")
+    }
+    assert len(names) == 1
+    sides = dataclasses.replace(base, positive_classes=("1",), negative_classes=("CATS",))
+    assert resolve(sides).positive_classes == ("dogs",)
+    assert resolve(sides).negative_classes == ("cats",)
+    cifar = RunConfig(dataset="cifar10", minority_class="7")
+    assert resolve(cifar).minority_class == "horse"
+    # Reported with the classes when the images have been loaded.
+    assert resolve(dataclasses.replace(base, minority_class="owls")).minority_class == "owls"
+
+
 def test_fingerprint_depends_on_the_content(tree):
     before = load(tree).fingerprint
     assert load(tree).fingerprint == before

@@ -8,17 +8,29 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageSequence
+from scipy import stats
 
+import rumi_tf
+from reproduce import sample
+from rumi_tf.export import latents
 from rumi_tf.export.sampler import (
     evaluation_batches,
     evaluation_outputs,
     load_sampler,
     to_bytes,
 )
-from rumi_tf.export.write import export_keras, export_saved_model, write_images
+from rumi_tf.export.write import (
+    export_keras,
+    export_saved_model,
+    write_gif,
+    write_images,
+    write_npz,
+)
 from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
+from rumi_tf.networks.points import POINT_NETWORKS
+from rumi_tf.networks.registry import conditional_pair
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
 from tests.conftest import ROOT, command
@@ -77,17 +89,52 @@ def test_conditional_model_generates_the_requested_class(conditional):
     noise = normal((100, 9), 4, "sample", 0)
     for label in (0, 2):
         expected = generator((noise, tf.fill([100], label)), training=False)
-        images = sampler.sample(100, 4, label)
+        images = sampler.sample(100, seed=4, label=label)
         np.testing.assert_allclose(images, expected, atol=1e-6)
-    np.testing.assert_array_equal(sampler.sample(7, 4, 2), images[:7])
+    np.testing.assert_array_equal(sampler.sample(7, seed=4, label=2), images[:7])
     with pytest.raises(InvalidInput, match=r"--label.*cat, Owl"):
-        sampler.sample(2, 4, 1)
-    by_class = [sampler.sample(150, 4, label) for label in (0, 2)]
-    alternating = sampler.sample(150, 4)  # the trained classes in turn
+        sampler.sample(2, seed=4, label=1)
+    by_class = [sampler.sample(150, seed=4, label=label) for label in (0, 2)]
+    alternating = sampler.sample(150, seed=4)  # the trained classes in turn
     np.testing.assert_allclose(alternating[::2], by_class[0][::2], atol=1e-6)
     np.testing.assert_allclose(alternating[1::2], by_class[1][1::2], atol=1e-6)
-    np.testing.assert_allclose(alternating, sampler.sample(150, 4, (0, 2)), atol=1e-6)
+    np.testing.assert_allclose(alternating, sampler.sample(150, seed=4, label=(0, 2)), atol=1e-6)
     assert np.abs(by_class[0] - by_class[1]).max() > 1e-4
+
+
+def test_a_saved_model_takes_positional_and_keyword_arguments(conditional, exported):
+    noise, label = normal((2, 9), 0, "any", 0), tf.constant([0, 2])
+    model = tf.saved_model.load(str(exported[1] / "saved_model"))
+    expected = exported[0](noise, training=False)
+    served = model.signatures["serving_default"](noise=noise).values()
+    for images in (model.serve(noise), model.serve(noise=noise), *served):
+        np.testing.assert_allclose(images, expected, atol=1e-6)
+    model = tf.saved_model.load(str(conditional[1] / "saved_model"))
+    expected = conditional[0]((noise, label), training=False)
+    served = model.signatures["serving_default"](noise=noise, label=label).values()
+    for images in (
+        model.serve(noise, label), model.serve(noise, label=label),
+        model.serve(label=label, noise=noise), *served,
+    ):  # fmt: skip
+        np.testing.assert_allclose(images, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", ["import rumi_tf, keras", "import keras, rumi_tf"])
+def test_keras_loads_the_files_after_import_rumi_tf(first, conditional, exported):
+    code = first + "\nfor path in ARGS: print(keras.models.load_model(path).name)"
+    paths = [str(saved[1] / "g.keras") for saved in (exported, conditional)]
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("ARGS", repr(paths))],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["generator", "generator"], done.stderr
+
+
+def test_every_exported_generator_class_is_registered_at_import():
+    """By the names that .keras files contain."""
+    exported = {conditional_pair(n)[0] for n in ("mnist", "uac_resnet", *POINT_NETWORKS)}
+    expected = {keras.saving.get_registered_name(each) for each in (Generator, *exported)}
+    assert {f"rumi_tf>{name}" for name in rumi_tf._GENERATORS} == expected
 
 
 def test_signature_of_a_conditional_model(conditional):
@@ -105,9 +152,9 @@ def test_labels_by_name_and_index(conditional, exported):
         with pytest.raises(InvalidInput, match=r"--label.*cat, dog, Owl"):
             sampler.label(bad)
     with pytest.raises(InvalidInput, match=r"--label.*0 to 2"):
-        sampler.sample(1, 0, 3)
+        sampler.sample(1, seed=0, label=3)
     unconditional = load_sampler(exported[1] / "saved_model")
-    for call in (lambda: unconditional.label("1"), lambda: unconditional.sample(1, 0, 1)):
+    for call in (lambda: unconditional.label("1"), lambda: unconditional.sample(1, seed=0, label=1)):
         with pytest.raises(InvalidInput, match="--label"):
             call()
 
@@ -118,7 +165,7 @@ def test_label_flag(conditional, exported, tmp_path, quick_command):
     out = tmp_path / "s.npz"
     done = quick_command("reproduce.sample", model, "--num=3", "--label=Owl", f"--npz={out}")
     assert done.returncode == 0, done.stderr
-    expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, 0, 2))
+    expected = to_bytes(load_sampler(conditional[1] / "saved_model").sample(3, seed=0, label=2))
     np.testing.assert_array_equal(np.load(out)["images"], expected)
     assert np.load(out)["labels"].tolist() == [2, 2, 2]
     out.unlink()
@@ -131,9 +178,12 @@ def test_label_flag(conditional, exported, tmp_path, quick_command):
 
 def test_a_label_can_be_a_name(conditional):
     sampler = load_sampler(conditional[1] / "saved_model")
-    np.testing.assert_array_equal(sampler.sample(3, label="Owl"), sampler.sample(3, 0, 2))
+    np.testing.assert_array_equal(sampler.sample(3, label="Owl"), sampler.sample(3, seed=0, label=2))
     with pytest.raises(ValueError, match="num"):
         sampler.sample(0)
+    for bad in ({"seed": -1}, {"truncation": 0.0}, {"dtype": "int8"}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            sampler.sample(1, **bad)
     with pytest.raises(InvalidInput, match="--label"):
         sampler.sample(1, label="bird")
 
@@ -141,16 +191,17 @@ def test_a_label_can_be_a_name(conditional):
 def test_images_are_the_samples_in_a_folder_per_class(conditional, exported, tmp_path):
     for saved, folders in ((conditional, ["Owl", "cat"]), (exported, [])):
         sampler, out = load_sampler(saved[1] / "saved_model"), tmp_path / f"out{len(folders)}"
-        write_images(sampler, out, 103, seed=4)
+        write_images(sampler, out, latents.of_seed(103, 4))
         assert sorted(path.name for path in out.iterdir() if path.is_dir()) == folders
         files = sorted(out.rglob("*.png"), key=lambda path: path.name)
         assert [path.name for path in files] == [f"seed4_{k:07d}.png" for k in range(103)]
         pixels = np.stack([np.asarray(Image.open(path)) for path in files])
-        np.testing.assert_array_equal(pixels, to_bytes(sampler.sample(103, 4))[..., 0])
+        np.testing.assert_array_equal(pixels, to_bytes(sampler.sample(103, seed=4))[..., 0])
         if folders:
             names = [sampler.class_names[k] for k in sampler.labels(103)]
             assert [path.parent.name for path in files] == names
-            write_images(dataclasses.replace(sampler, metadata={}), tmp_path / "numbers", 1, 0, [1])
+            unnamed = dataclasses.replace(sampler, metadata={})
+            write_images(unnamed, tmp_path / "numbers", latents.of_seed(1, 0), [1])
             assert [path.name for path in (tmp_path / "numbers").iterdir()] == ["1"]
 
 
@@ -162,6 +213,145 @@ def test_images_need_a_new_directory(exported, tmp_path, quick_command):
     again = quick_command("reproduce.sample", model, "--num=2", flag)
     assert again.returncode == 2 and len(again.stderr.splitlines()) == 1
     assert "--images" in again.stderr
+
+
+def test_npz_equals_the_samples(conditional, exported, tmp_path):
+    for saved, names in ((conditional, ["images", "labels"]), (exported, ["images"])):
+        sampler = load_sampler(saved[1] / "saved_model")
+        write_npz(sampler, tmp_path / "s.npz", latents.of_seed(203, 4))
+        with np.load(tmp_path / "s.npz", allow_pickle=False) as file:
+            assert file.files == names
+            np.testing.assert_array_equal(
+                file["images"], sampler.sample(203, seed=4, dtype="uint8")
+            )
+            if "labels" in names:
+                np.testing.assert_array_equal(file["labels"], sampler.labels(203))
+
+
+def test_the_image_of_a_seed_is_its_first_sample(exported):
+    sampler = load_sampler(exported[1] / "saved_model")
+    seeds = [7, *range(200, 320), 3]
+    images = sampler.sample_seeds(seeds)
+    assert images.shape == (122, 28, 28, 1)
+    for k in (0, 1, 99, 100, 121):
+        np.testing.assert_allclose(images[k], sampler.sample(1, seed=seeds[k])[0], atol=1e-6)
+    with pytest.raises(ValueError, match="num"):
+        sampler.sample_seeds([])
+
+
+def test_interpolation_ends_at_the_images_of_both_seeds(conditional, exported):
+    sampler = load_sampler(exported[1] / "saved_model")
+    images = sampler.interpolate(3, 8, 130)
+    np.testing.assert_allclose(images[[0, -1]], sampler.sample_seeds([3, 8]), atol=1e-5)
+    np.testing.assert_allclose(images[::-1], sampler.interpolate(8, 3, 130), atol=1e-5)
+    np.testing.assert_allclose(
+        sampler.interpolate(3, 3, 2), sampler.sample_seeds([3, 3]), atol=1e-5
+    )
+    with pytest.raises(ValueError, match="num"):
+        sampler.interpolate(3, 8, 1)
+    by_class = load_sampler(conditional[1] / "saved_model")
+    with pytest.raises(InvalidInput, match=r"--label.*cat, Owl"):
+        by_class.interpolate(3, 8)
+    ends = by_class.interpolate(3, 8, 2, label="Owl")
+    np.testing.assert_allclose(ends, by_class.sample_seeds([3, 8], label=2), atol=1e-5)
+
+
+def test_interpolated_noise_turns_at_constant_speed_on_the_great_circle():
+    request = latents.between(1, 2, 101)
+    rows = np.concatenate([request.chunk(40, k) for k in (0, 1)])[:101].astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1)
+    np.testing.assert_allclose(norms, np.linspace(norms[0], norms[-1], 101), rtol=1e-5)
+    directions = rows / norms[:, None]
+    cosines = (directions[1:] * directions[:-1]).sum(axis=1)
+    angle = np.arccos(directions[0] @ directions[-1])
+    np.testing.assert_allclose(np.arccos(cosines), angle / 100, rtol=1e-3)
+    assert np.linalg.matrix_rank(rows, tol=1e-3) == 2
+
+
+def test_truncated_noise_has_the_truncated_normal_distribution():
+    noise = normal((20_000,), 0, "sample", 0)
+    for limit in (0.5, 1.0, 3.0):
+        values = latents.truncated(noise, limit).numpy()
+        # Equal probability of exceedance: the definition of the monotone map.
+        np.testing.assert_allclose(
+            stats.truncnorm(-limit, limit).cdf(values), stats.norm.cdf(noise), atol=1e-5
+        )
+    np.testing.assert_allclose(latents.truncated(noise, 9.0), noise, atol=1e-4)
+    assert latents.truncated(noise, None) is noise
+
+
+def test_truncation_limits_the_noise_of_every_request(exported):
+    sampler, requested = load_sampler(exported[1] / "saved_model"), []
+
+    def generate(noise):
+        requested.append(noise.numpy())
+        return sampler.generate(noise)
+
+    recording = dataclasses.replace(sampler, generate=generate)
+    recording.sample(150, truncation=0.3)
+    recording.sample_seeds(range(5), truncation=0.3)
+    assert len(requested) == 3
+    for noise in requested:
+        assert 0.29 < np.abs(noise).max() <= 0.3
+    requested.clear()
+    recording.interpolate(1, 2, 3, truncation=0.3)
+    first, last = requested[0][0], requested[0][2]
+    assert max(np.abs(first).max(), np.abs(last).max()) <= 0.3 + 1e-6
+
+
+def test_animation_plays_the_images_forwards_and_backwards(tmp_path):
+    images = np.linspace(0, 255, 5 * 28 * 28).astype(np.uint8).reshape(5, 28, 28, 1)
+    write_gif(tmp_path / "a.gif", images)
+    frames = [
+        np.asarray(f.convert("L")) for f in ImageSequence.Iterator(Image.open(tmp_path / "a.gif"))
+    ]
+    assert len(frames) == 8 and frames[0].shape == (140, 140)
+    for frame, image in zip(frames, images[[0, 1, 2, 3, 4, 3, 2, 1], ..., 0], strict=True):
+        np.testing.assert_allclose(frame[::5, ::5], image, atol=1)
+
+
+@pytest.mark.parametrize(
+    "text, seeds",
+    [("0-3", [0, 1, 2, 3]), ("5", [5]), ("3, 8,10-11", [3, 8, 10, 11]), ("4-4", [4])],
+)
+def test_seeds_are_numbers_and_ranges(text, seeds):
+    assert sample.parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "3-1", "1,1", "0-3,2", "-1", "1-", "0-9999999", "2147483648", "1;2", "1,"]
+)
+def test_bad_seeds_are_refused(text):
+    with pytest.raises(InvalidInput, match="--seeds"):
+        sample.parse_seeds(text)
+
+
+@pytest.mark.slow
+def test_flags_of_seeds_and_interpolation(exported, conditional, tmp_path, quick_command):
+    model = f"--saved_model={exported[1] / 'saved_model'}"
+    npz, gif = tmp_path / "s.npz", tmp_path / "w.gif"
+    sampler = load_sampler(exported[1] / "saved_model")
+    done = quick_command(
+        "reproduce.sample", model, "--interpolate=3,8", "--num=4", "--truncation=2",
+        f"--npz={npz}", f"--gif={gif}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = sampler.interpolate(3, 8, 4, truncation=2, dtype="uint8")
+    np.testing.assert_array_equal(np.load(npz)["images"], expected)
+    assert Image.open(gif).n_frames == 6
+    done = quick_command("reproduce.sample", model, "--seeds=4-6", f"--images={tmp_path / 'i'}")
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "i").iterdir()) == [f"seed{k}.png" for k in (4, 5, 6)]
+    of_classes = f"--saved_model={conditional[1] / 'saved_model'}"
+    for flag, *others in (
+        ("num", "--seeds=1,2", "--num=2"), ("seed", "--interpolate=1,2", "--seed=1"),
+        ("gif", f"--gif={gif}"), ("interpolate", "--interpolate=1"),
+        ("truncation", "--truncation=0"),
+        ("num", "--interpolate=1,2", "--num=1"), ("label", "--interpolate=1,2", of_classes),
+    ):  # fmt: skip
+        done = quick_command("reproduce.sample", model, f"--npz={tmp_path / 'x.npz'}", *others)
+        assert done.returncode == 2 and not (tmp_path / "x.npz").exists()
+        assert len(done.stderr.splitlines()) == 1 and f"--{flag}" in done.stderr
 
 
 def test_to_bytes_covers_the_range():
@@ -182,7 +372,7 @@ def test_command_is_deterministic(exported, tmp_path):
     np.testing.assert_array_equal(first, second)
     assert first.shape == (10, 28, 28, 1) and first.dtype == np.uint8
     np.testing.assert_array_equal(
-        first, to_bytes(load_sampler(exported[1] / "saved_model").sample(10, 3))
+        first, to_bytes(load_sampler(exported[1] / "saved_model").sample(10, seed=3))
     )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert Image.open(tmp_path / "a.png").size[0] > 200
@@ -217,7 +407,7 @@ def test_evaluation_outputs_equal_the_embedding_of_evaluation_batches(labels):
 def test_sampling_does_not_import_the_training_code(exported):
     code = (
         "import sys; from rumi_tf.export.sampler import load_sampler; "
-        f"load_sampler({str(exported[1] / 'saved_model')!r}).sample(2, 0); "
+        f"load_sampler({str(exported[1] / 'saved_model')!r}).sample(2, seed=0); "
         "import reproduce.sample; "
         "print(*(m for m in sys.modules if m.startswith('rumi_tf.')))"
     )

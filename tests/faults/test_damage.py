@@ -137,13 +137,13 @@ def test_damaged_environments_count_as_missing(run):
 
 def test_damaged_saved_model_gives_the_same_images_or_is_named(run):
     config, result, _ = run
-    expected = load_sampler(result.saved_model).sample(3, 0)
+    expected = load_sampler(result.saved_model).sample(3, seed=0)
     files = sorted(path for path in result.saved_model.rglob("*") if path.is_file())
     assert {"saved_model.pb", "variables.index", "rumi_tf.json"} <= {p.name for p in files}
     for path in files:
         for damage in damages(path, 15):
             try:
-                images = load_sampler(result.saved_model).sample(3, 0)
+                images = load_sampler(result.saved_model).sample(3, seed=0)
                 np.testing.assert_array_equal(images, expected)
                 assert "flipped" in damage and path.name == "rumi_tf.json", damage
             except InvalidInput as error:
@@ -151,7 +151,7 @@ def test_damaged_saved_model_gives_the_same_images_or_is_named(run):
             if "cut" in damage:
                 with pytest.raises(RunDamaged, match=r"delete .*summary\.json"):
                     outputs.sampler_of(config)
-    np.testing.assert_array_equal(load_sampler(result.saved_model).sample(3, 0), expected)
+    np.testing.assert_array_equal(load_sampler(result.saved_model).sample(3, seed=0), expected)
 
 
 def test_damaged_sample_grid_is_named(run, tmp_path):

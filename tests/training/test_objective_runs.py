@@ -100,4 +100,4 @@ def test_uac_networks_with_the_authors_protocol(tmp_path, eager):
         "--objective=uacgan", *TINY, f"--runs_dir={tmp_path}",
     )  # fmt: skip
     run = train.train(config)
-    assert load_sampler(run.saved_model).sample(2, 0, label=3).shape == (2, 32, 32, 1)
+    assert load_sampler(run.saved_model).sample(2, seed=0, label=3).shape == (2, 32, 32, 1)
