@@ -116,7 +116,7 @@ def reference_features(
     indices: np.ndarray,
     protocol: Protocol,
     *,
-    cache_dir: Path,
+    cache_dir: Path | None,
     refresh: bool = False,
 ) -> Features:
     """Features of the real images of a protocol, from the cache if possible.
@@ -126,10 +126,17 @@ def reference_features(
         images: the data set.
         indices: (n,) indices of the images, from `Protocol.reference_indices`.
         protocol: the protocol.
-        cache_dir: the cache. Entries are identified by the content of the images, the weights of
-            the network and the protocol.
+        cache_dir: the cache; `None` keeps nothing. Entries are identified by the content of the
+            images, the weights of the network and the protocol.
         refresh: ignores the cached features and overwrites them.
     """
+
+    def compute() -> Features:
+        batches = image_batches(images, indices)
+        return extract(embedding, batches, len(indices), "features of the real images")
+
+    if cache_dir is None:
+        return compute()
     names = [embedding.identity, embedding.class_identity, images.fingerprint, MAX_STORED]
     text = json.dumps([*names, protocol.name, protocol.seed])
     key = hashlib.sha256(text.encode() + indices.tobytes()).hexdigest()
@@ -138,8 +145,7 @@ def reference_features(
         features = None if refresh else _read(path, key)
         if features is None:
             remove_temporaries(path.parent, path.name)
-            batches = image_batches(images, indices)
-            features = extract(embedding, batches, len(indices), "features of the real images")
+            features = compute()
             _write(path, key, features)
     return features
 

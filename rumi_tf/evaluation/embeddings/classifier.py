@@ -64,7 +64,7 @@ def load_classifier(
     test: LabelledImages | None,
     *,
     dataset: str,
-    cache_dir: str | Path,
+    cache_dir: str | Path | None,
     seed: int = 0,
     refresh: bool = False,
 ) -> tuple[Embedding, Accuracy]:
@@ -76,30 +76,27 @@ def load_classifier(
         train: labelled images to train on.
         test: images to measure the accuracy on; `None` holds out a fifth of `train`.
         dataset: name of the data set, which determines the number of epochs.
-        cache_dir: cache of trained classifiers, by the content of `train` and `test`.
+        cache_dir: cache of trained classifiers, by the content of `train` and `test`; `None`
+            keeps nothing.
         seed: seed of initial weights, dropout and order.
         refresh: trains again even if there is a cached classifier.
 
     Raises:
         OSError: the disk is full.
     """
-    tested = test.fingerprint if test else "held out"
-    text = json.dumps([VERSION, train.fingerprint, tested, train.image_shape, dataset, seed])
-    key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
     network = classifier_network(train, seed)
-    with locks.held(path.with_suffix(".lock")):  # a second process waits and reuses
-        accuracy = None if refresh else _from_cache(network, path)
-        if accuracy is None:
-            for file in (path, path.with_suffix(".json")):
-                remove_temporaries(path.parent, file.name)
-            accuracy = _train(network, train, test, dataset, seed)
-            size = 2 * sum(weight.nbytes for weight in network.get_weights()) + 100_000
-            if shutil.disk_usage(path.parent).free < size:  # HDF5 would crash the process
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-            with atomic_path(path) as temporary:
-                network.save_weights(temporary)
-            write_json(path.with_suffix(".json"), _record(path, accuracy))
+    if cache_dir is None:
+        accuracy = _train(network, train, test, dataset, seed)
+    else:
+        tested = test.fingerprint if test else "held out"
+        text = json.dumps([VERSION, train.fingerprint, tested, train.image_shape, dataset, seed])
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
+        with locks.held(path.with_suffix(".lock")):  # a second process waits and reuses
+            known = None if refresh else _from_cache(network, path)
+            accuracy = known or _train(network, train, test, dataset, seed)
+            if known is None:
+                _save(network, path, accuracy)
 
     @tf.function(reduce_retracing=True)
     def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -117,6 +114,17 @@ def load_classifier(
         class_identity=identity,
         notes=_notes(accuracy, train.class_names),
     ), accuracy
+
+
+def _save(network: keras.Model, path: Path, accuracy: Accuracy) -> None:
+    for file in (path, path.with_suffix(".json")):
+        remove_temporaries(path.parent, file.name)
+    size = 2 * sum(weight.nbytes for weight in network.get_weights()) + 100_000
+    if shutil.disk_usage(path.parent).free < size:  # HDF5 would crash the process
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with atomic_path(path) as temporary:
+        network.save_weights(temporary)
+    write_json(path.with_suffix(".json"), _record(path, accuracy))
 
 
 def _notes(accuracy: Accuracy, class_names: Sequence[str]) -> tuple[str, ...]:

@@ -12,12 +12,16 @@ from rumi_tf.evaluation.embeddings.inception import load_inception
 from rumi_tf.utils.errors import InvalidInput, NoSuchPart
 
 
-def cache_directory(config: RunConfig) -> Path:
+def cache_directory(config: RunConfig) -> Path | None:
     """Directory of cached classifiers and features of real images; created if missing.
+
+    `None` if the configuration has no cache.
 
     Raises:
         InvalidInput: the directory is not writable.
     """
+    if not config.cache_dir:
+        return None
     path = Path(os.path.expanduser(config.cache_dir))
     try:
         path.mkdir(parents=True, exist_ok=True)
