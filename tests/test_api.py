@@ -33,6 +33,11 @@ def test_it_offers_what_it_lists():
         rumi_tf.no_such_name  # noqa: B018
 
 
+def test_bad_settings_are_value_errors():
+    with pytest.raises(ValueError, match=r"^--width: is -1\.0, must be greater than 0$"):
+        rumi_tf.RunConfig(width=-1)
+
+
 def test_train_and_load(tmp_path):
     config = rumi_tf.RunConfig(
         minority_class="5", width=0.05, batch_size=8, iterations=2, runs_dir=str(tmp_path)

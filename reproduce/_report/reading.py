@@ -169,7 +169,7 @@ def read_run(directory: Path, grid_width: int = GRID_WIDTH) -> Run:
         path = directory / name
         try:
             return read(_regular(path)) if path.exists() else default
-        except (OSError, ValueError, ArithmeticError, csv.Error, InvalidInput) as error:
+        except (OSError, ValueError, ArithmeticError, csv.Error) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             problems.append(f"{name}: {' '.join((reason or 'cannot be read').split())[:200]}")
             return default
@@ -209,7 +209,7 @@ def _is_mixture(path: Path) -> bool:
     try:
         text = _regular(path).read_text(encoding="utf-8")
         return bool(parse_json(text)) and bool(MixtureConfig.from_json(text))
-    except (OSError, ValueError, InvalidInput):
+    except (OSError, ValueError):
         return False
 
 

@@ -24,7 +24,7 @@ from rumi_tf.runs.directories import check_writable, locked, read_summary
 from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils import rng
 from rumi_tf.utils.environment import record_environment
-from rumi_tf.utils.errors import InvalidInput, RunDamaged
+from rumi_tf.utils.errors import RunDamaged
 from rumi_tf.utils.io import (
     atomic_path,
     read_npz,
@@ -290,7 +290,7 @@ def _check_or_write_config(config: MixtureConfig) -> None:
     except FileNotFoundError:
         write_text(path, config.to_json())
         return
-    except (ValueError, InvalidInput) as error:
+    except ValueError as error:
         raise RunDamaged(f"{path} is damaged: {error}") from error
     if saved.identity() != config.identity():
         raise RunDamaged(f"{path} describes other runs")

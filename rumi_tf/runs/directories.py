@@ -116,7 +116,7 @@ def check_identity(config: RunConfig, directory: Path, images: LabelledImages) -
         write_text(directory / "config.json", config.to_json())
         write_json(directory / "data.json", data)
         return
-    except (ValueError, InvalidInput) as error:
+    except ValueError as error:
         raise RunDamaged(
             f"config.json or data.json in {directory} is damaged: {error}; delete that directory "
             "to start over"

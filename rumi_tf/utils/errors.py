@@ -7,7 +7,7 @@ class RumiError(Exception):
     exit_code = 1
 
 
-class InvalidInput(RumiError):
+class InvalidInput(RumiError, ValueError):
     """A flag, or the file or data it names, cannot be used.
 
     Args:
