@@ -10,13 +10,12 @@ curve and the shares of the classes.
 """
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from rumi_tf.config.flags import define_flags
+from rumi_tf.config.flags import define_flags, present_fields
 from rumi_tf.config.run import RunConfig
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
@@ -42,7 +41,7 @@ flags.DEFINE_string(
     **_SECTION,
 )
 flags.DEFINE_enum(
-    "image_range",
+    "value_range",
     None,
     ["symmetric", "unit", "bytes"],
     "Value range of floating-point images in an NPZ file: [-1, 1], [0, 1] or [0, 255].",
@@ -73,17 +72,12 @@ def main() -> None:
     with cli.quiet_import():
         from rumi_tf.experiments import evaluate_images
     evaluate_images.check_output(out)
-    given = {
-        name: flag_values[name].value
-        for name in RunConfig.__dataclass_fields__
-        if name in flag_values and flag_values[name].present
-    }
     report = evaluate_images.evaluate(
         saved_model=_path(flag_values.saved_model),
         images=_path(flag_values.images),
         reference=_path(flag_values.reference),
-        given=given,
-        image_range=flag_values.image_range,
+        given=present_fields(flag_values),
+        value_range=flag_values.value_range,
         extrapolate=flag_values.extrapolate,
         refresh=flag_values.refresh,
     )
@@ -96,7 +90,7 @@ def main() -> None:
 
 
 def _path(text: str | None) -> Path | None:
-    return Path(os.path.expanduser(text)) if text else None
+    return cli.path(text) if text else None
 
 
 if __name__ == "__main__":

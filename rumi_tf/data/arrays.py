@@ -1,5 +1,6 @@
-"""Unlabelled images to evaluate: a directory of PNG or JPEG files, or an NPZ file."""
+"""Unlabelled images to evaluate: an array, a directory of PNG or JPEG files, or an NPZ file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +19,36 @@ RANGES = {"symmetric": (-1.0, 1.0), "unit": (0.0, 1.0), "bytes": (0.0, 255.0)}
 
 
 def load_unlabelled(
-    flag: str, path: Path, value_range: str | None = None, channels: int | None = None
+    flag: str,
+    source: Path | np.ndarray,
+    value_range: str | Sequence[float] | None = None,
+    channels: int | None = None,
 ) -> LabelledImages:
     """Loads images without classes into memory; all must have the same size.
 
     Args:
-        flag: flag that set the path, for error messages.
-        path: a directory, searched recursively for PNG and JPEG files, or an NPZ file with
-            `images`: (N, H, W), (N, H, W, 1) or (N, H, W, 3), uint8 in [0, 255] or floating point.
-        value_range: key of `RANGES`, the range of floating-point pixels.
+        flag: flag or argument that set the source, for error messages.
+        source: a directory, searched recursively for PNG and JPEG files; an NPZ file with
+            `images`; or these images: (N, H, W), (N, H, W, 1) or (N, H, W, 3), integers in
+            [0, 255] or floating point. They are rounded to 8 bits.
+        value_range: lowest and highest value of floating-point pixels, or a key of `RANGES`.
         channels: 1 or 3, the channels of the images to compare with. With 1, grey images stored
             as RGB become grey; with 3, grey images are repeated. `None` changes nothing.
 
     Raises:
         InvalidInput: no images, different sizes, unreadable files, NaN or out-of-range values.
     """
-    if path.is_dir():
-        pixels = _from_directory(flag, path)
-    elif path.is_file() and path.suffix.lower() == ".npz":
-        pixels = _from_npz(flag, path, value_range)
+    name = "the array" if isinstance(source, np.ndarray) else str(source)
+    if isinstance(source, np.ndarray):
+        pixels = _from_array(flag, name, source, value_range)
+    elif source.is_dir():
+        pixels = _from_directory(flag, source)
+    elif source.is_file() and source.suffix.lower() == ".npz":
+        pixels = _from_array(flag, name, _read_npz(flag, source), value_range)
     else:
-        raise InvalidInput(flag, f"{path} is neither a directory nor an NPZ file")
+        raise InvalidInput(flag, f"{name} is neither a directory nor an NPZ file")
     if len(pixels) < 2:
-        raise InvalidInput(flag, f"{path} has 1 image; at least 2 are needed")
+        raise InvalidInput(flag, f"{name} has 1 image; at least 2 are needed")
     if channels == 3 and pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     if channels == 1 and pixels.shape[-1] == 3 and (pixels == pixels[..., :1]).all():
@@ -79,7 +87,7 @@ def _decode(path: Path) -> np.ndarray:
     return decode(path, None, 1 if grey else 3)
 
 
-def _from_npz(flag: str, path: Path, value_range: str | None) -> np.ndarray:
+def _read_npz(flag: str, path: Path) -> np.ndarray:
     try:
         arrays = read_npz(path)
     except (OSError, ValueError) as error:
@@ -87,34 +95,55 @@ def _from_npz(flag: str, path: Path, value_range: str | None) -> np.ndarray:
     images = arrays.get("images", next(iter(arrays.values())) if len(arrays) == 1 else None)
     if images is None:
         raise InvalidInput(flag, f"{path} has no array named images")
+    return images
+
+
+def _from_array(
+    flag: str, name: str, images: np.ndarray, value_range: str | Sequence[float] | None
+) -> np.ndarray:
+    """(N, H, W, C) uint8 pixels of an array, which messages call `name`."""
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
         raise InvalidInput(
             flag,
-            f"images in {path} have shape {images.shape}; expected (N, H, W), (N, H, W, 1) or "
+            f"images in {name} have shape {images.shape}; expected (N, H, W), (N, H, W, 1) or "
             "(N, H, W, 3)",
         )
-    return images if images.dtype == np.uint8 else _to_uint8(flag, path, images, value_range)
-
-
-def _to_uint8(flag: str, path: Path, images: np.ndarray, value_range: str | None) -> np.ndarray:
+    if images.dtype == np.uint8:
+        return images
     if images.dtype.kind not in "fiu":
-        raise InvalidInput(flag, f"images in {path} have dtype {images.dtype}; expected numbers")
+        raise InvalidInput(flag, f"images in {name} have dtype {images.dtype}; expected numbers")
     smallest, largest = float(images.min()), float(images.max())  # NaN if any value is
     if np.isnan(smallest):
-        raise InvalidInput(flag, f"{path} has NaN values")
+        raise InvalidInput(flag, f"{name} has NaN values")
     if images.dtype.kind in "iu":
         value_range = "bytes"
     if value_range is None:
         raise InvalidInput(
-            "image_range",
-            f"{path} has floating-point values from {smallest:g} to {largest:g}; set their range: "
+            "value_range",
+            f"{name} has floating-point values from {smallest:g} to {largest:g}; set their range: "
             "symmetric is [-1, 1], unit [0, 1], bytes [0, 255]",
         )
-    low, high = RANGES[value_range]
+    low, high = _bounds(value_range)
     if not (low <= smallest and largest <= high):
         raise InvalidInput(
-            flag, f"{path} has values in [{smallest:g}, {largest:g}], outside [{low:g}, {high:g}]"
+            flag, f"{name} has values in [{smallest:g}, {largest:g}], outside [{low:g}, {high:g}]"
         )
     return np.round((images - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _bounds(value_range: str | Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value of floating-point pixels."""
+    try:
+        low, high = RANGES[value_range] if isinstance(value_range, str) else value_range
+        low, high = float(low), float(high)
+    except (KeyError, TypeError, ValueError):
+        low = high = 0.0
+    if not -np.inf < low < high < np.inf:
+        raise InvalidInput(
+            "value_range",
+            f"{value_range!r} is neither one of {', '.join(RANGES)} nor a pair of finite "
+            "numbers, the lower one first",
+        )
+    return low, high

@@ -1,4 +1,4 @@
-"""Evaluates the images of a SavedModel, a directory or an NPZ file, and writes the results."""
+"""Evaluates images of a SavedModel, an array, a directory or an NPZ file; writes the results."""
 
 import dataclasses
 import json
@@ -78,21 +78,21 @@ _SELECTION = ("dataset", "split", "minority_class", "positive_classes", "negativ
 def evaluate(
     *,
     saved_model: Path | None,
-    images: Path | None,
-    reference: Path | None,
+    images: Path | np.ndarray | None,
+    reference: Path | np.ndarray | None,
     given: Mapping[str, Any],
-    image_range: str | None = None,
+    value_range: str | Sequence[float] | None = None,
     extrapolate: bool = False,
     refresh: bool = False,
 ) -> EvaluationReport:
-    """Evaluates the images of a SavedModel, a directory or an NPZ file.
+    """Evaluates the images of a SavedModel, an array, a directory or an NPZ file.
 
     Args:
         saved_model: directory of a SavedModel; give either this or `images`.
-        images: directory of image files, or NPZ file; see `load_unlabelled`.
+        images: array, directory of image files, or NPZ file; see `load_unlabelled`.
         reference: real images in the same forms; `None` takes those of the data set.
         given: fields of `RunConfig` that the user set; they override those of the SavedModel.
-        image_range: value range of floating-point images in an NPZ file.
+        value_range: value range of floating-point images in an array or NPZ file.
         extrapolate: whether to add the extrapolated Frechet distance.
         refresh: whether to recompute the classifier and the statistics of real images.
 
@@ -109,8 +109,10 @@ def evaluate(
     else:
         config = RunConfig(**{"embedding": "inception", **given})
     channels = data.image_shape[-1] if data is not None else None
-    loaded = load_unlabelled("images", images, image_range, channels) if images else None
-    real = load_unlabelled("reference", reference, image_range, channels) if reference else None
+    loaded, real = (
+        None if source is None else load_unlabelled(flag, source, value_range, channels)
+        for flag, source in (("images", images), ("reference", reference))
+    )
     if data is not None:
         _check_shape("images", loaded.image_shape if loaded else None, data)
         _check_shape("reference", real.image_shape if real else None, data)
@@ -127,6 +129,8 @@ def evaluate(
             generated.batches, total=generated.total, labels=generated.labels,
             extrapolate=extrapolate,
         )  # fmt: skip
+    except InvalidInput:
+        raise
     except ValueError as error:
         raise InvalidInput(generated.flag, str(error)) from error
     return _report(generated, evaluator, evaluation)
@@ -197,7 +201,7 @@ def _evaluator(
     data: LabelledImages | None,
     split: Split | None,
     real: LabelledImages | None,
-    path: Path | None,
+    source: Path | np.ndarray | None,
     refresh: bool,
 ) -> Evaluator:
     if real is None:
@@ -214,9 +218,16 @@ def _evaluator(
         features = reference_features(
             embedding, real, order, protocol, cache_dir=cache_directory(config), refresh=refresh
         )
+    except InvalidInput:
+        raise
     except ValueError as error:
         raise InvalidInput("reference", str(error)) from error
-    return Evaluator(protocol, embedding, features, split, f"{path} {real.fingerprint[:10]}")
+    name = f"{_name(source)} {real.fingerprint[:10]}"
+    return Evaluator(protocol, embedding, features, split, name)
+
+
+def _name(source: Path | np.ndarray | None) -> str:
+    return "array" if isinstance(source, np.ndarray) else str(source)
 
 
 def _from_sampler(
@@ -252,16 +263,19 @@ def _from_sampler(
 
 
 def _from_files(
-    images: LabelledImages, path: Path, config: RunConfig | None, protocol: Protocol
+    images: LabelledImages,
+    source: Path | np.ndarray,
+    config: RunConfig | None,
+    protocol: Protocol,
 ) -> _Generated:
     """A random sample of the images, as many as the protocol needs."""
     order = numpy_generator(protocol.seed, "judged images").permutation(len(images))
     order, notes = order[: protocol.num_generated], []
     if len(order) < protocol.num_generated:
         notes.append(f"the protocol asks for {protocol.num_generated:,} generated images")
-    provenance = _external_provenance(str(path), images.fingerprint, config)
+    provenance = _external_provenance(_name(source), images.fingerprint, config)
     batches = image_batches(images, order)
-    return _Generated("images", str(path), batches, len(order), provenance, notes)
+    return _Generated("images", _name(source), batches, len(order), provenance, notes)
 
 
 def _external_provenance(path: str, digest: str, config: RunConfig | None) -> dict[str, str | int]:

@@ -334,9 +334,9 @@ BAD = [
     ("saved_model", (*SAMPLE, "--saved_model={bad_model}")),
     ("labl", (*SAMPLE, "--saved_model=x", "--labl=1")),
     # evaluate
-    ("image_range", (*EVALUATE, "--images={float_npz}", "--dataset=digits")),
-    ("images", (*EVALUATE, "--images={float_npz}", "--dataset=digits", "--image_range=unit")),
-    ("image_range", (*EVALUATE, "--images={images}", "--dataset=digits", "--image_range=hdr")),
+    ("value_range", (*EVALUATE, "--images={float_npz}", "--dataset=digits")),
+    ("images", (*EVALUATE, "--images={float_npz}", "--dataset=digits", "--value_range=unit")),
+    ("value_range", (*EVALUATE, "--images={images}", "--dataset=digits", "--value_range=hdr")),
     ("minority_class", (*EVALUATE, "--images={images}", "--reference={images}",
                         "--minority_class=5")),
     ("protocol", (*INCEPTION, "--protocol=rumi_subset")),

@@ -43,12 +43,14 @@ def test_channels_match_the_images_to_compare_with(tmp_path):
 @pytest.mark.parametrize(
     "value_range, values",
     [("symmetric", BYTES / 127.5 - 1), ("unit", BYTES / 255), ("bytes", BYTES.astype(float)),
+     ((-1, 1), np.float32(BYTES / 127.5 - 1)), ([0, 16], BYTES / 255 * 16),
      (None, BYTES), (None, BYTES.astype(np.int64))],
 )  # fmt: skip
-def test_npz_files_with_every_value_range(value_range, values, tmp_path):
+def test_npz_files_and_arrays_with_every_value_range(value_range, values, tmp_path):
     np.savez(tmp_path / "a.npz", images=values, other=np.zeros(3))
-    images = load_unlabelled("images", tmp_path / "a.npz", value_range)
-    np.testing.assert_array_equal(to_bytes(images), BYTES)
+    for source in (tmp_path / "a.npz", values):
+        images = load_unlabelled("images", source, value_range)
+        np.testing.assert_array_equal(to_bytes(images), BYTES)
 
 
 def test_a_single_array_needs_no_name_and_grey_images_no_channel_axis(tmp_path):
@@ -89,7 +91,7 @@ def test_floating_point_images_need_a_value_range(tmp_path):
     np.savez(tmp_path / "a.npz", images=BYTES / 255)
     with pytest.raises(InvalidInput, match="from 0 to 1") as caught:
         load_unlabelled("images", tmp_path / "a.npz")
-    assert caught.value.flag == "image_range"
+    assert caught.value.flag == "value_range"
 
 
 def test_a_corrupt_byte_anywhere_in_an_archive_raises_a_one_line_error_or_none(tmp_path):
