@@ -1,7 +1,7 @@
 """Rumi-GAN and UAC-GAN for unbalanced image data, in TensorFlow 2 / Keras.
 
-`RunConfig`, `train`, `load_generator`, `RumiOverSampler` and `OBJECTIVES` are loaded at first use,
-so importing this package loads neither TensorFlow nor matplotlib.
+`RunConfig`, `train`, `load_generator`, `evaluate`, `RumiOverSampler` and `OBJECTIVES` are loaded at
+first use, so importing this package loads neither TensorFlow nor matplotlib.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import wrapt
 
 __version__ = "0.1.0"
-__all__ = ["OBJECTIVES", "RumiOverSampler", "RunConfig", "load_generator", "train"]
+__all__ = ["OBJECTIVES", "RumiOverSampler", "RunConfig", "evaluate", "load_generator", "train"]
 
 _GENERATORS = ("Generator", "ConditionalGenerator", "OneHotGenerator", "PointGenerator")
 
@@ -52,6 +52,10 @@ def __getattr__(name: str) -> Any:
         from rumi_tf.export.sampler import load_sampler
 
         return load_sampler
+    if name == "evaluate":
+        from rumi_tf.experiments.evaluate_arrays import evaluate
+
+        return evaluate
     if name == "RumiOverSampler":
         from rumi_tf.experiments.oversampler import RumiOverSampler
 
