@@ -1,9 +1,9 @@
-# `make demo` and `make test` need only Python 3.10 or newer.
+# The targets need only Python 3.10 to 3.13.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all clean
+.PHONY: demo test test-all test-matrix docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m figures.few_images --flagfile=flags/few_images_digits.flags --jobs=2 --out=demo \
@@ -18,10 +18,21 @@ test: $(VENV)/installed
 test-all: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# On every supported Python that is installed; pyenv shows only those that it is told to.
+test-matrix: $(VENV)/installed-matrix
+	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd: -) $(BIN)/nox
+
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --strict
+
 $(VENV)/installed: setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
+$(VENV)/installed-%: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .nox build site *.egg-info

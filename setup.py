@@ -1,9 +1,12 @@
 """Packaging of rumi_tf; every requirement is bounded, tool settings live in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
 
+HERE = Path(__file__).parent
+SOURCE = (HERE / "rumi_tf" / "__init__.py").read_text(encoding="utf-8")
 # The commands are installed inside the package, where `rumi_tf.utils.paths` finds them.
 COMMANDS = {
     f"rumi_tf._commands.{name.replace('/', '.')}": name
@@ -15,12 +18,12 @@ COMMANDS = {
 
 setup(
     name="rumi_tf",
-    version="0.1.0",
+    version=re.findall(r'^__version__ = "(.+)"$', SOURCE, re.MULTILINE)[0],
     description="Rumi-GAN and UAC-GAN in TensorFlow 2 / Keras: GANs for unbalanced image data",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    python_requires=">=3.10",
+    python_requires=">=3.10,<3.14",  # TensorFlow has no wheels for 3.14
     packages=[*find_namespace_packages(include=["rumi_tf", "rumi_tf.*"]), *COMMANDS],
     package_dir=COMMANDS,
     package_data={
@@ -60,9 +63,32 @@ setup(
             "ruff>=0.8,<1",
             "selenium>=4.20,<5",
         ],
+        # `make docs`
+        "docs": [
+            "griffelib>=2,<3",
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.6,<10",
+            "mkdocstrings>=1,<2",
+            "mkdocstrings-python>=2,<3",
+            "pymdown-extensions>=10.14,<14",
+            "ruff>=0.8,<1",  # formats signatures
+        ],
+        # `make test-matrix`
+        "matrix": [
+            "nox>=2025.11.12,<2027",
+            "uv>=0.9,<1",
+        ],
     },
     classifiers=[
-        "Programming Language :: Python :: 3",
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )

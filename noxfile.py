@@ -1,0 +1,22 @@
+"""The tests on every supported Python: the oldest with the lower bounds of the requirements.
+
+`make test-matrix` runs all cells. A Python that is not installed is reported as skipped.
+"""
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session
+@nox.parametrize(
+    "python, resolution",
+    [("3.10", "lowest-direct"), ("3.11", "highest"), ("3.12", "highest"), ("3.13", "highest")],
+)
+def tests(session: nox.Session, resolution: str) -> None:
+    """Tests that start no training processes, or those given after `--`."""
+    session.install(f"--resolution={resolution}", "--editable=.[dev]")
+    selection = session.posargs or ["-m", "not exhaustive and not slow"]
+    session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *selection)
