@@ -60,33 +60,36 @@ def code_page(path: str) -> str:
     return f"{head}\n{fence}{LANGUAGES.get(file.suffix, 'text')}\n{text}\n{fence}\n"
 
 
+def site_file(path: str, config: MkDocsConfig) -> File:
+    """The file of the site that shows a file outside docs/."""
+    uri = place(path)
+    source = {"abs_src_path": str(ROOT / path)} if uri == path else {"content": code_page(path)}
+    return File.generated(config, uri, inclusion=InclusionLevel.NOT_IN_NAV, **source)
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the files that pages link to, and those that these link to."""
     _paths.clear()
-    pages = ["README.md", *(f"docs/{page.src_uri}" for page in files.documentation_pages())]
+    _paths.update({page.src_uri: f"docs/{page.src_uri}" for page in files.documentation_pages()})
+    pages = ["README.md", *_paths.values()]
     for path in pages:  # grows
-        _paths.setdefault(place(path), path)
         text = (ROOT / path).read_text(encoding="utf-8")
         for target in filter(None, (resolved(link, path) for link in LINK.findall(text))):
-            uri = place(target)
-            if files.get_file_from_path(uri):
-                continue
-            content: dict[str, str] = {"abs_src_path": str(ROOT / target)}
-            if uri == target and uri.endswith(".md"):
-                pages.append(target)
-            elif uri != target:
-                content = {"content": code_page(target)}
-            level = InclusionLevel.NOT_IN_NAV
-            files.append(File.generated(config, uri, **content, inclusion=level))
+            if not files.get_file_from_path(place(target)):
+                files.append(site_file(target, config))
+                if target.endswith(".md"):
+                    _paths[target] = target
+                    pages.append(target)
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_) -> str:
-    """Rewrites the links of a page."""
+    """Rewrites the links of a page, and adds the introduction of README.md to the first page."""
     uri = page.file.src_uri
     if uri not in _paths:
         return markdown
-    markdown = relinked(markdown, f"docs/{uri}" if uri == "index.md" else _paths[uri], uri)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     introduction = readme.partition("\n")[2].partition("\n## The papers")[0]
-    return markdown.replace(INTRODUCTION, relinked(introduction, "README.md", uri))
+    return relinked(markdown, _paths[uri], uri).replace(
+        INTRODUCTION, relinked(introduction, "README.md", uri)
+    )
