@@ -76,6 +76,8 @@ def main() -> None:
     if config.eval_every:
         print(f"metrics:       {_summary(outputs.last_rows(config))}")
         print(f"               {run.directory / 'metrics.csv'}")
+    if note := outputs.collapse_note(config):
+        print(f"note:          {note}")
     print(f"saved model:   {run.saved_model}")
     if best := run.summary.get("best_iteration"):
         print(f"best model:    {run.best_saved_model} (iteration {best})")

@@ -15,6 +15,7 @@ from rumi_tf.runs.directories import run_directory
 from rumi_tf.runs.log import rows_until
 from rumi_tf.utils.errors import InvalidInput, RunDamaged
 
+COLLAPSED = 0.5  # healthy runs have a ratio of 0.9, and collapsed ones of 0.05
 BEST = "saved_model_best/saved_model.pb"
 _REMEDY = "delete {}/summary.json and rerun the command to export it again"
 
@@ -73,6 +74,20 @@ def last_logged(config: RunConfig) -> dict[str, str]:
     if not rows:
         raise RunDamaged(f"{path} has no rows")
     return rows[-1]
+
+
+def collapse_note(config: RunConfig) -> str:
+    """Warning that the last samples of a finished run look alike; empty if not, or without a log."""
+    rows = rows_until(run_directory(config) / "log.csv", config.iterations)
+    if not rows:
+        return ""
+    ratio = float(rows[-1]["sample_std"]) / max(float(rows[-1]["real_std"]), 1e-9)
+    if ratio >= COLLAPSED:
+        return ""
+    return (
+        f"the samples look alike: pixels vary {ratio:.2f} times as much as those of real images; "
+        "try more --iterations, another --seed or --objective=lsgan"
+    )
 
 
 def sampler_of(config: RunConfig) -> Sampler:
