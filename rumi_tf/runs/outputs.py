@@ -77,7 +77,7 @@ def last_logged(config: RunConfig) -> dict[str, str]:
 
 
 def collapse_note(config: RunConfig) -> str:
-    """Warning that the last samples of a finished run look alike; empty if not, or without a log."""
+    """Warning that the last samples of a finished run look alike; else, or without a log, empty."""
     rows = rows_until(run_directory(config) / "log.csv", config.iterations)
     if not rows:
         return ""
