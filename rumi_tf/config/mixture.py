@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from rumi_tf.config.fields import Config, option
+from rumi_tf.config.objective_fields import parameter_option
 from rumi_tf.utils.errors import InvalidInput
 
 # Section 5.1. By the published code the second numbers are standard deviations.
@@ -69,43 +70,14 @@ class MixtureConfig(Config):
     learning_rate: float = option(2e-3, above=0, high=1, help_text="Adam's learning rate.")
     beta_1: float = option(0.5, low=0, below=1, help_text="Adam's decay of the first moment.")
     beta_2: float = option(0.999, low=0, below=1, help_text="Adam's decay of the second moment.")
-    adversarial_loss: str = option(
-        "sgan",
-        choices=("sgan", "lsgan", "hinge"),
-        help_text="Loss of the scores.",
-    )
-    classifier_on_fakes: bool = option(
-        False,
-        help_text="Whether D's classifier also learns from generated points (not cgan_pd).",
-    )
-    twin_weight: float = option(
-        1.0, low=0, help_text="Weight of the twin classifier in G's loss (tacgan)."
-    )
-    mi_weight: float = option(
-        1.0, low=0, help_text="Weight of the mutual information in G's loss (uacgan)."
-    )
-    mi_marginal: str = option(
-        "permutation",
-        choices=("permutation", "resample"),
-        help_text="Independent labels of uacgan: the labels of the batch in random order, or new "
-        "draws.",
-    )
-    mi_gradient_clip: bool = option(
-        True,
-        help_text="Whether the gradient of the mutual information is scaled down to the norm of "
-        "the rest of G's gradient (uacgan).",
-    )
-    mine_network: str = option(
-        "projection",
-        choices=("concat", "projection", "projection_lse", "projection_label_disc"),
-        help_text="Statistics network T of uacgan; see reproduce.train.",
-    )
-    mine_ema_rate: float = option(
-        0.001,
-        above=0,
-        high=1,
-        help_text="Rate of the moving average in the denominator of T's gradient in uacgan.",
-    )
+    adversarial_loss: str = parameter_option("adversarial_loss", "sgan")
+    classifier_on_fakes: bool = parameter_option("classifier_on_fakes", False)
+    twin_weight: float = parameter_option("twin_weight", 1.0)
+    mi_weight: float = parameter_option("mi_weight", 1.0)
+    mi_marginal: str = parameter_option("mi_marginal", "permutation")
+    mi_gradient_clip: bool = parameter_option("mi_gradient_clip", True)
+    mine_network: str = parameter_option("mine_network", "projection")
+    mine_ema_rate: float = parameter_option("mine_ema_rate", 0.001)
     eval_samples: int = option(
         10_000,
         low=2,

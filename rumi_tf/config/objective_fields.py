@@ -29,14 +29,36 @@ class ObjectiveName(Config):
     )
 
 
-def _parameter_help(name: str) -> str:
+def parameter_option(name: str, default: Any = None) -> Any:
+    """Field of a parameter that objectives declare, with their bounds and help.
+
+    Args:
+        name: name of the parameter.
+        default: default of the field; `None` takes that of the objective, which the help states.
+
+    Raises:
+        TypeError: two objectives declare the parameter with different choices or bounds.
+    """
+    first, *others = [
+        {key: getattr(kind.parameters[name], key) for key in ("choices", "low", "high", "above")}
+        for kind in OBJECTIVES.values()
+        if name in kind.parameters
+    ]
+    if any(limits != first for limits in others):
+        raise TypeError(f"objectives declare {name} with different choices or bounds")
+    return option(default, _parameter_help(name, with_default=default is None), **first)
+
+
+def _parameter_help(name: str, with_default: bool) -> str:
     """Help of an objective's parameter: for which objectives, meaning, default."""
     groups: dict[str, list[str]] = {}
     for objective, kind in OBJECTIVES.items():
         if declared := kind.parameters.get(name):
             default = declared.default
             shown = f"{default:g}" if isinstance(default, float) else str(default).lower()
-            text = declared.help + ("" if default is None else f" Default: {shown}.")
+            text = declared.help
+            if with_default and default is not None:
+                text += f" Default: {shown}."
             groups.setdefault(text, []).append(objective)
     parts = []
     for text, names in groups.items():
@@ -48,17 +70,12 @@ def _parameter_help(name: str) -> str:
 
 def _parameter_fields() -> list[tuple[str, Any, Any]]:
     """Name, type and field for each parameter of the objectives."""
-    fields: dict[str, Any] = {}
-    limits_of: dict[str, Any] = {}
+    hints: dict[str, Any] = {}
     for kind in OBJECTIVES.values():
-        for name, declared in kind.parameters.items():
-            hints = map(inspect.get_annotations, kind.__mro__)
-            hint = next(own[name] for own in hints if name in own)
-            limits = {k: getattr(declared, k) for k in ("choices", "low", "high", "above")}
-            if limits_of.setdefault(name, limits) != limits:
-                raise TypeError(f"objectives declare {name} with different choices or bounds")
-            fields[name] = name, hint, option(None, _parameter_help(name), **limits)
-    return list(fields.values())
+        for name in kind.parameters:
+            declared = map(inspect.get_annotations, kind.__mro__)
+            hints[name] = next(own[name] for own in declared if name in own)
+    return [(name, hint, parameter_option(name)) for name, hint in hints.items()]
 
 
 # A field for each parameter of `OBJECTIVES`; `None` takes the objective's default.
