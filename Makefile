@@ -1,4 +1,4 @@
-# The targets need only Python 3.10 to 3.13.
+# Each target needs one Python from 3.10 to 3.13; test-matrix uses all that are installed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,7 +18,7 @@ test: $(VENV)/installed
 test-all: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-# On every supported Python that is installed; pyenv shows only those that it is told to.
+# On every supported Python that is installed; pyenv exposes only the versions named in PYENV_VERSION.
 test-matrix: $(VENV)/installed-matrix
 	PYENV_VERSION=$$(pyenv versions --bare 2>/dev/null | paste -sd: -) $(BIN)/nox
 

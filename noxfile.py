@@ -1,4 +1,4 @@
-"""The tests on every supported Python: the oldest with the lower bounds of the requirements.
+"""Runs the tests on every supported Python; the oldest uses the requirements' lower bounds.
 
 `make test-matrix` runs all cells. A Python that is not installed is reported as skipped.
 """
@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = False
     [("3.10", "lowest-direct"), ("3.11", "highest"), ("3.12", "highest"), ("3.13", "highest")],
 )
 def tests(session: nox.Session, resolution: str) -> None:
-    """Tests that start no training processes, or those given after `--`."""
+    """Runs the tests that are neither slow nor exhaustive, or those given after `--`."""
     session.install(f"--resolution={resolution}", "--editable=.[dev]")
     selection = session.posargs or ["-m", "not exhaustive and not slow"]
     session.run("python", "-m", "pytest", "-n", "2", "--dist", "loadfile", *selection)

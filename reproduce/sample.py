@@ -30,7 +30,7 @@ SEED_LIMIT = 2**31 - 1
 _SECTION: dict[str, Any] = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
 flags.DEFINE_integer(
-    "num", None, f"Number of images. Default: {NUM}, or {FRAMES} for --interpolate.",
+    "num", None, f"Number of images. Default: {NUM}; {FRAMES} with --interpolate.",
     lower_bound=1, upper_bound=IMAGES_LIMIT, **_SECTION,
 )  # fmt: skip
 flags.DEFINE_integer(
@@ -39,15 +39,15 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "seeds",
     None,
-    "One image for each of these seeds, such as 0-63 or 3,8,100-120: the first image that --seed "
-    "gives. Instead of --num and --seed.",
+    "Seeds, such as 0-63 or 3,8,100-120: one image for each, the first that --seed would give. "
+    "Replaces --num and --seed.",
     **_SECTION,
 )
 flags.DEFINE_string(
     "interpolate",
     None,
-    "Two seeds A,B: --num images on the way from the image of seed A to that of seed B. Instead "
-    "of --seed.",
+    "Two seeds A,B: --num images that change gradually from the image of A to that of B. Replaces "
+    "--seed.",
     **_SECTION,
 )
 flags.DEFINE_float(
@@ -95,7 +95,8 @@ def main() -> None:
     _check_combination(flag_values)
     seeds = parse_seeds(flag_values.seeds) if flag_values.seeds is not None else None
     ends = _parse_ends(flag_values.interpolate) if flag_values.interpolate is not None else None
-    num = flag_values.num or (FRAMES if ends else len(seeds or range(NUM)))
+    default = FRAMES if ends else len(seeds) if seeds else NUM
+    num = flag_values.num or default
     if ends and num < 2:
         raise InvalidInput("num", "must be at least 2 with --interpolate")
     for flag in ("grid", "gif"):
@@ -115,7 +116,7 @@ def main() -> None:
         request = latents.of_seeds(seeds, truncation)
     else:
         request = latents.of_seed(num, flag_values.seed, truncation)
-    _write(sampler, outputs, request, label, columns=num if ends else None)
+    _write(sampler, outputs, request, label, columns=min(num, FRAMES) if ends else None)
     for path in outputs.values():
         print(path)
 
@@ -132,13 +133,15 @@ def parse_seeds(text: str) -> list[int]:
         if not match:
             raise InvalidInput("seeds", f"is {text!r}; use numbers and ranges, such as 0-63 or 3,8")
         first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last <= SEED_LIMIT:
-            raise InvalidInput("seeds", f"{part.strip()!r} does not ascend, or exceeds 2^31 - 1")
+        if first > last:
+            raise InvalidInput("seeds", f"{part.strip()!r} must be in ascending order")
+        if last > SEED_LIMIT:
+            raise InvalidInput("seeds", f"{last} exceeds {SEED_LIMIT}")
         if len(seeds) + last - first >= IMAGES_LIMIT:
-            raise InvalidInput("seeds", f"are more than {IMAGES_LIMIT:,}")
+            raise InvalidInput("seeds", f"lists more than {IMAGES_LIMIT:,} seeds")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        raise InvalidInput("seeds", f"is {text!r}, which contains a seed twice")
+        raise InvalidInput("seeds", "contains a seed twice")
     return seeds
 
 
@@ -158,7 +161,7 @@ def _check_combination(flag_values: flags.FlagValues) -> None:
         raise InvalidInput("gif", "needs --interpolate=A,B with two seeds")
     truncation = flag_values.truncation
     if truncation is not None and not truncation > 0:
-        raise InvalidInput("truncation", f"is {truncation:g}, must be positive")
+        raise InvalidInput("truncation", f"is {truncation:g}, must be greater than 0")
 
 
 def _outputs(flag_values: flags.FlagValues) -> dict[str, str]:
@@ -194,7 +197,10 @@ def _write(
     label: int | None,
     columns: int | None,
 ) -> None:
-    """Writes all outputs; `columns` is the number of images in a row of the grid."""
+    """Writes all outputs, and generates the images again for each, to keep none in memory.
+
+    `columns` is the number of images in a row of the grid.
+    """
     from rumi_tf.export.write import write_gif, write_images, write_npz
     from rumi_tf.plotting import save_grid
 
@@ -204,11 +210,10 @@ def _write(
                 write_images(sampler, path, request, label)
             elif flag == "npz":
                 write_npz(sampler, path, request, label)
+            elif flag == "grid":
+                save_grid(path, sampler.images(request, label), sampler.title(), columns)
             else:
-                if flag == "grid":
-                    save_grid(path, sampler.images(request, label), sampler.title(), columns)
-                else:
-                    write_gif(path, sampler.images(request, label, "uint8"))
+                write_gif(path, sampler.images(request, label, "uint8"))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any
 from absl import flags
 
 from rumi_tf.config.flags import define_flags
-from rumi_tf.data.loaders import class_names
+from rumi_tf.data.class_names import class_names
 from rumi_tf.experiments import paper_grid
 from rumi_tf.experiments.paper_settings import define_settings_flag
 from rumi_tf.experiments.paper_table1 import summarise

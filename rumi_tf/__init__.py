@@ -25,7 +25,10 @@ class _Deferred:
 
         from rumi_tf.networks import registry  # noqa: F401  # replaces the entry by the class
 
-        return keras.saving.get_custom_objects()[self.name].from_config(config)
+        registered = keras.saving.get_custom_objects()[self.name]
+        if registered is self:
+            raise TypeError(f"no network is named {self.name}")
+        return registered.from_config(config)
 
 
 @wrapt.when_imported("keras")
@@ -33,6 +36,10 @@ def _register_generators(keras: Any) -> None:
     """Lets `keras.models.load_model` load the generator.keras of a run, in safe mode."""
     for name in (f"rumi_tf>{name}" for name in _GENERATORS):
         keras.saving.get_custom_objects().setdefault(name, _Deferred(name))
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
 
 
 def __getattr__(name: str) -> Any:

@@ -57,6 +57,7 @@ def test_every_package_has_a_place_in_the_order():
     [
         ("rumi_tf", ("tensorflow", "matplotlib", "absl.flags")),
         ("rumi_tf.config.flags, rumi_tf.utils.cli", ("tensorflow", "matplotlib", "sklearn")),
+        ("rumi_tf.experiments.paper_grid, reproduce.table1", ("tensorflow", "matplotlib")),
     ],
 )
 def test_imports_are_light_and_silent(names, heavy):

@@ -12,8 +12,8 @@ import tensorflow as tf
 from reproduce._benchmarks.metrics import random_inception
 from reproduce._benchmarks.steps import ITERATIONS, stepper
 from rumi_tf.config.run import RunConfig
+from rumi_tf.data.class_names import class_names
 from rumi_tf.data.dataset import LabelledImages, from_memory
-from rumi_tf.data.loaders import class_names
 from rumi_tf.evaluation.embeddings import Embedding
 from rumi_tf.evaluation.evaluator import Evaluator
 from rumi_tf.evaluation.features import extract

@@ -389,8 +389,8 @@ class EvaluationFields(Config):
     cache_dir: str = option(
         "~/.cache/rumi_tf",
         identity=False,
-        help_text="Directory for trained classifiers and statistics of real images. Empty: they "
-        "are not kept.",
+        help_text="Directory for trained classifiers and statistics of real images. If "
+        "empty, nothing is kept.",
     )
 
 

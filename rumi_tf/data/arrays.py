@@ -15,6 +15,7 @@ from rumi_tf.utils.io import read_npz
 
 CLASS = ("images",)
 # Lowest and highest value of floating-point pixels.
+ROUNDING = 1e-4  # tolerated excess of floating-point pixels, relative to the range
 RANGES = {"symmetric": (-1.0, 1.0), "unit": (0.0, 1.0), "bytes": (0.0, 255.0)}
 
 
@@ -30,8 +31,9 @@ def load_unlabelled(
         flag: flag or argument that set the source, for error messages.
         source: a directory, searched recursively for PNG and JPEG files; an NPZ file with
             `images`; or these images: (N, H, W), (N, H, W, 1) or (N, H, W, 3), integers in
-            [0, 255] or floating point. They are rounded to 8 bits.
+            [0, 255] or floating point. Floating-point pixels are rounded to 8 bits.
         value_range: lowest and highest value of floating-point pixels, or a key of `RANGES`.
+            Integers are always in [0, 255].
         channels: 1 or 3, the channels of the images to compare with. With 1, grey images stored
             as RGB become grey; with 3, grey images are repeated. `None` changes nothing.
 
@@ -126,11 +128,12 @@ def _from_array(
             "symmetric is [-1, 1], unit [0, 1], bytes [0, 255]",
         )
     low, high = _bounds(value_range)
-    if not (low <= smallest and largest <= high):
+    slack = ROUNDING * (high - low)
+    if not (low - slack <= smallest and largest <= high + slack):
         raise InvalidInput(
             flag, f"{name} has values in [{smallest:g}, {largest:g}], outside [{low:g}, {high:g}]"
         )
-    return np.round((images - low) * (255 / (high - low))).astype(np.uint8)
+    return np.clip(np.round((images - low) * (255 / (high - low))), 0, 255).astype(np.uint8)
 
 
 def _bounds(value_range: str | Sequence[float]) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from rumi_tf.config.run import RunConfig
+from rumi_tf.data.class_names import class_names
 from rumi_tf.data.dataset import LabelledImages, from_loader
 from rumi_tf.utils.errors import InvalidInput, NoSuchPart
 
@@ -52,11 +53,6 @@ def celeba_digest(data_dir: str) -> str:
             entries = [(e.name, e.stat().st_size) for e in os.scandir(directory) if e.is_file()]
             digest.update(os.fsencode(f"{sorted(entries)}\n"))
     return digest.hexdigest()[:16]
-
-
-def class_names(attribute: str) -> tuple[str, str]:
-    """Class names without and with an attribute."""
-    return ("Female" if attribute == "Male" else f"not {attribute}", attribute)
 
 
 def _attribute_file(root: Path) -> Path | None:
@@ -178,7 +174,7 @@ def _from_directory(root: Path, config: RunConfig, part: str) -> LabelledImages:
     return from_loader(
         lambda index: _crop_and_resize(tf.io.read_file(paths[index]), config.image_size),
         labels,
-        class_names(config.attribute),
+        class_names("celeba", attribute=config.attribute),
         (config.image_size, config.image_size, 3),
         content="\n".join(f"{name} {sizes[name]}" for name in selected).encode(),
         name=selected.__getitem__,
@@ -256,7 +252,7 @@ def _from_tfds(builder: Any, config: RunConfig, part: str) -> LabelledImages:
     return from_loader(
         load,
         labels,
-        class_names(config.attribute),
+        class_names("celeba", attribute=config.attribute),
         (config.image_size, config.image_size, 3),
         content=str((builder.info.full_name, offsets.tolist())).encode(),
         name="record {}".format,

@@ -1,8 +1,44 @@
-"""Lookup of classes by name."""
+"""Names of the classes of data sets, and lookup of a class by its name."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rumi_tf.utils.errors import InvalidInput
+
+# Index is the label; a prepared TFDS directory may lack the names.
+CLASS_NAMES = {
+    "digits": tuple("0123456789"),
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+        "Bag", "Ankle boot",
+    ),
+    "cifar10": (
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ),
+}  # fmt: skip
+
+
+def class_names(dataset: str, data_dir: str = "", attribute: str = "Male") -> tuple[str, ...]:
+    """Class names of a data set, by label, without reading its images.
+
+    Args:
+        dataset: of `RunConfig`.
+        data_dir: directory of `folder`; without such a directory the result is empty.
+        attribute: attribute of CelebA.
+    """
+    if dataset == "celeba":
+        return ("Female" if attribute == "Male" else f"not {attribute}", attribute)
+    if dataset == "folder":
+        root = Path(data_dir)
+        directories = class_directories(root) if data_dir and root.is_dir() else []
+        return tuple(directory.name for directory in directories)
+    return CLASS_NAMES[dataset]
+
+
+def class_directories(root: Path) -> list[Path]:
+    """Sub-folders of a folder data set, sorted; their positions are the labels."""
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def class_index(flag: str, name: str, class_names: Sequence[str]) -> int:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import ExifTags, Image
 
 from rumi_tf.config.run import RunConfig
+from rumi_tf.data.class_names import class_directories
 from rumi_tf.data.dataset import LabelledImages, from_loader, from_memory
 from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput
@@ -112,11 +113,6 @@ def load_folder(config: RunConfig, memory_limit: int = MEMORY_LIMIT) -> Labelled
         name=lambda k: str(good_paths[k].relative_to(root)),
     )
     return dataclasses.replace(images, note=note)
-
-
-def class_directories(root: Path) -> list[Path]:
-    """Sub-folders of a data set, sorted; their positions are the labels."""
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def folder_digest(data_dir: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rumi_tf.config.run import RunConfig
+from rumi_tf.data.class_names import CLASS_NAMES
 from rumi_tf.data.dataset import LabelledImages, from_memory, unreadable, without
 from rumi_tf.utils import locks
 from rumi_tf.utils.errors import InvalidInput, NoSuchPart, RumiError
@@ -22,17 +23,6 @@ IMAGE_SIZES = {
     "celeba": (64, 32, 128), "folder": (64, 28, *range(16, 257, 16)),
 }  # fmt: skip
 DIGITS_TEST_SHARE = 0.2
-# Index is the label; a prepared TFDS directory may lack the names.
-CLASS_NAMES = {
-    "mnist": tuple("0123456789"),
-    "fashion_mnist": (
-        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
-        "Bag", "Ankle boot",
-    ),
-    "cifar10": (
-        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-    ),
-}  # fmt: skip
 
 
 def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
@@ -46,27 +36,6 @@ def load_images(config: RunConfig, part: str = "train") -> LabelledImages:
         InvalidInput: missing or unreadable data, or a failed download.
     """
     return _SOURCES[config.dataset](config, part)
-
-
-def class_names(dataset: str, data_dir: str = "", attribute: str = "Male") -> tuple[str, ...]:
-    """Class names of a data set, by label, without reading its images.
-
-    Args:
-        dataset: of `RunConfig`.
-        data_dir: directory of `folder`; without such a directory the result is empty.
-        attribute: attribute of CelebA.
-    """
-    if dataset == "celeba":
-        from rumi_tf.data import celeba
-
-        return celeba.class_names(attribute)
-    if dataset == "folder":
-        from rumi_tf.data import folder
-
-        root = Path(data_dir)
-        directories = folder.class_directories(root) if data_dir and root.is_dir() else []
-        return tuple(directory.name for directory in directories)
-    return CLASS_NAMES.get(dataset, CLASS_NAMES["mnist"])  # digits
 
 
 def _digits(config: RunConfig, part: str) -> LabelledImages:
@@ -86,7 +55,7 @@ def _digits(config: RunConfig, part: str) -> LabelledImages:
     pixels = digits.images[index, ..., None] * (255 / 16)
     size = config.image_size
     pixels = tf.image.resize(pixels, (size, size), method="bilinear").numpy()
-    return from_memory(np.round(pixels), digits.target[index], tuple("0123456789"))
+    return from_memory(np.round(pixels), digits.target[index], CLASS_NAMES["digits"])
 
 
 def _in_memory_tfds(config: RunConfig, part: str) -> LabelledImages:

@@ -42,9 +42,9 @@ def evaluate(
         dataset: data set of the classes, the classifier and, without `reference`, the real images.
         embedding: network of the features: `classifier`, which needs `dataset` and is trained on
             its labels; `inception` or `inception_299`, InceptionV3 at 80x80 or 299x299. `None` is
-            that of `protocol`, `classifier` for `auto`; without `dataset`, `inception`.
-        protocol: without `reference`: `rumi_unbalanced`, `rumi_subset` or `uac_images`, which real
-            images are compared with how many generated ones; `auto` selects it by the split.
+            `inception` without `dataset`, else that of `protocol` (`classifier` for `auto`).
+        protocol: `rumi_unbalanced`, `rumi_subset` or `uac_images`: sets the real images and the
+            number of generated ones; `auto` selects it by the split. Not used with `reference`.
         eval_samples: number of generated images, drawn at random if there are more. `None` is the
             protocol's 10,000 or 10,240.
         extrapolate: adds the Fréchet distance for infinitely many generated images.
@@ -63,7 +63,8 @@ def evaluate(
         lower is better; `..._infinity`: its limit (Chong and Forsyth, 2020), can be negative.
         `kid`: unbiased kernel distance (Bińkowski et al., 2018), can be negative, lower is better.
         `inception_score` (Salimans et al., 2016), from 1 to the number of classes.
-        `prd_f8`, `prd_f1/8`: recall and precision (Sajjadi et al., 2018), in [0, 1].
+        `prd_f8`, `prd_f1/8`: F scores of the PRD curve (Sajjadi et al., 2018), weighted towards
+        recall and precision, in [0, 1].
         `precision`, `recall` (Kynkäänniemi et al., 2019), in [0, 1].
         `density`, at least 0, and `coverage`, in [0, 1] (Naeem et al., 2020).
         `share_...`, `class_...`: shares of the generated images in the sides of the split and in

@@ -10,8 +10,7 @@ from typing import Any
 from absl import flags
 
 from rumi_tf.config.flags import given_flags
-from rumi_tf.data.class_names import class_index
-from rumi_tf.data.loaders import class_names
+from rumi_tf.data.class_names import class_index, class_names
 from rumi_tf.experiments.paper_settings import hyperparameters
 from rumi_tf.utils.console import printable
 from rumi_tf.utils.errors import InvalidInput

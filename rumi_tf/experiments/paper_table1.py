@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rumi_tf.data.loaders import class_names
+from rumi_tf.data.class_names import class_names
 from rumi_tf.evaluation.results import frechet_name
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv

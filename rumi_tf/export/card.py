@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from rumi_tf import __version__
 from rumi_tf.utils.console import markdown, printable
 
 DATA_TERMS = {
@@ -53,6 +54,7 @@ def model_card(
     return "\n".join(
         [
             f"# {facts['objective']} generator, {facts['data set']}\n",
+            f"Generator of a GAN, trained with rumi_tf {__version__}. {_place(keras_file)}\n",
             markdown(rows),
             "## Metrics\n",
             _metrics(metrics, evaluation),
@@ -67,7 +69,13 @@ def model_card(
 
 
 def _images(count: int, classes: list[int], names: list[str]) -> str:
-    return f"{count:,} images of {', '.join(names[k] for k in classes)}" if count else "none"
+    return f"{count:,} images ({', '.join(names[k] for k in classes)})" if count else "none"
+
+
+def _place(keras_file: bool) -> str:
+    if keras_file:
+        return "This card describes `generator.keras`; `saved_model/` has its own."
+    return "This card describes the SavedModel in its directory."
 
 
 def _metrics(metrics: Mapping[str, float | None], evaluation: str) -> str:

@@ -9,8 +9,8 @@ from scipy.special import ndtr, ndtri
 
 from rumi_tf.utils.rng import normal
 
-# Images are generated in chunks of this size and truncated, so image k of a seed does not depend on
-# the number of images.
+# Images are generated in chunks of this size, and the surplus is dropped, so image k of a seed does
+# not depend on the number of images.
 CHUNK = 100
 
 
@@ -59,7 +59,7 @@ def between(start: int, end: int, num: int, truncation: float | None = None) -> 
     """Noise on the way from the first image of one seed to that of another.
 
     The directions follow the great circle at constant speed (slerp; Shoemake, 1985), and the norms
-    change linearly. Points on the straight line would be shorter than noise ever is in training.
+    change linearly. Points on the straight line have smaller norms than noise in training.
 
     Args:
         start, end: the seeds.
@@ -80,7 +80,8 @@ def truncated(noise: tf.Tensor, limit: float | None) -> tf.Tensor:
     """Maps standard normal noise to the normal distribution truncated to [-limit, limit].
 
     The truncation trick of BigGAN (Brock et al., ICLR 2019): a lower limit gives more typical and
-    less varied images. The map is monotone in every coordinate, so a seed keeps its image roughly.
+    less varied images. The map is monotone in every coordinate, so the image of a seed keeps its
+    main features.
 
     Args:
         noise: float32, any shape.
@@ -104,7 +105,7 @@ def _slerp(first: np.ndarray, last: np.ndarray, steps: np.ndarray) -> np.ndarray
     a, b = first / norms[0], last / norms[1]
     angle = np.arctan2(np.linalg.norm(b - a * (a @ b)), a @ b)
     steps = steps[:, None]
-    if np.sin(angle) < 1e-9:  # parallel, so there is no one great circle
+    if np.sin(angle) < 1e-9:  # parallel: there is no unique great circle
         return (1 - steps) * first + steps * last
     directions = (np.sin((1 - steps) * angle) * a + np.sin(steps * angle) * b) / np.sin(angle)
     return directions * ((1 - steps) * norms[0] + steps * norms[1])

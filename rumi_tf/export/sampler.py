@@ -1,9 +1,11 @@
 """Sampling from an exported generator, without the training code."""
 
 import dataclasses
+import numbers
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,8 @@ from rumi_tf.utils import replicas
 from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
+
+Label = str | int  # name or number of a class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +66,15 @@ class Sampler:
         return class_index("label", name, self.class_names)
 
     def batches(
-        self, request: Latents, label: int | Sequence[int] | None = None
+        self, request: Latents, label: Label | Sequence[Label] | None = None
     ) -> Iterator[np.ndarray]:
         """Yields the requested images in order, at most `CHUNK` at a time, float32 in [-1, 1].
 
         Args:
             request: number of images, and their noise.
-            label: class of all images, or classes to cycle through; `None` cycles through all
-                classes that the generator was trained on. The noise does not depend on it.
+            label: class of all images, or classes to cycle through, by name or number; `None`
+                cycles through all classes that the generator was trained on. The noise does not
+                depend on it.
 
         Raises:
             InvalidInput: a label for an unconditional generator, or a label that is out of range.
@@ -83,7 +88,7 @@ class Sampler:
         self,
         num: int,
         *,
-        label: str | int | Sequence[int] | None = None,
+        label: Label | Sequence[Label] | None = None,
         seed: int = 0,
         truncation: float | None = None,
         dtype: str = "float32",
@@ -92,7 +97,7 @@ class Sampler:
 
         Args:
             num: number of images. The first images do not depend on it.
-            label: name or number of the class of all images, or numbers to cycle through; `None`
+            label: name or number of the class of all images, or several to cycle through; `None`
                 cycles through all classes that a conditional generator was trained on.
             seed: seed of the noise, at least 0.
             truncation: limit of the noise, above 0 (`latents.truncated`); lower values give more
@@ -105,19 +110,27 @@ class Sampler:
         Raises:
             ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
         """
-        _check(num=num, seed=seed, truncation=truncation)
+        _check(num, 1, [seed], truncation)
         return self.images(latents.of_seed(num, seed, truncation), label, dtype)
 
     def sample_seeds(
         self,
         seeds: Sequence[int],
         *,
-        label: str | int | Sequence[int] | None = None,
+        label: Label | Sequence[Label] | None = None,
         truncation: float | None = None,
         dtype: str = "float32",
     ) -> np.ndarray:
-        """One image per seed: the first image of `sample` for it. Otherwise as `sample`."""
-        _check(num=len(seeds), seed=min(seeds, default=0), truncation=truncation)
+        """One image per seed: the first image of `sample` for it. Otherwise as `sample`.
+
+        Without `label`, the class of a conditional generator's image depends on its position.
+
+        Raises:
+            ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
+        """
+        if not len(seeds):
+            raise ValueError("seeds is empty")
+        _check(len(seeds), 1, seeds, truncation)
         return self.images(latents.of_seeds(seeds, truncation), label, dtype)
 
     def interpolate(
@@ -126,7 +139,7 @@ class Sampler:
         end: int,
         num: int = 16,
         *,
-        label: str | int | None = None,
+        label: Label | None = None,
         truncation: float | None = None,
         dtype: str = "float32",
     ) -> np.ndarray:
@@ -144,7 +157,7 @@ class Sampler:
         Raises:
             ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
         """
-        _check(num=num - 1, seed=min(start, end), truncation=truncation)
+        _check(num, 2, [start, end], truncation)
         if self.conditional and label is None:
             names = ", ".join(map(self.class_name, self._labels(None)))
             raise InvalidInput("label", f"name the class to interpolate in: {names}")
@@ -153,7 +166,7 @@ class Sampler:
     def images(
         self,
         request: Latents,
-        label: str | int | Sequence[int] | None = None,
+        label: Label | Sequence[Label] | None = None,
         dtype: str = "float32",
     ) -> np.ndarray:
         """(num, H, W, C) requested images; see `batches` and `sample`.
@@ -163,23 +176,24 @@ class Sampler:
         """
         if dtype not in ("float32", "uint8"):
             raise ValueError(f"dtype is {dtype!r}; use 'float32' or 'uint8'")
-        if isinstance(label, str):
-            label = self.label(label)
         batches = self.batches(request, label)
         return np.concatenate([to_bytes(b) if dtype == "uint8" else b for b in batches])
 
-    def labels(self, num: int, label: int | Sequence[int] | None = None) -> np.ndarray | None:
+    def labels(self, num: int, label: Label | Sequence[Label] | None = None) -> np.ndarray | None:
         """(num,) classes of the images of `sample`; `None` for an unconditional generator."""
         return np.resize(self._labels(label), num) if self.conditional else None
 
-    def _labels(self, label: int | Sequence[int] | None) -> np.ndarray:
+    def _labels(self, label: Label | Sequence[Label] | None) -> np.ndarray:
         """(n,) int32 classes to cycle through."""
         if label is None:
             all_labels = range(int(self.metadata.get("num_classes", 1)))
             label = self.metadata.get("trained_classes") or all_labels
         elif not self.conditional:
             raise InvalidInput("label", "has no effect: this model is not class-conditional")
-        labels = np.atleast_1d(np.asarray(label, np.int32))
+        words: list[Any] = [label] if np.ndim(label) == 0 else list(label)  # type: ignore[arg-type]
+        if not words or not all(isinstance(word, str | numbers.Integral) for word in words):
+            raise InvalidInput("label", f"is {label!r}; use names or numbers of classes")
+        labels = np.array([self.label(w) if isinstance(w, str) else int(w) for w in words])
         num_classes = int(self.metadata.get("num_classes", 2**31 - 1))
         if self.conditional and (labels.min() < 0 or labels.max() >= num_classes):
             raise InvalidInput("label", f"must be in 0 to {num_classes - 1}")
@@ -187,7 +201,7 @@ class Sampler:
         if trained and not set(labels.tolist()) <= set(trained):
             names = ", ".join(map(self.class_name, trained))
             raise InvalidInput("label", f"the model was trained only on the classes {names}")
-        return labels
+        return labels.astype(np.int32)
 
     def title(self) -> str:
         """Title of a figure of the images: objective, data set and iteration if known."""
@@ -264,11 +278,12 @@ def evaluation_outputs(
     return stream
 
 
-def _check(num: int, seed: int, truncation: float | None) -> None:
-    if num < 1:
-        raise ValueError("num is too small: ask for at least 1 image, or 2 to interpolate")
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"seed is {seed}; it must be in 0 to {2**31 - 1}")
+def _check(num: int, least: int, seeds: Iterable[int], truncation: float | None) -> None:
+    if num < least:
+        raise ValueError(f"num is {num}; it must be at least {least}")
+    for seed in seeds:
+        if not 0 <= seed < 2**31:
+            raise ValueError(f"seed is {seed}; it must be in 0 to {2**31 - 1}")
     if truncation is not None and not truncation > 0:
         raise ValueError(f"truncation is {truncation}; it must be positive")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from rumi_tf.export.latents import Latents
 from rumi_tf.export.safety import METADATA, with_digests
-from rumi_tf.export.sampler import Sampler, to_bytes
+from rumi_tf.export.sampler import Label, Sampler, to_bytes
 from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.io import atomic_path, folder_name, write_json
 from rumi_tf.utils.tf_errors import translate_file_errors
@@ -61,7 +61,7 @@ def write_images(
     sampler: Sampler,
     directory: str | os.PathLike,
     request: Latents,
-    label: int | Sequence[int] | None = None,
+    label: Label | Sequence[Label] | None = None,
 ) -> None:
     """Writes generated images as PNG files, in a new directory, without keeping them in memory.
 
@@ -91,7 +91,7 @@ def write_npz(
     sampler: Sampler,
     path: str | os.PathLike,
     request: Latents,
-    label: int | Sequence[int] | None = None,
+    label: Label | Sequence[Label] | None = None,
 ) -> None:
     """Writes generated images as an NPZ file without keeping them in memory.
 

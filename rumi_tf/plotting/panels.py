@@ -138,8 +138,8 @@ def _save_rows(
 def _enlarged(row: Collection[np.ndarray | None], across: int | None) -> list[np.ndarray | None]:
     """Grids of a row, (height, width, 3), with pixels repeated.
 
-    Smaller images are enlarged to the size of the largest ones, and all grids so that the highest
-    has about 420 pixels, unless the widest would exceed 1,600.
+    Smaller images are enlarged to the size of the largest ones, and all grids so that the tallest
+    is about 420 pixels high, or less if the widest would exceed 1,600 pixels.
     """
     largest = max(len(images[0]) for images in row if images is not None)
 

@@ -1,13 +1,16 @@
 """Writes the model cards of a finished run."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from rumi_tf.config.run import RunConfig
+from rumi_tf.evaluation.results import Row, by_evaluation, read_rows
 from rumi_tf.export.card import model_card
 from rumi_tf.export.safety import read_metadata
 from rumi_tf.runs.directories import run_directory
-from rumi_tf.runs.outputs import evaluations
+from rumi_tf.runs.outputs import REMEDY
+from rumi_tf.utils.errors import RunDamaged
 from rumi_tf.utils.io import write_text
 
 NAME = "README.md"
@@ -19,15 +22,26 @@ def write_cards(config: RunConfig, summary: Mapping[str, Any]) -> None:
     Args:
         config: resolved.
         summary: content of summary.json.
+
+    Raises:
+        RunDamaged: a SavedModel is damaged.
     """
-    directory, evaluated = run_directory(config), evaluations(config)
+    directory = run_directory(config)
+    rows: list[Row] = []
+    # The last evaluation of each iteration, with whatever settings.
+    with contextlib.suppress(ValueError):  # damaged: the cards have no metrics
+        rows = read_rows(directory / "metrics.csv")
+    evaluated = {each[0].iteration: each for each in by_evaluation(rows)}
     settings = {name: value for name, value in config.identity().items() if value is not None}
     counts = {side: summary[f"{side}s"] for side in ("positive", "negative")}
-    last, best = config.iterations, summary["best_iteration"]
+    last, best = config.iterations, summary.get("best_iteration")
     for place, iteration in (("", last), ("saved_model", last), ("saved_model_best", best)):
         if iteration is None:
             continue
-        metadata = read_metadata(directory / (place or "saved_model"))
+        try:
+            metadata = read_metadata(directory / (place or "saved_model"))
+        except ValueError as error:
+            raise RunDamaged(f"{error}; {REMEDY.format(directory)}") from error
         rows = evaluated.get(iteration, [])
         evaluation = ""
         if rows:

@@ -17,7 +17,7 @@ from rumi_tf.utils.errors import InvalidInput, RunDamaged
 
 COLLAPSED = 0.5  # healthy runs have a ratio of 0.9, and collapsed ones of 0.05
 BEST = "saved_model_best/saved_model.pb"
-_REMEDY = "delete {}/summary.json and rerun the command to export it again"
+REMEDY = "delete {}/summary.json and rerun the command to export it again"
 
 
 def evaluations(config: RunConfig) -> dict[int, list[Row]]:
@@ -81,12 +81,18 @@ def collapse_note(config: RunConfig) -> str:
     rows = rows_until(run_directory(config) / "log.csv", config.iterations)
     if not rows:
         return ""
-    ratio = float(rows[-1]["sample_std"]) / max(float(rows[-1]["real_std"]), 1e-9)
+    try:
+        ratio = float(rows[-1]["sample_std"]) / max(float(rows[-1]["real_std"]), 1e-9)
+    except (KeyError, ValueError):  # a damaged log is reported where it matters
+        return ""
     if ratio >= COLLAPSED:
         return ""
+    remedies = ["more --iterations", "another --seed"]
+    if config.objective.startswith("rumi_"):
+        remedies.append(f"--objective={config.objective.removeprefix('rumi_')}")
     return (
         f"the samples look alike: pixels vary {ratio:.2f} times as much as those of real images; "
-        "try more --iterations, another --seed or --objective=lsgan"
+        f"try {' or '.join(remedies)}"
     )
 
 
@@ -100,7 +106,7 @@ def sampler_of(config: RunConfig) -> Sampler:
     try:
         return load_sampler(directory / "saved_model")
     except InvalidInput as error:
-        raise RunDamaged(f"{error.problem}; {_REMEDY.format(directory)}") from error
+        raise RunDamaged(f"{error.problem}; {REMEDY.format(directory)}") from error
 
 
 def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
@@ -125,7 +131,7 @@ def check_finished(config: RunConfig, summary: Mapping[str, Any]) -> None:
     has_best = not summary.get("best_iteration") or (directory / BEST).is_file()
     if not (intact and has_best):
         name = BEST if intact else "generator.keras"
-        raise RunDamaged(f"{directory / name} is missing or damaged; {_REMEDY.format(directory)}")
+        raise RunDamaged(f"{directory / name} is missing or damaged; {REMEDY.format(directory)}")
 
 
 def check_metrics_file(config: RunConfig) -> None:

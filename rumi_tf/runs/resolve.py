@@ -8,13 +8,14 @@ from typing import Any
 
 from rumi_tf.config.run import AUGMENTATIONS, FILLED_AUGMENTATIONS, RunConfig
 from rumi_tf.data.celeba import celeba_digest
-from rumi_tf.data.class_names import class_index
+from rumi_tf.data.class_names import class_index, class_names
 from rumi_tf.data.folder import folder_digest
-from rumi_tf.data.loaders import IMAGE_SIZES, class_names
+from rumi_tf.data.loaders import IMAGE_SIZES
 from rumi_tf.data.splits import MINORITY_SIZES, default_split
 from rumi_tf.networks.dcgan import network_for, size_fits
 from rumi_tf.objectives import OBJECTIVES, Objective
 from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.io import is_text
 
 DIGESTS: dict[str, Callable[[str], str]] = {"folder": folder_digest, "celeba": celeba_digest}
 BLACK_BACKGROUND = ("digits", "mnist", "fashion_mnist")
@@ -84,12 +85,14 @@ def _named_classes(config: RunConfig, data_dir: str) -> dict[str, Any]:
 
     def name_of(word: str) -> str:
         try:
-            return names[class_index("minority_class", word, names)]
+            name = names[class_index("minority_class", word, names)]
         except InvalidInput:
             return word
+        # Names that a flag cannot express stay as they were given.
+        return name if is_text(name) and name == name.strip() else word
 
     named: dict[str, Any] = {
-        side: tuple(map(name_of, getattr(config, side)))
+        side: tuple(sorted({name_of(word) for word in getattr(config, side)}))
         for side in ("positive_classes", "negative_classes")
     }
     if config.minority_class is not None:

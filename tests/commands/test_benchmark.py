@@ -18,7 +18,8 @@ from reproduce._benchmarks import (
     timing,
     training,
 )
-from rumi_tf.data.loaders import class_names, load_images
+from rumi_tf.data.class_names import class_names
+from rumi_tf.data.loaders import load_images
 from rumi_tf.experiments import paper_grid
 from rumi_tf.utils.io import read_csv
 

@@ -81,6 +81,9 @@ def test_a_run_does_not_depend_on_how_its_classes_are_named(tree):
     sides = dataclasses.replace(base, positive_classes=("1",), negative_classes=("CATS",))
     assert resolve(sides).positive_classes == ("dogs",)
     assert resolve(sides).negative_classes == ("cats",)
+    both = [("cats", "0", "dogs"), ("1", "cats")]
+    orders = [dataclasses.replace(base, positive_classes=words) for words in both]
+    assert {resolve(each).positive_classes for each in orders} == {("cats", "dogs")}
     cifar = RunConfig(dataset="cifar10", minority_class="7")
     assert resolve(cifar).minority_class == "horse"
     # Reported with the classes when the images have been loaded.

@@ -29,8 +29,7 @@ from rumi_tf.export.write import (
 )
 from rumi_tf.networks.conditional import ConditionalGenerator
 from rumi_tf.networks.dcgan import Generator
-from rumi_tf.networks.points import POINT_NETWORKS
-from rumi_tf.networks.registry import conditional_pair
+from rumi_tf.networks.registry import GENERATORS
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
 from tests.conftest import ROOT, command
@@ -132,8 +131,7 @@ def test_keras_loads_the_files_after_import_rumi_tf(first, conditional, exported
 
 def test_every_exported_generator_class_is_registered_at_import():
     """By the names that .keras files contain."""
-    exported = {conditional_pair(n)[0] for n in ("mnist", "uac_resnet", *POINT_NETWORKS)}
-    expected = {keras.saving.get_registered_name(each) for each in (Generator, *exported)}
+    expected = {keras.saving.get_registered_name(each) for each in GENERATORS}
     assert {f"rumi_tf>{name}" for name in rumi_tf._GENERATORS} == expected
 
 
@@ -181,9 +179,19 @@ def test_a_label_can_be_a_name(conditional):
     np.testing.assert_array_equal(sampler.sample(3, label="Owl"), sampler.sample(3, label=2))
     with pytest.raises(ValueError, match="num"):
         sampler.sample(0)
-    for bad in ({"seed": -1}, {"truncation": 0.0}, {"dtype": "int8"}):
+    for bad in (
+        {"seed": 2**31},
+        {"truncation": 0.0},
+        {"dtype": "int8"},
+        {"label": []},
+        {"label": 1.5},
+    ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             sampler.sample(1, **bad)
+    np.testing.assert_array_equal(
+        sampler.sample(3, label=["Owl", 0]), sampler.sample(3, label=[2, 0])
+    )
+    assert sampler.labels(3, ["Owl", "cat"]).tolist() == [2, 0, 2]
     with pytest.raises(InvalidInput, match="--label"):
         sampler.sample(1, label="bird")
 
@@ -235,8 +243,9 @@ def test_the_image_of_a_seed_is_its_first_sample(exported):
     assert images.shape == (122, 28, 28, 1)
     for k in (0, 1, 99, 100, 121):
         np.testing.assert_allclose(images[k], sampler.sample(1, seed=seeds[k])[0], atol=1e-6)
-    with pytest.raises(ValueError, match="num"):
-        sampler.sample_seeds([])
+    for bad in ([], [1, 2**31], [-1]):
+        with pytest.raises(ValueError, match="seed"):
+            sampler.sample_seeds(bad)
 
 
 def test_interpolation_ends_at_the_images_of_both_seeds(conditional, exported):
@@ -249,6 +258,8 @@ def test_interpolation_ends_at_the_images_of_both_seeds(conditional, exported):
     )
     with pytest.raises(ValueError, match="num"):
         sampler.interpolate(3, 8, 1)
+    with pytest.raises(ValueError, match="seed"):
+        sampler.interpolate(3, 2**31)
     by_class = load_sampler(conditional[1] / "saved_model")
     with pytest.raises(InvalidInput, match=r"--label.*cat, Owl"):
         by_class.interpolate(3, 8)

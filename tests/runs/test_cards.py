@@ -1,10 +1,12 @@
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
-from rumi_tf.config.run import RunConfig
+from rumi_tf.config.run import DATASETS, RunConfig
 from rumi_tf.evaluation.results import read_rows
+from rumi_tf.export.card import DATA_TERMS
 from rumi_tf.training import train
 
 
@@ -31,13 +33,13 @@ def test_cards_show_the_last_evaluation_and_code_that_samples(
             assert row.value is None or float(shown[row.metric]) == pytest.approx(
                 row.value, rel=1e-3
             )
-        assert "| positives | 40 images of 5 |" in card
+        assert "| positives | 40 images (5) |" in card
         for code in blocks(card, "python"):
             namespace: dict = {}
             exec(code.replace("DIR", str(place)), namespace)
             images = np.asarray(namespace["images"])
             assert images.shape == (64, 28, 28, 1) and np.abs(images).max() <= 1
-    assert rows and (run.best_saved_model / "README.md").exists()
+    assert rows
 
 
 def test_a_later_evaluation_appears_on_the_cards_of_a_finished_run(tmp_path, digits_cache):
@@ -48,6 +50,25 @@ def test_a_later_evaluation_appears_on_the_cards_of_a_finished_run(tmp_path, dig
     run = train.train(RunConfig(**settings))
     paths = [place / "README.md" for place in (run.directory, run.saved_model)]
     assert not any("fd_classifier" in path.read_text() for path in paths)
-    again = train.train(RunConfig(**settings, eval_every=1, eval_samples=50))
-    assert again.reused
-    assert all("fd_classifier" in path.read_text() for path in paths)
+    for samples in (50, 60):  # other settings of the evaluation
+        again = train.train(RunConfig(**settings, eval_every=1, eval_samples=samples))
+        assert again.reused
+        assert all(f"{samples} generated images" in path.read_text() for path in paths)
+
+
+def test_the_card_of_the_best_model_keeps_its_metrics(tmp_path, digits_cache):
+    config = RunConfig(
+        objective="lsgan", minority_class="5", width=0.05, batch_size=8, iterations=2,
+        eval_every=1, eval_samples=50, runs_dir=str(tmp_path), cache_dir=digits_cache,
+    )  # fmt: skip
+    run = train.train(config)
+    card = run.best_saved_model / "README.md"
+    metrics = card.read_text().split("## Sampling")[0]
+    assert "50 generated images" in metrics
+    train.train(dataclasses.replace(config, eval_samples=60))
+    if run.summary["best_iteration"] == 1:  # only the last iteration is evaluated again
+        assert card.read_text().split("## Sampling")[0] == metrics
+
+
+def test_every_data_set_has_terms():
+    assert set(DATA_TERMS) == set(DATASETS)

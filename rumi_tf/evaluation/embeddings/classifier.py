@@ -85,6 +85,7 @@ def load_classifier(
         OSError: the disk is full.
     """
     network = classifier_network(train, seed)
+    accuracy: Accuracy | None
     if cache_dir is None:
         accuracy = _train(network, train, test, dataset, seed)
     else:
@@ -93,9 +94,9 @@ def load_classifier(
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         path = Path(cache_dir) / f"classifier-{dataset}-{key}.weights.h5"
         with locks.held(path.with_suffix(".lock")):  # a second process waits and reuses
-            known = None if refresh else _from_cache(network, path)
-            accuracy = known or _train(network, train, test, dataset, seed)
-            if known is None:
+            accuracy = None if refresh else _from_cache(network, path)
+            if accuracy is None:
+                accuracy = _train(network, train, test, dataset, seed)
                 _save(network, path, accuracy)
 
     @tf.function(reduce_retracing=True)
