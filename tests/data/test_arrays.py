@@ -66,8 +66,8 @@ def test_fingerprint_depends_on_the_content(tmp_path):
 
 
 def test_rounding_beyond_the_range_is_tolerated():
-    images, brightest = np.float32(BYTES / 255), BYTES.max()
-    images[BYTES == brightest] = np.nextafter(np.float32(1), np.float32(2))
+    images = np.float32(BYTES / 255)
+    images[np.equal(BYTES, BYTES.max())] = np.nextafter(np.float32(1), np.float32(2))
     pixels = load_unlabelled("images", images, "unit").gather(np.arange(len(BYTES))).numpy()
     expected = load_unlabelled("images", np.float32(BYTES / 255), "unit")
     assert np.abs(pixels - expected.gather(np.arange(len(BYTES))).numpy()).max() <= 2 / 255
