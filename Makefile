@@ -13,10 +13,10 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not exhaustive"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not exhaustive"
 
 test-all: $(VENV)/installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # On every supported Python that is installed; pyenv exposes only the versions named in PYENV_VERSION.
 test-matrix: $(VENV)/installed-matrix

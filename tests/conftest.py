@@ -1,8 +1,10 @@
 """Shared fixtures and helpers that run commands."""
 
 import contextlib
+import dataclasses
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from rumi_tf.config.run import RunConfig
 from rumi_tf.data.loaders import load_images
 from rumi_tf.evaluation.embeddings import classifier, load_embedding
 from rumi_tf.runs.resolve import resolve
+from rumi_tf.training import train
 from rumi_tf.utils import locks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +96,24 @@ def digits_cache(tmp_path_factory):
         patch.setattr(classifier, "UPDATES", (5, 5))
         load_embedding(config, load_images(config), "classifier")
     return directory
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory) -> train.Run:
+    """A run of two iterations on digits. Tests that change files do so in a copy."""
+    return train.train(
+        RunConfig(
+            minority_class="5", width=0.05, batch_size=8, iterations=2, checkpoint_every=1,
+            runs_dir=str(tmp_path_factory.mktemp("finished")),
+        )
+    )  # fmt: skip
+
+
+def copied(run: train.Run, runs_dir: Path) -> RunConfig:
+    """Copies a run to another --runs_dir and returns its configuration there."""
+    shutil.copytree(run.directory, runs_dir / run.directory.name)
+    config = RunConfig.from_json((run.directory / "config.json").read_text(encoding="utf-8"))
+    return dataclasses.replace(config, runs_dir=str(runs_dir))
 
 
 HOLDER = """

@@ -38,11 +38,10 @@ def test_bad_settings_are_value_errors():
         rumi_tf.RunConfig(width=-1)
 
 
-def test_train_and_load(tmp_path):
-    config = rumi_tf.RunConfig(
-        minority_class="5", width=0.05, batch_size=8, iterations=2, runs_dir=str(tmp_path)
-    )
+def test_train_and_load(finished_run):
+    config = rumi_tf.RunConfig.from_json((finished_run.directory / "config.json").read_text())
     run = rumi_tf.train(config)
+    assert run.reused and run.directory == finished_run.directory
     images = rumi_tf.load_generator(run.saved_model).sample(3, seed=0)
     assert images.shape == (3, 28, 28, 1) and np.abs(images).max() <= 1
 

@@ -489,20 +489,11 @@ def test_bad_input_covers_every_command():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "flag, line",
-    [
-        ("dataset", (*TRAIN, "--dataset=minst")),
-        ("label_b_pos", (*TRAIN, "--label_b_pos=-2")),
-        ("saved_model", (*SAMPLE, "--saved_model={out}/absent")),
-        ("dataset", (*EVALUATE, "--images={images}")),
-    ],
-    ids=lambda value: value if isinstance(value, str) else value[0],
-)
-def test_bad_input_is_one_line_in_a_new_process_too(flag, line, paths):
-    done = command(*(word.format(**paths) for word in line))
+def test_bad_input_is_one_line_in_a_new_process_too(paths):
+    """Where the libraries are imported only then, and may print."""
+    done = command(*(word.format(**paths) for word in (*EVALUATE, "--images={images}")))
     assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1 and flag in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "dataset" in done.stderr
 
 
 @pytest.mark.slow
@@ -519,8 +510,8 @@ def test_help_lists_every_flag_with_its_text(module):
 
 
 @pytest.mark.slow
-def test_a_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path):
-    done = command(
+def test_a_dry_run_prints_the_resolved_config_and_writes_nothing(tmp_path, quick_command):
+    done = quick_command(
         "reproduce.train", "--minority_class=3", "--dry_run", f"--runs_dir={tmp_path / 'runs'}"
     )
     assert done.returncode == 0 and done.stderr == ""
@@ -548,14 +539,14 @@ QUICK = ("demo",)
     [pytest.param(p, marks=[] if p.stem in QUICK else pytest.mark.exhaustive) for p in FLAGFILES],
     ids=lambda p: str(p.relative_to(ROOT)),
 )
-def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path):
+def test_every_flagfile_trains_two_iterations_on_digits(path, tmp_path, quick_command):
     """Flagfiles of cases and figures name other data sets; they are only parsed and resolved."""
     if path.parent.name in ("cases", "figures"):
         config = RunConfig.from_json(case_as_json(path))
         least = 10_000 if path.parent.name == "cases" else 1000
         assert resolve.resolve(config).iterations >= least
         return
-    done = command(
+    done = quick_command(
         "figures.samples" if path.name == "demo.flags" else "reproduce.train",
         *(["--objective=acgan"] if path.name == "uac_authors_code.flags" else []),
         f"--flagfile={path}",
@@ -580,8 +571,8 @@ def case_as_json(path) -> str:
 
 
 @pytest.mark.slow
-def test_a_folder_of_images_trains_and_samples(paths, tmp_path):
-    done = command(
+def test_a_folder_of_images_trains_and_samples(paths, tmp_path, quick_command):
+    done = quick_command(
         "reproduce.train", "--dataset=folder", f"--data_dir={paths['images']}",
         "--minority_class=a", "--image_size=32", "--iterations=2", "--width=0.05",
         "--batch_size=4", f"--runs_dir={tmp_path / 'my runs'}",
@@ -589,7 +580,7 @@ def test_a_folder_of_images_trains_and_samples(paths, tmp_path):
     assert done.returncode == 0, done.stderr
     line = next(x for x in done.stdout.splitlines() if x.startswith("to sample:"))
     words = shlex.split(line.replace("grid.png", str(tmp_path / "grid.png")))
-    done = command(*words[words.index("-m") + 1 :])
+    done = quick_command(*words[words.index("-m") + 1 :])
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "grid.png").size[1] > 100
 

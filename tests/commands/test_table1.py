@@ -17,7 +17,7 @@ from rumi_tf.experiments.paper_settings import SETTINGS
 from rumi_tf.runs.resolve import resolve
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT
 
 ROW = Row(
     dataset="mnist", split="unbalanced", target="5", objective="lsgan", config_hash="abc",
@@ -299,14 +299,16 @@ def test_cells_without_a_result_are_not_counted():
 
 
 @pytest.mark.slow
-def test_a_failed_cell_is_reported_and_stops_no_other(tmp_path, wanted, digits_cache):
+def test_a_failed_cell_is_reported_and_stops_no_other(
+    tmp_path, wanted, digits_cache, quick_command
+):
     words = ("--datasets=digits", "--classes=5", "--models=lsgan,rumi_lsgan", "--smoke",
              f"--runs_dir={tmp_path / 'runs'}", f"--cache_dir={digits_cache}",
              f"--out={tmp_path / 'out'}")  # fmt: skip
     failing, _ = table1.cells_of(wanted(*words))
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / failing.config.name()).write_text("in the way")
-    done = command("reproduce.table1", *words)
+    done = quick_command("reproduce.table1", *words)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("digits 5 LSGAN 0: failed: --runs_dir: ")

@@ -18,7 +18,6 @@ from rumi_tf.runs import resolve
 from rumi_tf.training import build
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
-from tests.conftest import command
 
 
 def stripes(counts, seed=0):
@@ -361,7 +360,7 @@ def test_the_table_has_mean_and_deviation_of_the_values():
 TINY = ("--iterations=2", "--width=0.05", "--batch_size=4", "--updates=2", "--num=6")
 
 
-def run(tmp_path, *words):
+def run(command, tmp_path, *words):
     process = command(
         "reproduce.augment", *TINY, *words, f"--runs_dir={tmp_path / 'runs'}",
         f"--out={tmp_path / 'out'}",
@@ -376,10 +375,10 @@ ON_DIGITS = (
 
 
 @pytest.fixture(scope="module")
-def on_digits(tmp_path_factory):
+def on_digits(tmp_path_factory, quick_command):
     """Directory and standard output of a finished command."""
     root = tmp_path_factory.mktemp("digits")
-    return root, run(root, *ON_DIGITS).stdout
+    return root, run(quick_command, root, *ON_DIGITS).stdout
 
 
 @pytest.mark.slow
@@ -411,16 +410,16 @@ def test_the_command_writes_what_it_names(on_digits):
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_a_repeated_command_trains_nothing(on_digits):
+def test_a_repeated_command_trains_nothing(on_digits, quick_command):
     root, printed = on_digits
     before = {path: path.read_bytes() for path in (root / "out").rglob("*.*")}
-    assert run(root, *ON_DIGITS).stdout == printed
+    assert run(quick_command, root, *ON_DIGITS).stdout == printed
     assert {path: path.read_bytes() for path in (root / "out").rglob("*.*")} == before
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_a_conditional_objective_on_a_folder_generates_the_class(tmp_path):
+def test_a_conditional_objective_on_a_folder_generates_the_class(tmp_path, quick_command):
     draw = np.random.default_rng(0)
     for name, count in (("cat/s", 20), ("dog", 20), ("owl", 8)):
         folder = tmp_path / "photos" / name.replace("/", "_")
@@ -429,8 +428,8 @@ def test_a_conditional_objective_on_a_folder_generates_the_class(tmp_path):
             pixels = draw.integers(0, 256, (32, 32, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{k}.png")
     run(
-        tmp_path, "--dataset=folder", f"--data_dir={tmp_path / 'photos'}", "--image_size=32",
-        "--minority_class=owl", "--objective=acgan", "--seeds=0",
+        quick_command, tmp_path, "--dataset=folder", f"--data_dir={tmp_path / 'photos'}",
+        "--image_size=32", "--minority_class=owl", "--objective=acgan", "--seeds=0",
     )  # fmt: skip
     files = sorted((tmp_path / "out" / "generated" / "owl").iterdir())
     assert len(files) == 6 and Image.open(files[0]).size == (32, 32)
@@ -440,9 +439,10 @@ def test_a_conditional_objective_on_a_folder_generates_the_class(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_mnist_classifiers_are_tested_on_its_test_part(tmp_path, tfds_dir):
+def test_mnist_classifiers_are_tested_on_its_test_part(tmp_path, tfds_dir, quick_command):
     run(
-        tmp_path, "--dataset=mnist", f"--data_dir={tfds_dir}", "--minority_class=5", "--seeds=0"
+        quick_command, tmp_path, "--dataset=mnist", f"--data_dir={tfds_dir}",
+        "--minority_class=5", "--seeds=0",
     )  # fmt: skip
     rows = read_rows(tmp_path / "out" / "augment_runs.csv", ArmRow)
     assert {row.n_reference for row in rows} == {10_000}

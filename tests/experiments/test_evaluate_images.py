@@ -13,10 +13,11 @@ from rumi_tf.evaluation.embeddings import classifier
 from rumi_tf.evaluation.results import read_rows
 from rumi_tf.experiments import evaluate_images
 from rumi_tf.export.sampler import load_sampler, to_bytes
-from rumi_tf.runs import outputs, resolve
+from rumi_tf.runs import directories, outputs, resolve
 from rumi_tf.training import train
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
+from tests.conftest import copied
 
 
 @pytest.fixture(autouse=True)
@@ -25,20 +26,16 @@ def few_updates(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
+def inputs(finished_run, tmp_path_factory):
     root = tmp_path_factory.mktemp("inputs")
-    config = RunConfig(
-        minority_class="5", width=0.05, batch_size=8, iterations=2, runs_dir=str(root / "runs")
-    )
-    run = train.train(config)
-    digits = load_images(resolve.resolve(config))
+    digits = load_images(resolve.resolve(RunConfig(minority_class="5")))
     real = to_bytes(digits.gather(np.arange(len(digits))).numpy())
     np.savez(root / "fives.npz", images=real[digits.labels == 5])
     np.savez(root / "threes.npz", images=real[digits.labels == 3])
     (root / "folder").mkdir()
     for k in np.flatnonzero(digits.labels == 5):
         Image.fromarray(real[k, ..., 0]).save(root / "folder" / f"{k}.png")
-    return {"root": root, "saved_model": run.saved_model, "cache": str(root / "cache")}
+    return {"root": root, "saved_model": finished_run.saved_model, "cache": str(root / "cache")}
 
 
 def evaluate(inputs, saved_model=None, images=None, reference=None, given=None, **keywords):
@@ -194,24 +191,18 @@ def test_an_evaluation_agrees_with_that_of_the_run(inputs, tmp_path):
         assert row.value == pytest.approx(expected.value, rel=1e-4, abs=1e-6), row.metric
 
 
-def test_eval_every_evaluates_a_finished_run(inputs, tmp_path):
-    settings = {
-        "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 2,
-        "runs_dir": str(tmp_path), "cache_dir": inputs["cache"],
-    }  # fmt: skip
-    run = train.train(RunConfig(**settings))
-    assert not (run.directory / "metrics.csv").exists()
-    with_evaluation = RunConfig(**settings, eval_every=5, eval_samples=60)
+def test_eval_every_evaluates_a_finished_run(inputs, finished_run, tmp_path):
+    config = dataclasses.replace(copied(finished_run, tmp_path), cache_dir=inputs["cache"])
+    directory = directories.run_directory(config)
+    with_evaluation = dataclasses.replace(config, eval_every=5, eval_samples=60)
     again = train.train(with_evaluation)
     assert again.reused and again.notes
-    rows = read_rows(run.directory / "metrics.csv")
+    rows = read_rows(directory / "metrics.csv")
     assert rows[0].n_generated == 60 and rows[0].iteration == 2
     assert not train.train(with_evaluation).notes
-    assert len(read_rows(run.directory / "metrics.csv")) == len(rows)
-    last = outputs.last_rows(resolve.resolve(with_evaluation))
-    assert [row.metric for row in last] == [row.metric for row in rows]
-    other = resolve.resolve(RunConfig(**settings, eval_every=5, eval_samples=61))
-    assert outputs.last_rows(other) == []
+    assert len(read_rows(directory / "metrics.csv")) == len(rows)
+    assert [row.metric for row in outputs.last_rows(with_evaluation)] == [r.metric for r in rows]
+    assert outputs.last_rows(dataclasses.replace(with_evaluation, eval_samples=61)) == []
 
 
 def test_a_conditional_model_generates_the_classes_of_the_protocol(inputs, tmp_path, monkeypatch):

@@ -73,6 +73,7 @@ def test_a_directory_of_data_is_no_hindrance_to_cells_of_digits(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # tests/commands/test_table1.py has a shorter one
 def test_a_failed_cell_stops_no_other_and_finished_ones_are_reused(tmp_path, digits_cache):
     given = {
         "minority_class": "5", "width": 0.05, "batch_size": 8, "iterations": 3,

@@ -32,7 +32,7 @@ from rumi_tf.networks.dcgan import Generator
 from rumi_tf.networks.registry import GENERATORS
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -370,10 +370,10 @@ def test_to_bytes_covers_the_range():
     assert to_bytes(values).tolist() == [0, 0, 128, 255, 255]
 
 
-def test_command_is_deterministic(exported, tmp_path):
+def test_command_is_deterministic(exported, tmp_path, quick_command):
     model = f"--saved_model={exported[1] / 'saved_model'}"
     for name in ("a", "b"):
-        done = command(
+        done = quick_command(
             "reproduce.sample", model, "--num=10", "--seed=3", f"--npz={tmp_path / name}.npz",
             f"--grid={tmp_path / name}.png",
         )  # fmt: skip

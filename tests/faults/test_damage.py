@@ -15,11 +15,12 @@ from rumi_tf.evaluation.results import append_rows, read_rows
 from rumi_tf.experiments import gaussians
 from rumi_tf.experiments.augment import check_output
 from rumi_tf.export.sampler import load_sampler
-from rumi_tf.runs import directories, log, outputs, resolve
+from rumi_tf.runs import directories, log, outputs
 from rumi_tf.training import build, callbacks, train
 from rumi_tf.utils import environment
 from rumi_tf.utils.errors import InvalidInput, RumiError, RunDamaged
 from rumi_tf.utils.io import write_csv
+from tests.conftest import copied
 from tests.evaluation.test_features import Pixels, cached, same
 from tests.evaluation.test_results import ROW
 from tests.faults.damages import damages
@@ -91,14 +92,9 @@ def test_damaged_results_of_classifiers_are_rejected(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Config, result and images of a finished run of two iterations."""
-    config = resolve.resolve(
-        RunConfig(
-            split="even", objective="lsgan", width=0.05, batch_size=8, iterations=2,
-            runs_dir=str(tmp_path_factory.mktemp("runs")),
-        )
-    )  # fmt: skip
+def run(finished_run, tmp_path_factory):
+    """Config, result and images of a copy of a finished run of two iterations."""
+    config = copied(finished_run, tmp_path_factory.mktemp("runs"))
     return config, train.train(config), build.prepare(config)[0]
 
 

@@ -80,13 +80,13 @@ REPETITIONS = {
 }  # fmt: skip
 
 
-LONG = ("augment", "table1", "train_evaluated", "evaluated_later")
+QUICK = ("evaluate", "uac_table1")  # `test_killed_training_resumes` is that of "train"
 
 
 @pytest.mark.parametrize(
     "name, number",
     [
-        pytest.param(name, k, marks=[pytest.mark.exhaustive] if k or name in LONG else [])
+        pytest.param(name, k, marks=[] if name in QUICK and not k else pytest.mark.exhaustive)
         for name, count in REPETITIONS.items()
         for k in range(count)
     ],

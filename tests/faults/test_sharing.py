@@ -17,7 +17,7 @@ from rumi_tf.training.checkpoints import Checkpoints
 from rumi_tf.utils import locks
 from rumi_tf.utils.errors import RunBusy
 from rumi_tf.utils.io import read_csv, write_text
-from tests.conftest import ROOT, command, holder, start
+from tests.conftest import ROOT, holder, start
 from tests.faults.commands import TRAIN
 
 SWEEP = (
@@ -149,14 +149,14 @@ def test_held_waits_for_the_holder(tmp_path):
 
 
 @pytest.mark.slow
-def test_second_process_on_a_run_stops_with_one_line(tmp_path):
+def test_second_process_on_a_run_stops_with_one_line(tmp_path, quick_command):
     flags = (*TRAIN, "--iterations=100000", f"--runs_dir={tmp_path}")
     first = start("reproduce.train", *flags)
     try:
         deadline = time.monotonic() + 60
-        while not list(tmp_path.glob("*/log.csv")) and time.monotonic() < deadline:
+        while not list(tmp_path.glob("*/lock")) and time.monotonic() < deadline:
             time.sleep(0.1)
-        second = command("reproduce.train", *flags)
+        second = quick_command("reproduce.train", *flags)
     finally:
         first.kill()
         first.communicate()

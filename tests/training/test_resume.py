@@ -1,5 +1,6 @@
 """Real processes, really killed."""
 
+import dataclasses
 import json
 import os
 import random
@@ -12,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from rumi_tf.config.run import RunConfig
-from rumi_tf.runs import resolve
+from rumi_tf.runs import directories, resolve
 from rumi_tf.training import train
 from rumi_tf.utils.errors import RunDamaged
-from tests.conftest import command, start
+from tests.conftest import command, copied, start
 
 pytestmark = pytest.mark.slow
 FLAGS = (
@@ -37,7 +39,8 @@ def checkpoint_numbers(runs_dir) -> list[int]:
 
 
 def final_weights(directory) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(directory / "checkpoints" / "ckpt-120"))
+    last = max(checkpoint_numbers(directory.parent))
+    reader = tf.train.load_checkpoint(str(directory / "checkpoints" / f"ckpt-{last}"))
     names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
     return {n: reader.get_tensor(n) for n in names if "OBJECT_GRAPH" not in n}
 
@@ -101,25 +104,26 @@ def test_killed_while_exporting_it_exports_anew(whole, tmp_path):
 
 
 def test_truncated_newest_checkpoint_costs_only_the_iterations_since_the_one_before(
-    whole, tmp_path
+    finished_run, tmp_path
 ):
-    directory = tmp_path / whole.name
-    shutil.copytree(whole, directory)
+    config = copied(finished_run, tmp_path)
+    directory = directories.run_directory(config)
     for name in ("summary.json", "generator.keras"):
         (directory / name).unlink()
-    newest = directory / "checkpoints" / "ckpt-120.data-00000-of-00001"
-    newest.write_bytes(newest.read_bytes()[:1000])
-    done = command("reproduce.train", *FLAGS, f"--runs_dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    assert "ckpt-120 is damaged" in done.stdout and "resumed at iteration 119" in done.stdout
-    assert_same_run(whole, directory)
+    os.truncate(directory / "checkpoints" / "ckpt-2.data-00000-of-00001", 1000)
+    run = train.train(config)
+    assert run.notes == ("ckpt-2 is damaged and was skipped", "resumed at iteration 1")
+    assert_same_run(finished_run.directory, directory)
 
 
-def test_a_finished_run_returns_at_once_and_touches_nothing(whole):
-    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
-    done = command("reproduce.train", *FLAGS, f"--runs_dir={whole.parent}")
+def test_a_finished_run_returns_at_once_and_touches_nothing(finished_run, quick_command):
+    before = {p: p.stat().st_mtime_ns for p in finished_run.directory.rglob("*")}
+    done = quick_command(
+        "reproduce.train", "--dataset=digits", "--minority_class=5", "--width=0.05",
+        "--batch_size=8", "--iterations=2", f"--runs_dir={finished_run.directory.parent}",
+    )  # fmt: skip
     assert done.returncode == 0 and "nothing was trained" in done.stdout
-    assert before == {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
+    assert before == {p: p.stat().st_mtime_ns for p in finished_run.directory.rglob("*")}
 
 
 @pytest.mark.exhaustive
@@ -131,27 +135,20 @@ def test_more_grids_and_fewer_checkpoints_do_not_disturb_training(whole, tmp_pat
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-def tiny(tmp_path, **values):
-    settings = {
-        "split": "even", "width": 0.05, "batch_size": 8, "iterations": 2,
-        "runs_dir": str(tmp_path), **values,
-    }  # fmt: skip
-    return resolve.resolve(RunConfig(**settings))
-
-
-def test_other_settings_in_a_run_directory_are_an_error(tmp_path):
-    config = tiny(tmp_path)
-    directory = train.train(config).directory
+def test_other_settings_in_a_run_directory_are_an_error(finished_run, tmp_path):
+    config = copied(finished_run, tmp_path)
+    directory = directories.run_directory(config)
     (directory / "summary.json").unlink()
-    (directory / "config.json").write_text(tiny(tmp_path, seed=1).to_json())
+    other = dataclasses.replace(config, seed=1)
+    (directory / "config.json").write_text(other.to_json())
     with pytest.raises(RunDamaged, match="other settings"):
         train.train(config)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"seed": "x"}', "[]"])
-def test_a_damaged_config_is_named(tmp_path, content):
-    config = tiny(tmp_path)
-    directory = train.train(config).directory
+def test_a_damaged_config_is_named(finished_run, tmp_path, content):
+    config = copied(finished_run, tmp_path)
+    directory = directories.run_directory(config)
     (directory / "summary.json").unlink()
     (directory / "config.json").write_text(content)
     with pytest.raises(RunDamaged, match=r"config\.json"):
@@ -176,9 +173,11 @@ def test_a_damaged_config_is_named(tmp_path, content):
     ],
     ids=["no SavedModel", "no Keras file", "half a Keras file", "half a log"],
 )
-def test_missing_outputs_of_a_finished_run_are_reported_and_exported_again(damage, said, tmp_path):
-    config = tiny(tmp_path)
-    directory = train.train(config).directory
+def test_missing_outputs_of_a_finished_run_are_reported_and_exported_again(
+    damage, said, finished_run, tmp_path
+):
+    config = copied(finished_run, tmp_path)
+    directory = directories.run_directory(config)
     damage(directory)
     with pytest.raises(RunDamaged, match=said) as caught:
         train.train(config)
@@ -191,27 +190,31 @@ def test_missing_outputs_of_a_finished_run_are_reported_and_exported_again(damag
 
 
 def test_changed_images_are_another_run(tmp_path):
-    from PIL import Image
-
     for name in ("a", "b"):
         (tmp_path / "images" / name).mkdir(parents=True)
         for k in range(3):
             Image.new("L", (28, 28), 50 * k).save(tmp_path / "images" / name / f"{k}.png")
-    config = tiny(
-        tmp_path / "runs", dataset="folder", data_dir=str(tmp_path / "images"), image_size=28,
-        split=None, minority_class="a",
-    )  # fmt: skip
-    assert not train.train(config).reused
-    assert train.train(config).reused
+
+    def directory():
+        config = resolve.resolve(
+            RunConfig(
+                dataset="folder", data_dir=str(tmp_path / "images"), image_size=28,
+                minority_class="a", runs_dir=str(tmp_path / "runs"),
+            )
+        )  # fmt: skip
+        return directories.run_directory(config)
+
+    before = directory()
+    assert directory() == before
     Image.new("L", (28, 28), 255).save(tmp_path / "images" / "a" / "0.png")
-    changed = train.train(config)
-    assert not changed.reused and len(list((tmp_path / "runs").glob("folder-*"))) == 2
+    assert directory() != before
 
 
-def test_run_directory_says_what_it_is(whole):
+def test_run_directory_says_what_it_is(finished_run):
+    whole = finished_run.directory
     config = RunConfig.from_json((whole / "config.json").read_text())
     assert (config.label_b_pos, config.split, config.minority_size) == (2.0, "unbalanced", 50)
     (first,) = json.loads((whole / "environment.json").read_text())["starts"]
     assert first["tensorflow"] == tf.__version__
     summary = json.loads((whole / "summary.json").read_text())
-    assert summary["iterations_timed"] == 119 and summary["milliseconds_per_iteration"] > 0
+    assert summary["iterations_timed"] == 1 and summary["milliseconds_per_iteration"] > 0

@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
+import signal
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import keras
@@ -23,14 +20,14 @@ from rumi_tf.utils import distribute
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.io import read_csv
 from rumi_tf.utils.rng import normal
-from tests.conftest import ROOT, command
 from tests.train_on import small_embedding
 
 # A slow rate: where the gradient is rounding alone, as of a bias before batch normalisation, Adam
 # makes whole steps of it.
 COMMON = {
     "dataset": "digits", "minority_class": "5", "width": 0.1, "batch_size": 8, "iterations": 5,
-    "learning_rate": 1e-5, "log_every": 1, "eval_every": 5, "eval_samples": 250,
+    "learning_rate": 1e-5, "log_every": 1, "checkpoint_every": 2, "eval_every": 5,
+    "eval_samples": 250,
 }  # fmt: skip
 RUNS = {
     "rumi_lsgan": {
@@ -44,7 +41,7 @@ RUNS = {
 
 @pytest.fixture(autouse=True)
 def embedding(monkeypatch):
-    """The one that the processes of `start` evaluate by."""
+    """The one that `tests.train_on` evaluates by."""
     monkeypatch.setattr(evaluation, "load_embedding", lambda *_: small_embedding())
 
 
@@ -53,23 +50,22 @@ def config_of(objective, place, **values):
     return RunConfig(**{**COMMON, "objective": objective, **places, **RUNS[objective], **values})
 
 
-def start(place, devices, configs, **environment):
-    """A process that trains the runs on so many logical CPUs."""
-    paths = []
-    for k, config in enumerate(configs):
-        paths.append(place / f"run{k}.json")
-        paths[-1].write_text(config.to_json(), encoding="utf-8")
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.train_on", str(devices), *map(str, paths)],
-        cwd=ROOT, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **environment},
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    """Directory of the runs on one device, each of which is trained once."""
+    return tmp_path_factory.mktemp("one")
 
 
-def ends(process, code=0):
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == code, errors
-    return errors
+def write(config, path):
+    path.write_text(config.to_json(), encoding="utf-8")
+    return str(path)
+
+
+def train_on(run, devices, place, *configs):
+    """Trains runs on so many logical CPUs; `run` is `quick_command`."""
+    paths = [write(config, place / f"run{k}.json") for k, config in enumerate(configs)]
+    done = run("tests.train_on", str(devices), *paths)
+    assert done.returncode == 0, done.stderr
 
 
 def _moments(directory, iteration):
@@ -126,11 +122,11 @@ def assert_measured_as_on_one_device(config):
 @pytest.mark.parametrize(
     "name", ["rumi_lsgan", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in [*RUNS][1:])]
 )
-def test_two_devices_train_what_one_trains(name, tmp_path):
-    alone = config_of(name, tmp_path / "one")
+def test_two_devices_train_what_one_trains(name, one_device, quick_command, tmp_path):
+    alone = config_of(name, one_device)
     both = config_of(name, tmp_path / "two", strategy="mirrored")
     train.train(alone)
-    ends(start(tmp_path, 2, [both]))
+    train_on(quick_command, 2, tmp_path, both)
     assert_equal_runs(alone, both)
     assert_measured_as_on_one_device(both)
     environment = directories.run_directory(resolve.resolve(both)) / "environment.json"
@@ -139,7 +135,7 @@ def test_two_devices_train_what_one_trains(name, tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.slow
-def test_two_devices_agree_with_one_in_bfloat16_to_its_rounding(tmp_path):
+def test_two_devices_agree_with_one_in_bfloat16_to_its_rounding(quick_command, tmp_path):
     values = {"precision": "mixed_bfloat16", "iterations": 2, "eval_every": 0}
     alone = config_of("rumi_lsgan", tmp_path / "one", **values)
     both, parts = (
@@ -148,7 +144,7 @@ def test_two_devices_agree_with_one_in_bfloat16_to_its_rounding(tmp_path):
         for name, sync in (("two", True), ("parts", False))
     )  # fmt: skip
     train.train(alone)
-    ends(start(tmp_path, 2, [both, parts]))
+    train_on(quick_command, 2, tmp_path, both, parts)
     one, two, other = (_losses(config) for config in (alone, both, parts))
     assert np.abs(two / one - 1).max() < 3e-3 < np.abs(other / one - 1).max()
 
@@ -160,7 +156,7 @@ def _losses(config):
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
+def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(quick_command, tmp_path):
     """So the flag does something, and the comparisons above can fail. What is exported is what was
     evaluated all the same: moving statistics are those of all devices.
     """
@@ -168,7 +164,7 @@ def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
         config_of("rumi_lsgan", tmp_path, strategy="mirrored", sync_batch_norm=sync)
         for sync in (True, False)
     ]
-    ends(start(tmp_path, 2, runs))
+    train_on(quick_command, 2, tmp_path, *runs)
     whole, parts = (
         float(read_csv(directories.run_directory(resolve.resolve(c)) / "log.csv")[0]["d_loss"])
         for c in runs
@@ -177,40 +173,22 @@ def test_without_synchronisation_batch_norm_sees_a_part_of_the_batch(tmp_path):
     assert_measured_as_on_one_device(runs[1])
 
 
-def cluster():
-    """TF_CONFIG of two workers on this machine, by worker."""
-    places = [socket.socket() for _ in range(2)]
-    for place in places:
-        place.bind(("127.0.0.1", 0))
-    names = [f"127.0.0.1:{place.getsockname()[1]}" for place in places]
-    for place in places:
-        place.close()
-    return [
-        json.dumps({"cluster": {"worker": names}, "task": {"type": "worker", "index": k}})
-        for k in range(2)
-    ]
-
-
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(tmp_path):
-    values = {"iterations": 40, "checkpoint_every": 5, "learning_rate": 1e-6, "eval_every": 40}
-    alone = config_of("rumi_lsgan", tmp_path / "one", **values)
-    both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker", **values)
+def test_two_processes_train_what_one_trains_also_if_one_is_killed_on_the_way(
+    one_device, quick_command, tmp_path
+):
+    alone = config_of("rumi_lsgan", one_device)
+    both = config_of("rumi_lsgan", tmp_path / "two", strategy="multi_worker")
     train.train(alone)
-    pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
-    run, until = directories.run_directory(resolve.resolve(both)), time.monotonic() + 200
-    while not list(run.glob("checkpoints/ckpt-*5.index")) and time.monotonic() < until:
-        assert pair[0].poll() is None, pair[0].stderr.read()
-        time.sleep(0.01)
-    pair[1].kill()
-    assert pair[0].poll() is None, "it ended before the other could be killed"
-    pair[1].communicate()
-    assert "WorkerLost: another worker of this run has ended" in ends(pair[0], code=1)
+    pair = ("tests.train_two", write(both, tmp_path / "run.json"))
+    killed = quick_command(*pair, "3")  # at iteration 3, after the checkpoint of iteration 2
+    assert json.loads(killed.stdout) == [1, -signal.SIGKILL], killed.stderr
+    assert "WorkerLost: another worker of this run has ended" in killed.stderr
+    run = directories.run_directory(resolve.resolve(both))
     assert not (run / "summary.json").exists()
-    pair = [start(tmp_path, 1, [both], TF_CONFIG=place) for place in cluster()]
-    for process in pair:
-        ends(process)
-    assert json.loads((run / "summary.json").read_text())["resumed_at"] >= 5
+    again = quick_command(*pair)
+    assert json.loads(again.stdout) == [0, 0], again.stderr
+    assert json.loads((run / "summary.json").read_text())["resumed_at"] == 2
     assert_equal_runs(alone, both)
     assert_measured_as_on_one_device(both)
 
@@ -239,16 +217,17 @@ def test_a_cluster_that_is_not_described_is_one_line(monkeypatch, value, words):
 
 
 @pytest.mark.slow
-def test_a_port_that_another_process_has_is_one_line(tmp_path, monkeypatch):
+def test_a_port_that_another_process_has_is_one_line(tmp_path, quick_command):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         name = f"127.0.0.1:{other.getsockname()[1]}"
         cluster = {"worker": [name, "127.0.0.1:9"]}
         place = {"cluster": cluster, "task": {"type": "worker", "index": 0}}
-        monkeypatch.setenv("TF_CONFIG", json.dumps(place))
         flags = ("--dataset=digits", "--minority_class=5", f"--runs_dir={tmp_path / 'runs'}")
-        run = command("reproduce.train", "--strategy=multi_worker", *flags)
+        run = quick_command(
+            "reproduce.train", "--strategy=multi_worker", *flags, TF_CONFIG=json.dumps(place)
+        )
     assert run.returncode == 2 and f"cannot be reached at {name}" in run.stderr.splitlines()[-1]
     assert not (tmp_path / "runs").exists()
 
