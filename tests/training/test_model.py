@@ -203,7 +203,7 @@ def test_xla_is_off_on_cpu():
 @pytest.mark.parametrize(
     "values",
     [
-        {"jit": "on", "d_augment": ("color",), "generator_ema": 0.9},
+        {"jit": "on", "d_schedule": "joint", "d_steps": 1, "generator_ema": 0.9},
         {"precision": "mixed_bfloat16", "fakes": "fresh", "update": "simultaneous",
          "d_batch_norm": "joint", **FEW_IMAGES},
         *(

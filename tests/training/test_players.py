@@ -108,8 +108,8 @@ def test_with_weight_zero_it_trains_acgan(digits, values):
 @pytest.mark.parametrize("name", ["rumi_wgan", "rumi_wgan_gp", "rumi_dragan", "rumi_fgan_kl"])
 def test_training_with_weights_1_and_0_trains_the_base(digits, name):
     common = {"d_schedule": "joint", "d_batch_norm": "none"}
-    rumi = trained(digits, objective=name, alpha_pos=1.0, alpha_neg=0.0, **common)
-    base = trained(digits, objective=name.removeprefix("rumi_"), **common)
+    rumi = trained(digits, 1, objective=name, alpha_pos=1.0, alpha_neg=0.0, **common)
+    base = trained(digits, 1, objective=name.removeprefix("rumi_"), **common)
     for a, b in zip(rumi.generator.variables, base.generator.variables, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
