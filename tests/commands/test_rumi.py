@@ -51,7 +51,11 @@ def test_usage_names_the_command_that_was_typed(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words", [("--flagfile=flags/demo.flags",), ("--flagfile", "flags/demo.flags")]
+    "words",
+    [
+        ("--flagfile=flags/demo.flags",),
+        pytest.param(("--flagfile", "flags/demo.flags"), marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_flagfile_of_the_package_is_found_from_anywhere(words, tmp_path):
     words = ("train", "--dry_run", *words)

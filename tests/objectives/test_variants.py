@@ -370,7 +370,7 @@ def test_corrected_gradient_has_the_average_in_its_denominator():
     np.testing.assert_allclose(db, np.exp(b.numpy()) / 6 / average)
 
 
-@pytest.mark.parametrize("rho", [0.5, 0.8])
+@pytest.mark.parametrize("rho", [0.8, pytest.param(0.5, marks=pytest.mark.exhaustive)])
 def test_a_trained_t_comes_close_to_the_information_of_gaussians_and_not_above(rho):
     """I = -log(1 - rho^2) / 2; the best T is a quadratic form, so T is one, trained by the
     library's losses. The bound is evaluated on two million new pairs, whose noise is 0.2%.
