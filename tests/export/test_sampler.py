@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,22 @@ def test_a_saved_model_takes_positional_and_keyword_arguments(conditional, expor
         model.serve(label=label, noise=noise), *served,
     ):  # fmt: skip
         np.testing.assert_allclose(images, expected, atol=1e-6)
+
+
+def test_the_examples_of_the_page_on_sampling(exported):
+    text = (ROOT / "docs" / "sampling.md").read_text(encoding="utf-8")
+    namespace, directory = {}, str(exported[1])
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        for word, value in (
+            ('"DIR"', f'"{directory}/saved_model"'), ("64, 100", "64, 9"),
+            ("generator.keras", f"{directory}/g.keras"),
+        ):  # fmt: skip
+            block = block.replace(word, value)
+        exec(block, namespace)
+    images = namespace["images"].numpy()
+    expected = exported[0](namespace["noise"], training=False)
+    np.testing.assert_allclose(images, expected, atol=1e-6)
+    assert namespace["pixels"].dtype == np.uint8 and len(namespace["frames"]) == 16
 
 
 @pytest.mark.parametrize("first", ["import rumi_tf, keras", "import keras, rumi_tf"])
