@@ -207,6 +207,12 @@ class RunLog(Periodic):
         for row in self._rows:
             self._board.scalars(row)
 
+    def diversity(self) -> float | None:
+        """`sample_std` / `real_std` of the last row; `None` without rows."""
+        if not self._rows:
+            return None
+        return float(self._rows[-1]["sample_std"]) / max(float(self._rows[-1]["real_std"]), 1e-9)
+
     def act(self, iteration, logs):
         """Appends a row of running means, and resets them."""
         row = {"iteration": iteration, **logs}
@@ -379,19 +385,26 @@ class Progress(Periodic):
         images: training images per iteration.
         title: description of the run.
         paused: () -> seconds so far to exclude.
+        diversity: () -> diversity of the samples relative to real images, or `None`.
     """
 
     LINES = 20  # without a terminal: lines per run
     PAUSE = 0.5  # on a terminal: seconds between updates
 
     def __init__(
-        self, last: int, images: int, title: str, paused: Callable[[], float] = lambda: 0.0
+        self,
+        last: int,
+        images: int,
+        title: str,
+        paused: Callable[[], float],
+        diversity: Callable[[], float | None],
     ):
         terminal = has_terminal()
         super().__init__(every=1 if terminal else max(1, last // self.LINES), last=last)
         self._images = images
         self._title = printable(title)
         self._paused = paused
+        self._diversity = diversity
         self._bar = None
         self._shown = -math.inf
         self._terminal = terminal
@@ -426,6 +439,8 @@ class Progress(Periodic):
             "g_loss": f"{logs['g_loss']:.3f}",
             "images/s": f"{rate * self._images:.0f}",
         }
+        if (diversity := self._diversity()) is not None:
+            shown["diversity"] = f"{diversity:.2f}"
         if self._bar is not None:
             self._bar.set_postfix(shown, refresh=False)
             self._bar.update(iteration - self._bar.n)

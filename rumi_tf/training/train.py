@@ -305,10 +305,11 @@ def _callbacks(
     def paused() -> float:
         return sum(callback.seconds for callback in evaluate)
 
+    log = RunLog(work.place, config.log_every, last, sample, diversity(real), board)
     return [
         StopOnNaN(periods, last, checkpoints),
-        Progress(last, images_per_iteration, title, paused),
-        RunLog(work.place, config.log_every, last, sample, diversity(real), board),
+        Progress(last, images_per_iteration, title, paused, log.diversity),
+        log,
         SampleGrids(work.place, config.sample_every, last, sample, title, board),
         *evaluate,
         SaveCheckpoint(config.checkpoint_every, last, checkpoints),

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -136,6 +138,16 @@ def test_nothing_is_read_from_the_device_between_what_is_due(tmp_path, monkeypat
     train.train(config(tmp_path, **periods))
     due = [iteration in (4, 8, 9) for iteration in range(1, 10)]
     assert [read > 0 for read in of_callbacks] == due
+
+
+def test_progress_shows_the_diversity_of_the_last_log_row(tmp_path, capfd):
+    run = train.train(config(tmp_path, iterations=4, log_every=2))
+    rows = read_csv(run.directory / "log.csv")
+    ratios = [float(row["sample_std"]) / float(row["real_std"]) for row in rows]
+    lines = [line for line in capfd.readouterr().err.splitlines() if ": iteration " in line]
+    shown = [re.findall(r"diversity (\S+)", line) for line in lines]
+    # The line of iteration k precedes the row of iteration k; the first has no measured time.
+    assert shown == [[], [f"{ratios[0]:.2f}"], [f"{ratios[0]:.2f}"]]
 
 
 def test_bad_weights_are_never_saved(tmp_path):
