@@ -30,6 +30,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TFDS = Path(os.environ.get("RUMI_TF_TFDS_DIR", ROOT.parent / "shared" / "datasets" / "tfds"))
 
 
+def pytest_collection_modifyitems(items):
+    """Starts with the longest tests, so that none of them runs alone at the end."""
+    items.sort(key=lambda item: item.path.name != "test_workers.py")
+
+
 @pytest.fixture
 def tfds_dir() -> str:
     if not TFDS.is_dir():
