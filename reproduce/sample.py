@@ -1,20 +1,19 @@
 """Samples images from an exported generator; the same seed gives the same images.
 
-Usage:
-  python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --images=out
-  python -m reproduce.sample --saved_model=DIR --seeds=0-63 --images=out
-  python -m reproduce.sample --saved_model=DIR --interpolate=3,8 --grid=strip.png --gif=walk.gif
+Usage: python -m reproduce.sample --saved_model=DIR --num=64 --grid=g.png --npz=s.npz --images=out
+       python -m reproduce.sample --saved_model=DIR --seeds=0-63 --images=out
+       python -m reproduce.sample --saved_model=DIR --interpolate=3,8 --grid=strip.png --gif=w.gif
 
 --saved_model is the directory saved_model/ of a run of reproduce.train.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from rumi_tf.export.seeds import IMAGES_LIMIT, SEED_LIMIT, parse_ends, parse_seeds
 from rumi_tf.utils import cli
 from rumi_tf.utils.errors import InvalidInput
 
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
 
 NUM = 64
 FRAMES = 16  # of an interpolation
-IMAGES_LIMIT = 10**6
 GRID_LIMIT = 10_000  # also of an animation, whose images are all in memory
-SEED_LIMIT = 2**31 - 1
 
 _SECTION: dict[str, Any] = {"module_name": "Sampling"}
 flags.DEFINE_string("saved_model", None, "Directory of the TensorFlow SavedModel.", **_SECTION)
@@ -94,7 +91,7 @@ def main() -> None:
     outputs = _outputs(flag_values)
     _check_combination(flag_values)
     seeds = parse_seeds(flag_values.seeds) if flag_values.seeds is not None else None
-    ends = _parse_ends(flag_values.interpolate) if flag_values.interpolate is not None else None
+    ends = parse_ends(flag_values.interpolate) if flag_values.interpolate is not None else None
     default = FRAMES if ends else len(seeds) if seeds else NUM
     num = flag_values.num or default
     if ends and num < 2:
@@ -119,37 +116,6 @@ def main() -> None:
     _write(sampler, outputs, request, label, columns=min(num, FRAMES) if ends else None)
     for path in outputs.values():
         print(path)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds of --seeds: numbers and ranges, both ends included, separated by commas.
-
-    Raises:
-        InvalidInput: the text is not of this form, or it has a seed twice or too many seeds.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?", part, re.ASCII)
-        if not match:
-            raise InvalidInput("seeds", f"is {text!r}; use numbers and ranges, such as 0-63 or 3,8")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last:
-            raise InvalidInput("seeds", f"{part.strip()!r} must be in ascending order")
-        if last > SEED_LIMIT:
-            raise InvalidInput("seeds", f"{last} exceeds {SEED_LIMIT}")
-        if len(seeds) + last - first >= IMAGES_LIMIT:
-            raise InvalidInput("seeds", f"lists more than {IMAGES_LIMIT:,} seeds")
-        seeds += range(first, last + 1)
-    if len(set(seeds)) < len(seeds):
-        raise InvalidInput("seeds", "contains a seed twice")
-    return seeds
-
-
-def _parse_ends(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\s*(\d{1,10})\s*,\s*(\d{1,10})\s*", text, re.ASCII)
-    if not match or max(int(match[1]), int(match[2])) > SEED_LIMIT:
-        raise InvalidInput("interpolate", f"is {text!r}; use two seeds, such as 3,8")
-    return int(match[1]), int(match[2])
 
 
 def _check_combination(flag_values: flags.FlagValues) -> None:

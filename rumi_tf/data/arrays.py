@@ -50,7 +50,8 @@ def load_unlabelled(
     else:
         raise InvalidInput(flag, f"{name} is neither a directory nor an NPZ file")
     if len(pixels) < 2:
-        raise InvalidInput(flag, f"{name} has 1 image; at least 2 are needed")
+        count = "1 image" if len(pixels) else "0 images"
+        raise InvalidInput(flag, f"{name} has {count}; at least 2 are needed")
     if channels == 3 and pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     if channels == 1 and pixels.shape[-1] == 3 and (pixels == pixels[..., :1]).all():
@@ -106,13 +107,13 @@ def _from_array(
     """(N, H, W, C) uint8 pixels of an array, which messages call `name`."""
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape[1:]:
         raise InvalidInput(
             flag,
             f"images in {name} have shape {images.shape}; expected (N, H, W), (N, H, W, 1) or "
             "(N, H, W, 3)",
         )
-    if images.dtype == np.uint8:
+    if images.dtype == np.uint8 or not len(images):
         return images
     if images.dtype.kind not in "fiu":
         raise InvalidInput(flag, f"images in {name} have dtype {images.dtype}; expected numbers")

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from rumi_tf.config.run import DataFields
 from rumi_tf.experiments import evaluate_images
 from rumi_tf.utils.errors import InvalidInput
+from rumi_tf.utils.tf_errors import without_retracing_warnings
 
 
 def evaluate(
@@ -89,19 +90,20 @@ def evaluate(
         "cache_dir": "" if cache_dir is None else cache_dir,
         **data,
     }
-    report = evaluate_images.evaluate(
-        saved_model=None,
-        images=_source("images", images),
-        reference=None if reference is None else _source("reference", reference),
-        given={
-            name: os.fspath(value) if isinstance(value, os.PathLike) else value
-            for name, value in settings.items()
-            if value is not None
-        },
-        value_range=value_range,
-        extrapolate=extrapolate,
-        refresh=refresh,
-    )
+    with without_retracing_warnings():
+        report = evaluate_images.evaluate(
+            saved_model=None,
+            images=_source("images", images),
+            reference=None if reference is None else _source("reference", reference),
+            given={
+                name: os.fspath(value) if isinstance(value, os.PathLike) else value
+                for name, value in settings.items()
+                if value is not None
+            },
+            value_range=value_range,
+            extrapolate=extrapolate,
+            refresh=refresh,
+        )
     for note in report.notes:
         warnings.warn(note, stacklevel=2)
     return {row.metric: math.nan if row.value is None else row.value for row in report.rows}

@@ -41,8 +41,8 @@ class RumiOverSampler(BaseEstimator):
         iterations: generator updates per class.
         random_state: seed of all random numbers, as in scikit-learn.
         runs_dir: directory of the runs, which are resumed and reused; `None` uses a temporary one.
-        value_range: values of black and white in X; `None` is [0, 255] for uint8 and, for floats,
-            the first of [0, 1], [-1, 1] and [0, 255] that fits.
+        value_range: values of black and white in X; `None` is [0, 255] for integers and, for
+            floats, the first of [0, 1], [-1, 1] and [0, 255] that fits.
         settings: further fields of `rumi_tf.RunConfig`, which override those of
             `--recipe=few_images`, for example `{"width": 0.5}`.
 
@@ -74,7 +74,7 @@ class RumiOverSampler(BaseEstimator):
         """Returns the images followed by generated ones, and their labels.
 
         Args:
-            X: (n, height, width) or (n, height, width, 1 or 3), uint8 or floats.
+            X: (n, height, width) or (n, height, width, 1 or 3), integers or floats.
             y: (n,) labels of any sortable kind, of at least two classes.
 
         Returns:
@@ -190,12 +190,16 @@ def numbers_to_generate(strategy: str | float | Mapping | Callable, y: np.ndarra
 
 
 def _value_range(X: np.ndarray, chosen: tuple[float, float] | None) -> tuple[float, float]:
-    is_bytes = X.dtype == np.uint8
+    is_bytes = np.issubdtype(X.dtype, np.integer) and np.iinfo(X.dtype).max >= 255
     if not is_bytes and not (np.issubdtype(X.dtype, np.floating) and np.isfinite(X).all()):
-        raise ValueError("X must have the type uint8, or finite floating-point values")
+        raise ValueError("X must contain integers up to 255, or finite floating-point values")
     ranges = [(0.0, 1.0), (-1.0, 1.0)] + [(0.0, 255.0)] * bool(X.max() > 128)  # [0, 16] is unclear
     if chosen is not None:
-        ranges = [(float(chosen[0]), float(chosen[1]))]
+        try:
+            black, white = map(float, chosen)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"value_range is {chosen!r}; pass a pair of numbers") from error
+        ranges = [(black, white)]
     elif is_bytes:
         ranges = [(0.0, 255.0)]
     for low, high in ranges:
@@ -226,6 +230,6 @@ def _as_input(generated: np.ndarray, X: np.ndarray, low: float, high: float) -> 
     if X.ndim == 4 and X.shape[3] == 3 and images.shape[3] == 1:  # grey images stored in colour
         images = np.repeat(images, 3, axis=3)
     values = low + (images + 1) * ((high - low) / 2)
-    if X.dtype == np.uint8:
+    if np.issubdtype(X.dtype, np.integer):
         values = np.round(values)
     return values.reshape(-1, *X.shape[1:]).astype(X.dtype)

@@ -1,6 +1,8 @@
 """Model card of an exported generator: its data, metrics and settings, and how to sample."""
 
+import html
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +38,7 @@ def model_card(
         keras_file: describes a .keras file instead of the SavedModel of the card's directory.
     """
     height, width, channels = metadata["image_shape"]
-    names = [printable(name) for name in metadata["class_names"]]
+    names = [_literal(name) for name in metadata["class_names"]]
     facts = {
         "objective": settings["objective"],
         "data set": settings["dataset"],
@@ -72,6 +74,11 @@ def _images(count: int, classes: list[int], names: list[str]) -> str:
     return f"{count:,} images ({', '.join(names[k] for k in classes)})" if count else "none"
 
 
+def _literal(name: str) -> str:
+    """A name that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]~])", r"\\\1", html.escape(printable(name), quote=False))
+
+
 def _place(keras_file: bool) -> str:
     if keras_file:
         return "This card describes `generator.keras`; `saved_model/` has its own."
@@ -82,7 +89,7 @@ def _metrics(metrics: Mapping[str, float | None], evaluation: str) -> str:
     if not metrics:
         return "The model was not evaluated.\n"
     rows = [
-        {"metric": name, "value": "undefined" if value is None else f"{value:.4g}"}
+        {"metric": _literal(name), "value": "undefined" if value is None else f"{value:.4g}"}
         for name, value in metrics.items()
     ]
     return f"{evaluation}\n\n{markdown(rows)}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import DTypeLike
 
 from rumi_tf.data.class_names import class_index
 from rumi_tf.export import latents
@@ -19,7 +20,7 @@ from rumi_tf.utils.console import with_progress
 from rumi_tf.utils.errors import InvalidInput
 from rumi_tf.utils.rng import normal
 
-Label = str | int  # name or number of a class
+Label = str | int  # name or index of a class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +73,9 @@ class Sampler:
 
         Args:
             request: number of images, and their noise.
-            label: class of all images, or classes to cycle through, by name or number; `None`
-                cycles through all classes that the generator was trained on. The noise does not
-                depend on it.
+            label: class of all images, or classes to cycle through; `None` cycles through all
+                classes that the generator was trained on. A string is a name or, unless names are
+                numbers, an index; an integer is always an index. The noise does not depend on it.
 
         Raises:
             InvalidInput: a label for an unconditional generator, or a label that is out of range.
@@ -91,18 +92,17 @@ class Sampler:
         label: Label | Sequence[Label] | None = None,
         seed: int = 0,
         truncation: float | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> np.ndarray:
         """Generates images; the same for the same arguments.
 
         Args:
             num: number of images. The first images do not depend on it.
-            label: name or number of the class of all images, or several to cycle through; `None`
-                cycles through all classes that a conditional generator was trained on.
+            label: class of all images, or classes to cycle through, as for `batches`.
             seed: seed of the noise, at least 0.
             truncation: limit of the noise, above 0 (`latents.truncated`); lower values give more
                 typical and less varied images. `None`: no limit, as in training.
-            dtype: "float32" for images in [-1, 1], "uint8" for images in [0, 255].
+            dtype: float32 for images in [-1, 1], uint8 for images in [0, 255].
 
         Returns:
             (num, H, W, C) images; C is 1 for grey and 3 for RGB.
@@ -119,7 +119,7 @@ class Sampler:
         *,
         label: Label | Sequence[Label] | None = None,
         truncation: float | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> np.ndarray:
         """One image per seed: the first image of `sample` for it. Otherwise as `sample`.
 
@@ -128,7 +128,8 @@ class Sampler:
         Raises:
             ValueError: an argument is out of range, or (`InvalidInput`) does not suit the model.
         """
-        if not len(seeds):
+        seeds = list(seeds)
+        if not seeds:
             raise ValueError("seeds is empty")
         _check(len(seeds), 1, seeds, truncation)
         return self.images(latents.of_seeds(seeds, truncation), label, dtype)
@@ -141,14 +142,14 @@ class Sampler:
         *,
         label: Label | None = None,
         truncation: float | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> np.ndarray:
         """Images on the way between two seeds (`latents.between`).
 
         Args:
             start, end: seeds; the first and last image are those of `sample_seeds`.
             num: number of images, at least 2.
-            label: name or number of the class; a conditional generator requires it.
+            label: one class, as for `batches`; a conditional generator requires it.
             truncation, dtype: as for `sample`.
 
         Returns:
@@ -161,23 +162,25 @@ class Sampler:
         if self.conditional and label is None:
             names = ", ".join(map(self.class_name, self._labels(None)))
             raise InvalidInput("label", f"name the class to interpolate in: {names}")
+        if label is not None and not isinstance(label, str) and not _is_integer(label):
+            raise InvalidInput("label", f"is {label!r}; an interpolation has one class")
         return self.images(latents.between(start, end, num, truncation), label, dtype)
 
     def images(
         self,
         request: Latents,
         label: Label | Sequence[Label] | None = None,
-        dtype: str = "float32",
+        dtype: DTypeLike = "float32",
     ) -> np.ndarray:
         """(num, H, W, C) requested images; see `batches` and `sample`.
 
         Raises:
             ValueError: another `dtype`, or (`InvalidInput`) a label that does not suit the model.
         """
-        if dtype not in ("float32", "uint8"):
-            raise ValueError(f"dtype is {dtype!r}; use 'float32' or 'uint8'")
-        batches = self.batches(request, label)
-        return np.concatenate([to_bytes(b) if dtype == "uint8" else b for b in batches])
+        if np.dtype(dtype) not in (np.float32, np.uint8):
+            raise ValueError(f"dtype is {dtype!r}; use float32 or uint8")
+        convert = to_bytes if np.dtype(dtype) == np.uint8 else np.asarray
+        return np.concatenate([convert(batch) for batch in self.batches(request, label)])
 
     def labels(self, num: int, label: Label | Sequence[Label] | None = None) -> np.ndarray | None:
         """(num,) classes of the images of `sample`; `None` for an unconditional generator."""
@@ -191,7 +194,7 @@ class Sampler:
         elif not self.conditional:
             raise InvalidInput("label", "has no effect: this model is not class-conditional")
         words: list[Any] = [label] if np.ndim(label) == 0 else list(label)  # type: ignore[arg-type]
-        if not words or not all(isinstance(word, str | numbers.Integral) for word in words):
+        if not words or not all(isinstance(word, str) or _is_integer(word) for word in words):
             raise InvalidInput("label", f"is {label!r}; use names or numbers of classes")
         labels = np.array([self.label(w) if isinstance(w, str) else int(w) for w in words])
         num_classes = int(self.metadata.get("num_classes", 2**31 - 1))
@@ -279,13 +282,17 @@ def evaluation_outputs(
 
 
 def _check(num: int, least: int, seeds: Iterable[int], truncation: float | None) -> None:
-    if num < least:
-        raise ValueError(f"num is {num}; it must be at least {least}")
+    if not _is_integer(num) or num < least:
+        raise ValueError(f"num is {num!r}; it must be an integer, at least {least}")
     for seed in seeds:
-        if not 0 <= seed < 2**31:
-            raise ValueError(f"seed is {seed}; it must be in 0 to {2**31 - 1}")
-    if truncation is not None and not truncation > 0:
-        raise ValueError(f"truncation is {truncation}; it must be positive")
+        if not _is_integer(seed) or not 0 <= seed < 2**31:
+            raise ValueError(f"seed is {seed!r}; it must be an integer in 0 to {2**31 - 1}")
+    if truncation is not None and not (isinstance(truncation, numbers.Real) and truncation > 0):
+        raise ValueError(f"truncation is {truncation!r}; it must be a number greater than 0")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _evaluation_noise(

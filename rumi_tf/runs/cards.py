@@ -49,6 +49,8 @@ def write_cards(config: RunConfig, summary: Mapping[str, Any]) -> None:
                 f"{rows[0].n_generated:,} generated images against {rows[0].reference}; "
                 f"embedding {rows[0].embedding}."
             )
+            notes = dict.fromkeys(row.note for row in rows if row.note)
+            evaluation += "".join(f"\n\nNote: {note}." for note in notes)
         metrics = {row.metric: row.value for row in rows}
         card = model_card(metadata, settings, counts, metrics, evaluation, keras_file=not place)
         write_text(directory / place / NAME, card)

@@ -53,7 +53,7 @@ from rumi_tf.utils import distribute, rng
 from rumi_tf.utils.environment import read_starts, record_environment
 from rumi_tf.utils.errors import InvalidInput, RunDamaged, WorkerLost
 from rumi_tf.utils.io import read_csv, read_npz, remove_temporaries, write_json
-from rumi_tf.utils.tf_errors import translate_oom
+from rumi_tf.utils.tf_errors import translate_oom, without_retracing_warnings
 
 NUM_SAMPLES = 64  # images of a sample grid; `sample_std` in log.csv is computed from the same ones
 REAL_FOR_DIVERSITY = 1000
@@ -111,7 +111,8 @@ def train(config: RunConfig) -> Run:
         # First, because TensorFlow connects to other workers before it does anything else.
         strategy = distribute.make_strategy(config.strategy)
         check_batch_divides(config, strategy.num_replicas_in_sync)
-        with translate_oom("use a smaller --batch_size or --width"):
+        oom = translate_oom("use a smaller --batch_size or --width")
+        with oom, without_retracing_warnings():
             return _reused_or_trained(config, strategy)
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
         raise WorkerLost(

@@ -49,7 +49,7 @@ def _report_errors(main: Callable[..., None], topic: list[str]) -> None:
     except RumiError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to resume", 130)
+        _fail("interrupted; run the same command again to continue", 130)
     except OSError as error:
         if not error.errno:  # not raised by the operating system
             raise
@@ -146,7 +146,7 @@ def print_paths(paths: Iterable[str | os.PathLike]) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    sys.stderr.write(printable(message) + "\n")
+    sys.stderr.write(printable(as_typed(message)) + "\n")
     sys.exit(code)
 
 

@@ -47,7 +47,11 @@ def main() -> None:
 
 
 def _overview(known: dict[str, str]) -> str:
-    lines = ["rumi SUBCOMMAND [--flag=value ...]", "", "rumi SUBCOMMAND --help explains its flags."]
+    lines = [
+        "rumi SUBCOMMAND [--flag=value ...]",
+        "",
+        "rumi SUBCOMMAND --help explains its flags; rumi --version shows the version.",
+    ]
     width = max(map(len, known)) + 2
     for group, title in GROUPS.items():
         lines += ["", f"{title}:"]

@@ -1,7 +1,8 @@
-"""Translates TensorFlow errors into `OSError` and `OutOfMemory`."""
+"""Translates TensorFlow errors into `OSError` and `OutOfMemory`; leaves out needless warnings."""
 
 import contextlib
 import errno
+import logging
 import os
 from collections.abc import Iterator
 
@@ -30,6 +31,21 @@ def translate_file_errors(path: str | os.PathLike) -> Iterator[None]:
         if code is None:
             raise
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+@contextlib.contextmanager
+def without_retracing_warnings() -> Iterator[None]:
+    """Hides TensorFlow's advice on retracing, since several runs compile several models."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "retracing" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 @contextlib.contextmanager

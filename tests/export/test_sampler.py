@@ -13,7 +13,6 @@ from PIL import Image, ImageSequence
 from scipy import stats
 
 import rumi_tf
-from reproduce import sample
 from rumi_tf.export import latents
 from rumi_tf.export.sampler import (
     evaluation_batches,
@@ -21,6 +20,7 @@ from rumi_tf.export.sampler import (
     load_sampler,
     to_bytes,
 )
+from rumi_tf.export.seeds import parse_seeds
 from rumi_tf.export.write import (
     export_keras,
     export_saved_model,
@@ -343,7 +343,7 @@ def test_animation_plays_the_images_forwards_and_backwards(tmp_path):
     [("0-3", [0, 1, 2, 3]), ("5", [5]), ("3, 8,10-11", [3, 8, 10, 11]), ("4-4", [4])],
 )
 def test_seeds_are_numbers_and_ranges(text, seeds):
-    assert sample.parse_seeds(text) == seeds
+    assert parse_seeds(text) == seeds
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_seeds_are_numbers_and_ranges(text, seeds):
 )
 def test_bad_seeds_are_refused(text):
     with pytest.raises(InvalidInput, match="--seeds"):
-        sample.parse_seeds(text)
+        parse_seeds(text)
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 import dataclasses
 import re
+from xml.etree import ElementTree
 
+import markdown  # of tensorboard
 import numpy as np
 import pytest
 
 from rumi_tf.config.run import DATASETS, RunConfig
 from rumi_tf.evaluation.results import read_rows
-from rumi_tf.export.card import DATA_TERMS
+from rumi_tf.export.card import DATA_TERMS, model_card
 from rumi_tf.training import train
 
 
@@ -68,6 +70,22 @@ def test_the_card_of_the_best_model_keeps_its_metrics(tmp_path, digits_cache):
     train.train(dataclasses.replace(config, eval_samples=60))
     if run.summary["best_iteration"] == 1:  # only the last iteration is evaluated again
         assert card.read_text().split("## Sampling")[0] == metrics
+
+
+def test_markup_in_class_names_is_shown_as_text():
+    names = ["<b>x & y", "`code`", "a|b", "*star* _under_", "[link](x)"]
+    metadata = {
+        "image_shape": [32, 32, 3], "class_names": names, "trained_classes": [], "iteration": 7,
+        "positive_classes": [0], "negative_classes": [1, 2, 3, 4],
+    }  # fmt: skip
+    settings = {"objective": "lsgan", "dataset": "folder", "latent_dim": 9}
+    counts = {"positive": 3, "negative": 4}
+    metrics = {f"class_{name}": 0.2 for name in names}
+    card = model_card(metadata, settings, counts, metrics, "An evaluation.")
+    page = markdown.markdown(card, extensions=["tables", "fenced_code"])
+    cells = ["".join(e.itertext()) for e in ElementTree.fromstring(f"<p>{page}</p>").iter("td")]
+    assert {f"class_{name}" for name in names} <= set(cells)
+    assert "3 images (<b>x & y)" in cells and f"4 images ({', '.join(names[1:])})" in cells
 
 
 def test_every_data_set_has_terms():
