@@ -76,7 +76,12 @@ def _images(count: int, classes: list[int], names: list[str]) -> str:
 
 def _literal(name: str) -> str:
     """A name that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]~])", r"\\\1", html.escape(printable(name), quote=False))
+    # An underscore inside a word is no markup.
+    return re.sub(
+        r"([\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_]))",
+        r"\\\1",
+        html.escape(printable(name), quote=False),
+    )
 
 
 def _place(keras_file: bool) -> str:
